@@ -1,5 +1,5 @@
-"""Numbers that need no file: every tensor is a function of its name. The C side of this is tests/plugin/synthetic.h or
-whatever test needs it; the rule is written out in docs/testing.md."""
+"""Numbers that need no file: every tensor is a function of its name. The C side of this is
+tests/reference/synthetic.h; the rule is written out in docs/testing.md."""
 
 import math
 
