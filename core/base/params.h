@@ -1,0 +1,17 @@
+/* params: from what was written (name = value) to a checked struct, by a schema. One code for operations, plugins and scripts. */
+#ifndef BAI_PARAMS_H
+#define BAI_PARAMS_H
+
+#include "bauta/base.h"
+
+/* Fills the params struct of a schema of n rows: defaults first, then what is given. `what` names the owner in messages.
+ * Strings are borrowed: from the schema or from attr. */
+int bai_params_fill(const ba_param *rows, int n, void *params, int n_attr, const ba_attr *attr, const char *what, ba_err *e);
+
+/* The same from a text "name=value,name=value"; a value may be "quoted". Strings are put into keep (at least as long as text + 1). */
+int bai_params_parse(const ba_param *rows, int n, void *params, const char *text, char *keep, const char *what, ba_err *e);
+
+/* Value of row r as text: "0.5", "top", "true". Returns what snprintf returns. */
+int bai_param_text(const ba_param *r, const void *params, char *out, size_t size);
+
+#endif

@@ -1,0 +1,20 @@
+/* pool: worker threads for kernels. One caller at a time; the caller works too (as worker 0). */
+#ifndef BAI_POOL_H
+#define BAI_POOL_H
+
+#include <stdint.h>
+
+#include "bauta/base.h"
+
+typedef struct bai_pool bai_pool;
+
+bai_pool *bai_pool_new(int workers, ba_err *e); /* workers >= 1, the caller counted */
+void bai_pool_free(bai_pool *p);
+int bai_pool_workers(const bai_pool *p);
+/* Runs fn(ctx, task, worker) for every task in 0..tasks-1, handed out one by one; returns when all are done. */
+void bai_pool_run(bai_pool *p, int64_t tasks, void (*fn)(void *ctx, int64_t task, int worker), void *ctx);
+/* Denormals count as zero in the calling thread while on: they cost 6x in AdamW and mean nothing here. Returns the state before. */
+unsigned bai_denormals_off(void);
+void bai_denormals_restore(unsigned state);
+
+#endif

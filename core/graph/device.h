@@ -1,0 +1,47 @@
+/* device: the table behind which every device stands. "cpu" is built in; another device is a shared object
+ * bauta_NAME.so that exports one `const bai_device_ops bauta_device`. */
+#ifndef BAI_DEVICE_H
+#define BAI_DEVICE_H
+
+#include "bauta/op.h"
+
+enum { BAI_DEVICE_MAGIC = 0x42444556, BAI_DEVICE_ABI = 1 };
+
+typedef struct bai_step {      /* one call of an operation in a compiled program */
+    const ba_op *op;
+    const void *params;
+    int n_in, n_out;
+    ba_view *in, *out;         /* data: device pointers */
+    void *scratch;
+    const char *where;         /* "role op place", for errors */
+    double seconds;            /* profile */
+} bai_step;
+
+typedef struct bai_device_ops {
+    uint32_t magic, abi, size;
+    const char *name;
+    void *(*open)(int64_t threads, const char *tier, ba_err *e);
+    void (*close)(void *self);
+    const char *(*describe)(void *self);
+    int (*has)(void *self, const char *what);
+    int (*workers)(void *self);                                            /* for op->scratch */
+    int (*supports)(void *self, const ba_op *op, ba_err *e);               /* BA_OK or why not */
+    void *(*alloc)(void *self, size_t bytes, ba_err *e);                   /* zeroed, 64-byte aligned */
+    void (*release)(void *self, void *p);
+    int (*put)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* host to device */
+    int (*get)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* device to host, after all work before it */
+    int (*run)(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e);
+} bai_device_ops;
+
+struct ba_device {
+    uint32_t tag;
+    const bai_device_ops *ops;
+    void *self;
+};
+
+extern const bai_device_ops bai_device_cpu;
+int bai_device_check(const ba_device *d, ba_err *e);
+/* The CPU device's pool, for tests. */
+struct bai_pool *bai_device_cpu_pool(void *self);
+
+#endif

@@ -1,0 +1,159 @@
+/* device_cpu: the built-in device. Memory is the host's; a program is its kernels called one after the other, each
+ * spread over the pool by itself. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/mem.h"
+#include "../base/pool.h"
+#include "device.h"
+#include "ops.h"
+
+typedef struct cpu { bai_pool *pool; int tier, bf16; char text[160]; } cpu;
+
+static int processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+}
+
+static int tier_of(const char *name, ba_err *e)
+{
+    int best = bai_tier_best();
+    if (!strcmp(name, "auto"))
+        return best;
+    for (int t = 0; t <= BAI_TIERS - 1; t++)
+        if (!strcmp(name, bai_tier_name(t))) {
+            if (t <= best)
+                return t;
+            return ba_fail(e, BA_EMACHINE, "tier '%s': this processor (or build) goes up to '%s'", name, bai_tier_name(best));
+        }
+    return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2 or avx512 expected", name);
+}
+
+static void settle(void *ctx, int64_t task, int worker)
+{
+    (void)ctx, (void)task, (void)worker;
+    bai_gemm_thread();
+}
+
+/* Matrix products in bf16 pay only where the processor multiplies tiles (AMX); emulated or paired-dot ones are slower than fp32. */
+static int fast_bf16(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+    __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
+    return bai_tier_best() >= BAI_TIER_AVX512 && (d >> 22 & 1) && (d >> 24 & 1); /* AMX-BF16, AMX-TILE */
+#else
+    return 0;
+#endif
+}
+
+static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
+{
+    cpu *c = calloc(1, sizeof *c);
+    if (!c) {
+        ba_fail(e, BA_EMACHINE, "no memory for the cpu device");
+        return NULL;
+    }
+    c->tier = tier_of(tier, e);
+    if (c->tier >= 0)
+        c->pool = bai_pool_new(threads ? (int)threads : processors(), e);
+    if (!c->pool) {
+        free(c);
+        return NULL;
+    }
+    c->bf16 = fast_bf16();
+    for (int i = 0; i < 8; i++) /* every worker comes by at least once; the call may be repeated */
+        bai_pool_run(c->pool, 4 * bai_pool_workers(c->pool), settle, NULL);
+    snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, %s", bai_tier_name(c->tier), bai_pool_workers(c->pool),
+             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(), c->bf16 ? "fast bf16" : "no fast bf16");
+    return c;
+}
+
+static void cpu_close(void *self)
+{
+    cpu *c = self;
+    bai_pool_free(c->pool);
+    free(c);
+}
+
+static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
+static int cpu_has(void *self, const char *what) { return !strcmp(what, "bf16") && ((cpu *)self)->bf16; }
+static int cpu_workers(void *self) { return bai_pool_workers(((cpu *)self)->pool); }
+bai_pool *bai_device_cpu_pool(void *self) { return ((cpu *)self)->pool; }
+
+static int cpu_supports(void *self, const ba_op *op, ba_err *e)
+{
+    (void)self;
+    return op->cpu || (op->flags & BA_OP_ALIAS) ? BA_OK : ba_fail(e, BA_EBUG, "%s: no CPU kernel", op->name);
+}
+
+static void *cpu_alloc(void *self, size_t bytes, ba_err *e)
+{
+    (void)self;
+    void *p = bai_aligned_new(bytes);
+    if (!p)
+        ba_fail(e, BA_EMACHINE, "no memory: %.1f MiB asked", (double)bytes / 1048576);
+    return p;
+}
+
+static void cpu_release(void *self, void *p)
+{
+    (void)self;
+    bai_aligned_free(p);
+}
+
+static int cpu_move(void *self, void *to, const void *from, size_t bytes, ba_err *e)
+{
+    (void)self, (void)e;
+    memcpy(to, from, bytes);
+    return BA_OK;
+}
+
+static void parallel(const ba_kernel *k, int64_t tasks, void (*fn)(void *, int64_t, int), void *ctx)
+{
+    bai_pool_run(k->pool, tasks, fn, ctx);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int run_step(cpu *c, bai_step *s, uint64_t seed, ba_err *e)
+{
+    const ba_op *op = bai_op_tier(s->op, c->tier);
+    ba_kernel k = { .params = s->params, .n_in = s->n_in, .n_out = s->n_out, .in = s->in, .out = s->out, .scratch = s->scratch,
+                    .seed = seed, .workers = bai_pool_workers(c->pool), .pool = c->pool, .parallel = parallel };
+    ba_err inner = { 0 };
+    int r = (op ? op : s->op)->cpu(&k, &inner);
+    return r ? ba_fail(e, r, "%s: %s", s->where, inner.msg) : BA_OK;
+}
+
+static int cpu_run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e)
+{
+    cpu *c = self;
+    unsigned state = bai_denormals_off();
+    bai_gemm_thread();
+    int r = BA_OK;
+    for (int64_t i = 0; i < n && !r; i++) {
+        double t = profile ? now() : 0;
+        r = run_step(c, &steps[i], seed, e);
+        if (profile)
+            steps[i].seconds += now() - t;
+    }
+    bai_denormals_restore(state);
+    return r;
+}
+
+const bai_device_ops bai_device_cpu = {
+    .magic = BAI_DEVICE_MAGIC, .abi = BAI_DEVICE_ABI, .size = sizeof(bai_device_ops), .name = "cpu",
+    .open = cpu_open, .close = cpu_close, .describe = cpu_describe, .has = cpu_has, .workers = cpu_workers,
+    .supports = cpu_supports, .alloc = cpu_alloc, .release = cpu_release, .put = cpu_move, .get = cpu_move, .run = cpu_run,
+};

@@ -1,0 +1,18 @@
+/* ops: the operation table, made from the list in kernels/meson.build. Where core meets kernels. */
+#ifndef BAI_OPS_H
+#define BAI_OPS_H
+
+#include "bauta/op.h"
+
+enum { BAI_TIER_PLAIN = 0, BAI_TIER_AVX2 = 1, BAI_TIER_AVX512 = 2, BAI_TIERS = 3 };
+
+int bai_op_count(void);
+const ba_op *bai_op_at(int i);
+const ba_op *bai_op_find(const char *name);          /* NULL: no such operation */
+const ba_op *bai_op_tier(const ba_op *op, int tier); /* the same operation compiled for a tier; NULL when not built */
+int bai_tier_best(void);                             /* highest tier that was built and that this processor has */
+const char *bai_tier_name(int tier);
+const char *bai_gemm_library(void);                  /* "oneDNN 2.6.3", "OpenBLAS 0.3.21", "plain C" */
+void bai_gemm_thread(void);                          /* called once by every worker thread: keeps the library single-threaded inside it */
+
+#endif

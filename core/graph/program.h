@@ -1,0 +1,37 @@
+/* program: a compiled graph. */
+#ifndef BAI_PROGRAM_H
+#define BAI_PROGRAM_H
+
+#include "device.h"
+#include "memory.h"
+#include "node.h"
+
+typedef struct bai_port { const char *name; ba_type type; void *data; int owned; } bai_port; /* an input or a fetched tensor */
+
+struct ba_program {
+    uint32_t tag;
+    ba_graph *graph;            /* kept alive: parameters and names are its */
+    ba_device *device;
+    bai_arena mem;              /* host: steps, views, texts */
+    bai_step *step, *fixed;     /* every run; when a frozen variable has changed */
+    bai_node **node, **fixed_node;
+    int64_t n_steps, n_fixed, n_nodes;
+    bai_node **live;            /* every live operation, in order of execution */
+    void *arena, *constants;    /* device memory */
+    int64_t arena_bytes, variable_bytes, peak_step;
+    void **owned;               /* device blocks to release */
+    int64_t n_owned;
+    bai_port *input, *fetch;
+    int n_input, n_fetch;
+    ba_store **stores;          /* frozen ones, whose version decides about `fixed` */
+    int64_t *versions;
+    int n_stores, ready;
+    bai_buffer *buffer;
+    int64_t n_buffers;
+    ba_plan_row *row;
+    int n_rows, profile;
+};
+
+int bai_plan_make(ba_program *p, ba_err *e); /* plan.c: the rows */
+
+#endif

@@ -1,0 +1,12 @@
+/* store: named, persistent tensors on a device. */
+#ifndef BAI_STORE_H
+#define BAI_STORE_H
+
+#include "bauta/graph.h"
+
+int64_t bai_store_index(const ba_store *s, const char *name, ba_err *e); /* negative code when there is none */
+void *bai_store_data(const ba_store *s, int64_t i);                      /* device memory */
+int64_t bai_store_version(const ba_store *s);                            /* rises when a value is written from outside */
+ba_device *bai_store_device(const ba_store *s);
+
+#endif

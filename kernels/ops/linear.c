@@ -1,0 +1,197 @@
+/* linear: y = x W^T + b, optionally through the exact GELU in the same pass. x [..,K], W [O,K], b [O]; y [..,O].
+ * out1 is what went into the GELU, written only when the backward pass wants it.
+ * `from`, `to` use rows from..to of W (and b) only: columns of y; to = 0 means all. */
+#include "../shared/gemm.h"
+#include "../shared/widen.h"
+
+typedef struct linear_params { int64_t gelu, from, to, counted; } linear_params;
+
+static int64_t first(const linear_params *p) { return p->from; }
+static int64_t width(const linear_params *p, const ba_type *w) { return (p->to ? p->to : w->dim[0]) - p->from; }
+
+static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
+{
+    const linear_params *p = params;
+    const ba_type *x = in[0], *w = in[1], *b = n_in > 2 ? in[2] : NULL;
+    char t[2][96];
+    if (x->rank < 1 || w->rank != 2 || !bai_is_real(x) || w->dtype != x->dtype || ba_type_last(x) != w->dim[1])
+        return ba_fail(e, BA_EARG, "linear: x is %s and W %s; x [..,K] and W [O,K] of one type expected", bai_text(x, t[0]), bai_text(w, t[1]));
+    if (b && (b->dtype != BA_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
+        return ba_fail(e, BA_EARG, "linear: b is %s; f32[%lld] expected", bai_text(b, t[0]), (long long)w->dim[0]);
+    if (p->from < 0 || p->from >= w->dim[0] || (p->to && (p->to <= p->from || p->to > w->dim[0])))
+        return ba_fail(e, BA_EARG, "linear: rows %lld to %lld of W asked, it has %lld", (long long)p->from, (long long)p->to, (long long)w->dim[0]);
+    out[0] = *x;
+    out[0].dim[x->rank - 1] = width(p, w);
+    out[1] = out[0];
+    return BA_OK;
+}
+
+static void cost(const void *params, int n_in, const ba_type *const *in, const ba_type *out, ba_cost *c)
+{
+    const linear_params *p = params;
+    (void)n_in;
+    c->macs = (double)ba_type_count(&out[0]) * (double)in[1]->dim[1];
+    if (p->counted && in[0]->rank > 1) /* tokens that the papers count here, e.g. all patches of a masked embedding */
+        c->nominal = c->macs / (double)in[0]->dim[in[0]->rank - 2] * (double)p->counted;
+    c->flops = (double)ba_type_count(&out[0]) * (p->gelu ? 20 : 1);
+}
+
+typedef struct job { const ba_kernel *k; int64_t M, N, K, mb, nb, n_tasks; const float *w, *bias; int64_t per_worker; float *scratch; } job;
+
+static void blocks(int64_t M, int64_t N, int64_t *mb, int64_t *nb)
+{
+    *mb = bai_min(M, 192);
+    *nb = bai_ceil(M, *mb) >= 8 ? N : bai_min(N, 256);
+}
+
+/* fp32 copies where the data are bf16: the weights once, a block of x and y for each worker. */
+static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
+{
+    (void)params, (void)n_in;
+    int64_t N = ba_type_last(&out[0]), K = in[1]->dim[1], mb, nb;
+    blocks(ba_type_rows(in[0]), N, &mb, &nb);
+    int64_t bytes = workers * bai_round64(mb * nb * 4);
+    if (in[0]->dtype == BA_BF16)
+        bytes += bai_round64(N * K * 4) + workers * bai_round64(mb * K * 4);
+    return (size_t)bytes;
+}
+
+static void finish(const job *j, float *c, int64_t ldc, int64_t m0, int64_t rows, int64_t n0, int64_t cols)
+{
+    const linear_params *p = j->k->params;
+    const ba_view *y = &j->k->out[0], *pre = &j->k->out[1];
+    float tmp[VL * 2];
+    for (int64_t r = 0; r < rows; r++) {
+        float *v = c + r * ldc;
+        int64_t at = (m0 + r) * j->N + n0;
+        for (int64_t i = 0; i < cols; i += VL) {
+            int64_t n = bai_min(VL, cols - i);
+            vf a = v_load_part(v + i, n);
+            if (j->bias)
+                a += v_load_part(j->bias + n0 + i, n);
+            if (p->gelu && pre->data) {
+                float *o = bai_row_out(pre, at + i, tmp);
+                v_store_part(o, a, n);
+                bai_row_done(pre, at + i, n, o);
+            }
+            v_store_part(v + i, p->gelu ? v_gelu(a) : a, n);
+        }
+        if (y->data && y->type.dtype == BA_BF16)
+            bai_row_done(y, at, cols, v);
+    }
+}
+
+static void task(void *ctx, int64_t t, int worker)
+{
+    const job *j = ctx;
+    int64_t per_row = bai_ceil(j->N, j->nb), m0 = t / per_row * j->mb, n0 = t % per_row * j->nb;
+    int64_t rows = bai_min(j->mb, j->M - m0), cols = bai_min(j->nb, j->N - n0);
+    const ba_view *x = &j->k->in[0], *y = &j->k->out[0];
+    float *mine = (float *)((char *)j->scratch + worker * j->per_worker), *xf = mine + bai_round64(j->mb * j->nb * 4) / 4;
+    int direct = y->data && y->type.dtype == BA_F32;
+    float *c = direct ? (float *)y->data + m0 * j->N + n0 : mine;
+    int64_t ldc = direct ? j->N : j->nb;
+    const float *a = bai_row(x, m0 * j->K, rows * j->K, xf);
+    bai_sgemm(0, 1, rows, cols, j->K, 1, a, j->K, j->w + n0 * j->K, j->K, 0, c, ldc);
+    finish(j, c, ldc, m0, rows, n0, cols);
+}
+
+static int cpu(const ba_kernel *k, ba_err *e)
+{
+    (void)e;
+    const linear_params *p = k->params;
+    job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1] };
+    blocks(j.M, j.N, &j.mb, &j.nb);
+    j.scratch = k->scratch;
+    j.per_worker = bai_round64(j.mb * j.nb * 4);
+    j.bias = k->n_in > 2 && k->in[2].data ? (const float *)k->in[2].data + first(p) : NULL;
+    j.w = bai_widen(k, &k->in[1], first(p) * j.K, j.N * j.K, &j.scratch);
+    if (k->in[0].type.dtype == BA_BF16)
+        j.per_worker += bai_round64(j.mb * j.K * 4);
+    k->parallel(k, bai_ceil(j.M, j.mb) * bai_ceil(j.N, j.nb), task, &j);
+    return BA_OK;
+}
+
+static void reference(const ba_ref *r)
+{
+    const linear_params *p = r->params;
+    int64_t M = ba_type_rows(&r->in_type[0]), N = ba_type_last(&r->out_type[0]), K = r->in_type[1].dim[1];
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t n = 0; n < N; n++) {
+            double s = r->n_in > 2 && r->in[2] ? r->in[2][p->from + n] : 0;
+            for (int64_t i = 0; i < K; i++)
+                s += r->in[0][m * K + i] * r->in[1][(p->from + n) * K + i];
+            r->out[1][m * N + n] = s;
+            r->out[0][m * N + n] = p->gelu ? 0.5 * s * (1 + erf(s / sqrt(2))) : s;
+        }
+}
+
+static int grad(const ba_grad_call *c, ba_err *e)
+{
+    const linear_params *p = c->params;
+    ba_tensor *d = c->dout[0];
+    if (p->gelu && d)
+        d = bai_op2(c->g, "gelu_grad", d, c->out[1], 0, NULL, e);
+    if (c->dout[1])
+        d = d ? bai_op2(c->g, "add", d, c->dout[1], 0, NULL, e) : c->dout[1];
+    if (!d)
+        return BA_EBUG;
+    const ba_attr range[] = { BA_I("from", p->from), BA_I("to", p->to) };
+    if (c->want[0] && !(c->din[0] = bai_op2(c->g, "linear_dx", d, c->in[1], 2, range, e)))
+        return BA_EBUG;
+    int bias = c->n_in > 2 && c->in[2] && c->want[2];
+    if (!c->want[1] && !bias)
+        return BA_OK;
+    ba_tensor *dw = bai_op2(c->g, "linear_dw", d, c->in[0], 0, NULL, e), *db = dw ? ba_output_of(dw, 1, e) : NULL;
+    if (!db)
+        return BA_EBUG;
+    int64_t rows = bai_dim(c->in[1], 0);
+    int part = p->from > 0 || (p->to && p->to < rows);
+    const ba_attr back[] = { BA_I("axis", 0), BA_I("from", p->from), BA_I("size", rows) };
+    if (c->want[1] && !(c->din[1] = part ? bai_op1(c->g, "unslice", dw, 3, back, e) : dw))
+        return BA_EBUG;
+    if (bias && !(c->din[2] = part ? bai_op1(c->g, "unslice", db, 3, back, e) : db))
+        return BA_EBUG;
+    return BA_OK;
+}
+
+static int slice(const ba_slice_call *c, ba_err *e)
+{
+    const linear_params *p = c->params;
+    ba_type x;
+    if (ba_tensor_type(c->in[0], &x, e))
+        return BA_EBUG;
+    ba_tensor *in[3] = { c->in[0], c->in[1], c->n_in > 2 ? c->in[2] : NULL };
+    ba_attr at[4] = { BA_I("gelu", p->gelu), BA_I("from", p->from), BA_I("to", p->to), BA_I("counted", p->counted) };
+    if (c->axis == x.rank - 1) {
+        at[1].value.i = p->from + c->from;
+        at[2].value.i = p->from + c->to;
+    } else {
+        const ba_attr cut[] = { BA_I("axis", c->axis), BA_I("from", c->from), BA_I("to", c->to) };
+        if (!(in[0] = bai_op1(c->g, "slice", in[0], 3, cut, e)))
+            return BA_EBUG;
+    }
+    ba_tensor *y = ba_op_apply(c->g, "linear", c->n_in, in, 4, at, e);
+    c->sliced[0] = y;
+    c->sliced[1] = y ? ba_output_of(y, 1, e) : NULL;
+    return y ? BA_OK : BA_EBUG;
+}
+
+BA_OP(linear) = {
+    .name = "linear", .doc = "y = x W^T + b, optionally followed by the exact GELU",
+    .min_in = 2, .max_in = 3, .n_out = 2,
+    BA_PARAMS(linear_params,
+        BA_FLAG(linear_params, gelu, 0, "apply the exact (erf) GELU"),
+        BA_INT(linear_params, from, 0, 0, 1 << 30, NULL, "first row of W used"),
+        BA_INT(linear_params, to, 0, 0, 1 << 30, NULL, "row after the last row of W used; 0: all"),
+        BA_INT(linear_params, counted, 0, 0, 1 << 30, "tokens", "tokens an image counts here in the papers' cost; 0: as many as there are")),
+    .shape = shape, .cost = cost, .scratch = scratch, .grad = grad, .slice_outs = 3, .slice = slice, .cpu = cpu, .reference = reference,
+    .samples = BA_SAMPLES(
+        { "", 3, { { BA_F32, 2, { 5, 7 }, 0, -1, 1 }, { BA_F32, 2, { 6, 7 }, 0, -1, 1 }, { BA_F32, 1, { 6 }, 0, -1, 1 } } },
+        { "gelu=1", 3, { { BA_F32, 3, { 2, 3, 33 }, 0, -1, 1 }, { BA_F32, 2, { 19, 33 }, 0, -1, 1 }, { BA_F32, 1, { 19 }, 0, -1, 1 } } },
+        { "from=2,to=5", 3, { { BA_F32, 2, { 4, 8 }, 0, -1, 1 }, { BA_F32, 2, { 6, 8 }, 0, -1, 1 }, { BA_F32, 1, { 6 }, 0, -1, 1 } } },
+        { "gelu=1", 2, { { BA_F32, 2, { 2000, 16 }, 0, -1, 1 }, { BA_F32, 2, { 24, 16 }, 0, -1, 1 } }, .fixed = 3 },
+        { "", 3, { { BA_F32, 2, { 3, 40 }, 0, -1, 1 }, { BA_F32, 2, { 300, 40 }, 0, -1, 1 }, { BA_F32, 1, { 300 }, 0, -1, 1 } }, .fixed = 7 },
+        { "gelu=1", 3, { { BA_BF16, 2, { 9, 16 }, 0, -1, 1 }, { BA_BF16, 2, { 12, 16 }, 0, -1, 1 }, { BA_F32, 1, { 12 }, 0, -1, 1 } }, .fixed = 7 }),
+    .tolerance = 2e-6,
+};

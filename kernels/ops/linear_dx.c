@@ -1,0 +1,87 @@
+/* linear_dx: dx = d W, the gradient of linear's input. d [..,O'], W [O,K] of which rows from..to are used; dx [..,K]. */
+#include "../shared/gemm.h"
+#include "../shared/widen.h"
+
+typedef struct dx_params { int64_t from, to; } dx_params;
+
+static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
+{
+    const dx_params *p = params;
+    char t[2][96];
+    (void)n_in;
+    int64_t to = p->to ? p->to : in[1]->dim[0];
+    if (in[0]->rank < 1 || in[1]->rank != 2 || !bai_is_real(in[0]) || !bai_is_real(in[1]) || p->from < 0 || to > in[1]->dim[0] ||
+        ba_type_last(in[0]) != to - p->from)
+        return ba_fail(e, BA_EARG, "linear_dx: d is %s and W %s; d [..,%lld] expected", bai_text(in[0], t[0]), bai_text(in[1], t[1]),
+                       (long long)(to - p->from));
+    out[0] = *in[0];
+    out[0].dim[in[0]->rank - 1] = in[1]->dim[1];
+    out[0].dtype = in[1]->dtype;
+    return BA_OK;
+}
+
+static void cost(const void *params, int n_in, const ba_type *const *in, const ba_type *out, ba_cost *c)
+{
+    (void)params, (void)n_in;
+    c->macs = (double)ba_type_count(&out[0]) * (double)ba_type_last(in[0]);
+}
+
+enum { ROWS = 192 };
+
+typedef struct job { const ba_kernel *k; int64_t M, N, K; const float *w; float *scratch; int64_t per_worker; } job;
+
+static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
+{
+    (void)params, (void)n_in;
+    int64_t N = ba_type_last(in[0]), K = in[1]->dim[1];
+    return (size_t)(bai_widen_bytes(in[1], N * K) + workers * (bai_widen_bytes(in[0], ROWS * N) + bai_widen_bytes(&out[0], ROWS * K)));
+}
+
+static void task(void *ctx, int64_t t, int worker)
+{
+    const job *j = ctx;
+    int64_t m0 = t * ROWS, rows = bai_min(ROWS, j->M - m0);
+    float *mine = j->scratch + worker * j->per_worker, *df = mine, *of = mine + bai_widen_bytes(&j->k->in[0].type, ROWS * j->N) / 4;
+    const float *d = bai_row(&j->k->in[0], m0 * j->N, rows * j->N, df);
+    float *o = bai_row_out(&j->k->out[0], m0 * j->K, of);
+    bai_sgemm(0, 0, rows, j->K, j->N, 1, d, j->N, j->w, j->K, 0, o, j->K);
+    bai_row_done(&j->k->out[0], m0 * j->K, rows * j->K, o);
+}
+
+static int cpu(const ba_kernel *k, ba_err *e)
+{
+    (void)e;
+    const dx_params *p = k->params;
+    job j = { k, ba_type_rows(&k->in[0].type), ba_type_last(&k->in[0].type), k->in[1].type.dim[1], NULL, k->scratch, 0 };
+    j.w = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &j.scratch);
+    j.per_worker = (bai_widen_bytes(&k->in[0].type, ROWS * j.N) + bai_widen_bytes(&k->out[0].type, ROWS * j.K)) / 4;
+    k->parallel(k, bai_ceil(j.M, ROWS), task, &j);
+    return BA_OK;
+}
+
+static void reference(const ba_ref *r)
+{
+    const dx_params *p = r->params;
+    int64_t M = ba_type_rows(&r->in_type[0]), N = ba_type_last(&r->in_type[0]), K = r->in_type[1].dim[1];
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t i = 0; i < K; i++) {
+            double s = 0;
+            for (int64_t n = 0; n < N; n++)
+                s += r->in[0][m * N + n] * r->in[1][(p->from + n) * K + i];
+            r->out[0][m * K + i] = s;
+        }
+}
+
+BA_OP(linear_dx) = {
+    .name = "linear_dx", .doc = "gradient of linear's input: d W",
+    .min_in = 2, .max_in = 2, .n_out = 1,
+    BA_PARAMS(dx_params,
+        BA_INT(dx_params, from, 0, 0, 1 << 30, NULL, "first row of W used"),
+        BA_INT(dx_params, to, 0, 0, 1 << 30, NULL, "row after the last row of W used; 0: all")),
+    .shape = shape, .cost = cost, .scratch = scratch, .cpu = cpu, .reference = reference,
+    .samples = BA_SAMPLES(
+        { "", 2, { { BA_F32, 2, { 5, 7 }, 0, -1, 1 }, { BA_F32, 2, { 7, 9 }, 0, -1, 1 } } },
+        { "from=2,to=5", 2, { { BA_F32, 3, { 2, 200, 3 }, 0, -1, 1 }, { BA_F32, 2, { 7, 33 }, 0, -1, 1 } } },
+        { "", 2, { { BA_BF16, 2, { 5, 8 }, 0, -1, 1 }, { BA_BF16, 2, { 8, 9 }, 0, -1, 1 } } }),
+    .tolerance = 2e-6,
+};
