@@ -1,0 +1,19 @@
+/* augment: which part of a picture a sample shows in an epoch, and the picture of it. */
+#ifndef BAI_DATA_AUGMENT_H
+#define BAI_DATA_AUGMENT_H
+
+#include "resize.h"
+
+typedef struct bai_draw {         /* what was drawn for one sample */
+    int64_t x, y, width, height;  /* the part of the picture; PAD: may begin at negative places */
+    bai_window window;            /* what of it is shown */
+} bai_draw;
+
+int bai_augment_judge(const ba_augment *a, ba_err *e);
+/* A function of its arguments only. */
+int bai_augment_draw(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample,
+                     bai_draw *out, ba_err *e);
+/* Fills image [a->image, a->image, 3] and box. */
+int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box, ba_err *e);
+
+#endif

@@ -1,0 +1,214 @@
+/* dataset: one split of a data plugin. What the plugin answers is checked before anyone else sees it; decoded pictures are
+ * kept in memory when the whole set fits, so that small pictures are decoded once and not in every epoch. */
+#include "dataset.h"
+
+#include "decode.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROBE = 32 }; /* pictures kept before their mean size tells whether all will fit */
+
+struct ba_dataset {
+    const ba_plugin_desc *desc;
+    const ba_data_ops *ops;
+    ba_host host;
+    void *self;
+    ba_data_facts facts;
+    int64_t keep;                         /* bytes */
+    _Atomic int64_t kept, kept_bytes;
+    _Atomic int full;                     /* the set does not fit: keep no more */
+    _Atomic(ba_picture *) *pictures;      /* [count]; NULL: not kept */
+    ba_picture scratch;                   /* of ba_dataset_read */
+};
+
+static int judge_desc(const ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
+{
+    if (!desc || desc->magic != BA_MAGIC || desc->size < sizeof *desc)
+        return ba_fail(e, BA_EARG, "data set: the descriptor of a data plugin expected");
+    const ba_data_ops *ops = desc->ops;
+    if (desc->kind != BA_KIND_DATA || !ops || ops->size < sizeof *ops || !ops->open || !ops->read || !ops->close)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: is not a complete data plugin", desc->name ? desc->name : "?");
+    if (desc->params_size && !params)
+        return ba_fail(e, BA_EARG, "data %.100s: parameters expected", desc->name);
+    if (!split || (strcmp(split, "train") && strcmp(split, "test")))
+        return ba_fail(e, BA_EARG, "data %.100s: split %.100s; train or test expected", desc->name, split ? split : "(none)");
+    return BA_OK;
+}
+
+/* Errors of files name the file already; for all others it is the plugin that speaks. */
+static int prefixed(const ba_dataset *d, int status, ba_err *e)
+{
+    if (e && (!e->msg[0] || e->code != status)) {
+        ba_fail(e, status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN, "plugin %.100s: failed without saying why", d->desc->name);
+    } else if (e && status != BA_EDATA && status != BA_EMACHINE) {
+        char why[sizeof e->msg];
+        memcpy(why, e->msg, sizeof why);
+        ba_fail(e, status, "plugin %.100s: %.380s", d->desc->name, why);
+    }
+    return e ? e->code : status;
+}
+
+static int judge_facts(const ba_dataset *d, ba_err *e)
+{
+    const ba_data_facts *f = &d->facts;
+    if (f->count < 1 || f->count > INT32_MAX)
+        return ba_fail(e, BA_EDATA, "plugin %.100s: %lld samples; 1 to 2147483647 expected", d->desc->name, (long long)f->count);
+    if (f->classes < 1 || f->classes > 1 << 20)
+        return ba_fail(e, BA_EDATA, "plugin %.100s: %lld classes; 1 to 1048576 expected", d->desc->name, (long long)f->classes);
+    return BA_OK;
+}
+
+static int open_split(ba_dataset *d, const void *params, const char *split, ba_err *e)
+{
+    ba_err own = { 0 };
+    d->facts.size = sizeof d->facts;
+    int status = d->ops->open(&d->host, params, split, &d->self, &d->facts, e ? e : &own);
+    if (status < 0) {
+        d->self = NULL;
+        d->ops = NULL; /* nothing to close */
+        return prefixed(d, status, e);
+    }
+    if ((status = judge_facts(d, e)) < 0)
+        return status;
+    d->pictures = calloc((size_t)d->facts.count, sizeof *d->pictures);
+    return d->pictures ? BA_OK : ba_fail(e, BA_EMACHINE, "data %.100s: no memory for %lld samples", d->desc->name, (long long)d->facts.count);
+}
+
+ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
+{
+    if (judge_desc(desc, params, split, e) < 0)
+        return NULL;
+    ba_dataset *d = calloc(1, sizeof *d);
+    if (!d) {
+        ba_fail(e, BA_EMACHINE, "data %.100s: no memory", desc->name);
+        return NULL;
+    }
+    d->desc = desc;
+    d->ops = desc->ops;
+    d->host = (ba_host){ .size = sizeof d->host, .abi_minor = BA_ABI_MINOR, .fail = ba_fail, .data = &bai_data_host };
+    d->keep = 512 << 20;
+    d->scratch.size = sizeof d->scratch;
+    if (open_split(d, params, split, e) >= 0)
+        return d;
+    ba_dataset_free(d);
+    return NULL;
+}
+
+void ba_dataset_free(ba_dataset *d)
+{
+    if (!d)
+        return;
+    if (d->ops)
+        d->ops->close(&d->host, d->self);
+    for (int64_t i = 0; d->pictures && i < d->facts.count; i++)
+        free(atomic_load(&d->pictures[i]));
+    free(d->pictures);
+    free(d->scratch.pixels);
+    free(d);
+}
+
+int64_t ba_dataset_count(const ba_dataset *d)
+{
+    return d ? d->facts.count : -1;
+}
+
+int64_t ba_dataset_classes(const ba_dataset *d)
+{
+    return d ? d->facts.classes : -1;
+}
+
+const char *ba_dataset_class(const ba_dataset *d, int64_t i)
+{
+    return d && i >= 0 && i < d->facts.classes && d->facts.class_names ? d->facts.class_names[i] : NULL;
+}
+
+int32_t ba_dataset_has_boxes(const ba_dataset *d)
+{
+    return d && d->facts.has_boxes;
+}
+
+int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e)
+{
+    if (!d || bytes < 0)
+        return ba_fail(e, BA_EARG, "data set: %lld bytes to keep; 0 or more expected", (long long)bytes);
+    d->keep = bytes;
+    atomic_store(&d->full, 0);
+    return BA_OK;
+}
+
+static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba_err *e)
+{
+    const char *name = d->desc->name;
+    if (!p->pixels || p->rows < 1 || p->columns < 1 || p->rows > BAI_MAX_SIDE || p->columns > BAI_MAX_SIDE
+        || p->rows * p->columns * 3 > p->capacity)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a picture of %lldx%lld in %lld bytes", name, (long long)i, (long long)p->columns,
+            (long long)p->rows, (long long)p->capacity);
+    if (p->label < 0 || p->label >= d->facts.classes)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: label %d; 0 to %lld expected", name, (long long)i, p->label,
+            (long long)d->facts.classes - 1);
+    if (!isfinite(p->box.x0) || !isfinite(p->box.y0) || !isfinite(p->box.x1) || !isfinite(p->box.y1))
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a box that is not finite", name, (long long)i);
+    return BA_OK;
+}
+
+/* A copy of p goes into place i if there is room; a picture and its pixels are one block. */
+static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
+{
+    int64_t pixels = p->rows * p->columns * 3, bytes = pixels + (int64_t)sizeof *p;
+    int64_t n = atomic_load(&d->kept) + 1, sum = atomic_load(&d->kept_bytes) + bytes;
+    if (sum > d->keep || (n >= PROBE && (double)sum / (double)n * (double)d->facts.count > (double)d->keep)) {
+        atomic_store(&d->full, 1);
+        return;
+    }
+    ba_picture *copy = malloc((size_t)bytes), *none = NULL;
+    if (!copy) {
+        atomic_store(&d->full, 1);
+        return;
+    }
+    *copy = *p;
+    copy->pixels = (uint8_t *)(copy + 1);
+    copy->capacity = pixels;
+    memcpy(copy->pixels, p->pixels, (size_t)pixels);
+    if (!atomic_compare_exchange_strong(&d->pictures[i], &none, copy)) {
+        free(copy); /* another thread was faster */
+        return;
+    }
+    atomic_fetch_add(&d->kept, 1);
+    atomic_fetch_add(&d->kept_bytes, bytes);
+}
+
+int bai_dataset_picture(ba_dataset *d, int64_t i, ba_picture *scratch, const ba_picture **out, ba_err *e)
+{
+    if ((*out = atomic_load_explicit(&d->pictures[i], memory_order_acquire)))
+        return BA_OK;
+    ba_err own = { 0 };
+    scratch->label = 0;
+    scratch->box = (ba_box){ 0 };
+    int status = d->ops->read(&d->host, d->self, i, scratch, e ? e : &own);
+    if (status < 0)
+        return prefixed(d, status, e);
+    if ((status = judge_picture(d, i, scratch, e)) < 0)
+        return status;
+    if (d->keep && !atomic_load_explicit(&d->full, memory_order_relaxed))
+        keep_picture(d, i, scratch);
+    *out = scratch;
+    return BA_OK;
+}
+
+int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
+{
+    const ba_picture *p;
+    if (!d || !out)
+        return ba_fail(e, BA_EARG, "data set: a data set and a sample to fill expected");
+    if (i < 0 || i >= d->facts.count)
+        return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i, (long long)d->facts.count - 1);
+    int status = bai_dataset_picture(d, i, &d->scratch, &p, e);
+    if (status < 0)
+        return status;
+    *out = (ba_sample){ .rows = p->rows, .columns = p->columns, .pixels = p->pixels, .label = p->label,
+                        .box = { p->box.x0, p->box.y0, p->box.x1, p->box.y1 } };
+    return BA_OK;
+}

@@ -1,0 +1,49 @@
+/* host: what data plugins are offered: the table of functions of bauta/data.h. */
+#include "dataset.h"
+#include "decode.h"
+#include "files.h"
+#include "resize.h"
+
+#include <stdlib.h>
+
+static int file_picture(const ba_files *f, int64_t i, ba_picture *out, ba_err *e)
+{
+    char label[512];
+    int64_t n = bai_file_size(f, i);
+    if (n < 0)
+        return ba_fail(e, BA_EARG, "file number %lld; 0 to %lld expected", (long long)i, (long long)bai_files_count(f) - 1);
+    bai_file_label(f, i, label, sizeof label);
+    if (n > BAI_MAX_FILE)
+        return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", label, (long long)n);
+    void *bytes = malloc(n ? (size_t)n : 1);
+    if (!bytes)
+        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", label, (long long)n);
+    int status = bai_file_get(f, i, 0, n, bytes, e);
+    if (status >= 0)
+        status = bai_decode(bytes, n, label, out, e);
+    free(bytes);
+    return status;
+}
+
+static int resize(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation, ba_picture *out, ba_err *e)
+{
+    if (!in || !out || !in->pixels || !out->pixels || in == out)
+        return ba_fail(e, BA_EARG, "resize: two pictures with pixels expected");
+    if (x < 0 || y < 0 || width < 1 || height < 1 || width > in->columns - x || height > in->rows - y)
+        return ba_fail(e, BA_EARG, "resize: %lldx%lld at (%lld,%lld) is not part of %lldx%lld", (long long)width, (long long)height, (long long)x,
+            (long long)y, (long long)in->columns, (long long)in->rows);
+    bai_resizer r = { 0 };
+    bai_part part = { .pixels = in->pixels + (y * in->columns + x) * 3, .stride = in->columns * 3, .rows = height, .columns = width };
+    bai_window w = { .full_rows = out->rows, .full_columns = out->columns, .rows = out->rows, .columns = out->columns };
+    int status = bai_resize(&r, &part, &w, interpolation, out->pixels, e);
+    bai_resizer_end(&r);
+    return status;
+}
+
+const ba_data_host bai_data_host = {
+    .size = sizeof(ba_data_host),
+    .files_open = bai_files_open, .files_close = bai_files_close, .files_count = bai_files_count,
+    .file_name = bai_file_name, .file_size = bai_file_size, .file_find = bai_file_find,
+    .file_read = bai_file_get, .file_label = bai_file_label,
+    .reserve = bai_picture_reserve, .decode = bai_decode, .file_picture = file_picture, .resize = resize,
+};

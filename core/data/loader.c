@@ -1,0 +1,384 @@
+/* loader: threads that fill a ring of whole batches ahead of the training loop.
+ *
+ * Work is handed out in pieces of PIECE samples, in the order of the epoch. Slot b % ahead belongs to batch b from the
+ * moment its first piece is handed out until the caller asks for batch b+1. What a sample becomes depends on (seed,
+ * epoch, sample) only, so neither the number of threads nor who does what shows in the result. */
+#include "augment.h"
+#include "dataset.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bauta/rng.h"
+
+enum { PIECE = 16, MAX_THREADS = 64 };
+
+typedef struct slot {
+    int64_t left;            /* samples that are not done yet */
+    int64_t failed_at;       /* place in the batch of its first failed sample; -1: none */
+    ba_err error;
+    uint8_t *images;
+    int32_t *labels;
+    ba_box *boxes;
+    int64_t *samples;
+} slot;
+
+typedef struct worker {
+    ba_loader *loader;
+    pthread_t thread;
+    ba_picture scratch;
+    bai_resizer resizer;
+} worker;
+
+typedef struct piece {       /* samples first..first+n-1 of a batch */
+    slot *s;
+    int64_t batch, first, n;
+} piece;
+
+struct ba_loader {
+    ba_dataset *data;
+    ba_loader_options o;
+    int64_t batches, image_bytes;
+    int32_t *order;          /* [count], of this epoch */
+    slot *slots;             /* [o.ahead + 1]: those ahead and the one that is lent */
+    int64_t n_slots;
+    worker *workers;
+    int n_workers;
+
+    pthread_mutex_t lock;    /* all below, and `left` and the error of the slots */
+    pthread_cond_t work, done;
+    int running, stop;
+    int64_t epoch;
+    int64_t next_batch, next_sample; /* the piece to hand out next */
+    int64_t asked;           /* the batch the caller wants next; asked-1 is lent */
+    int64_t busy;            /* pieces being worked on */
+    ba_batch lent;
+};
+
+void ba_loader_defaults(ba_loader_options *o)
+{
+    if (!o)
+        return;
+    *o = (ba_loader_options){ .size = sizeof *o, .shuffle = 1, .drop_last = 1, .batch = 128, .ahead = 4 };
+    o->augment = (ba_augment){ .size = sizeof o->augment, .policy = BA_AUGMENT_CROP, .pad = 4, .image = 224,
+        .scale_low = 0.08, .scale_high = 1, .ratio_low = 3.0 / 4, .ratio_high = 4.0 / 3, .flip = 0.5, .crop = 0.875 };
+}
+
+static int64_t batch_samples(const ba_loader *l, int64_t b)
+{
+    int64_t left = ba_dataset_count(l->data) - b * l->o.batch;
+    return left < l->o.batch ? left : l->o.batch;
+}
+
+/* The order of an epoch: Fisher-Yates, two 64-bit numbers out of each Philox block. */
+static void make_order(ba_loader *l)
+{
+    int64_t n = ba_dataset_count(l->data);
+    uint32_t stream = ba_stream("order");
+    ba_philox u = { { 0 } };
+    for (int64_t i = 0; i < n; i++)
+        l->order[i] = (int32_t)i;
+    for (int64_t i = 0; l->o.shuffle && i < n - 1; i++) {
+        if (i % 2 == 0)
+            u = ba_philox4x32((uint64_t)l->o.seed, stream, (uint32_t)l->epoch, (uint64_t)i / 2);
+        uint64_t r = (uint64_t)u.x[i % 2 * 2 + 1] << 32 | u.x[i % 2 * 2];
+        int64_t j = i + (int64_t)(((unsigned __int128)r * (uint64_t)(n - i)) >> 64);
+        int32_t t = l->order[i];
+        l->order[i] = l->order[j];
+        l->order[j] = t;
+    }
+}
+
+/* ---- the threads ---- */
+
+static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
+{
+    ba_loader *l = w->loader;
+    const ba_picture *picture;
+    bai_draw draw;
+    int64_t i = l->order[p->batch * l->o.batch + at];
+    p->s->samples[at] = i;
+    int status = bai_dataset_picture(l->data, i, &w->scratch, &picture, e);
+    if (status < 0)
+        return status;
+    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, &draw, e);
+    if (status < 0) {
+        char why[sizeof e->msg];
+        memcpy(why, e->msg, sizeof why);
+        return ba_fail(e, status, "sample %lld: %.450s", (long long)i, why);
+    }
+    p->s->labels[at] = picture->label;
+    return bai_augment_apply(&w->resizer, &l->o.augment, &draw, picture, p->s->images + at * l->image_bytes, &p->s->boxes[at], e);
+}
+
+/* With the lock held: the next piece, if there is one and a free slot for it. */
+static int take_piece(ba_loader *l, piece *p)
+{
+    if (!l->running || l->next_batch >= l->batches || l->next_batch >= l->asked + l->o.ahead)
+        return 0;
+    slot *s = &l->slots[l->next_batch % l->n_slots];
+    int64_t total = batch_samples(l, l->next_batch), left = total - l->next_sample;
+    if (!l->next_sample) {
+        s->left = total;
+        s->failed_at = -1;
+    }
+    *p = (piece){ .s = s, .batch = l->next_batch, .first = l->next_sample, .n = left < PIECE ? left : PIECE };
+    l->next_sample += p->n;
+    if (l->next_sample == total) {
+        l->next_batch++;
+        l->next_sample = 0;
+    }
+    l->busy++;
+    return 1;
+}
+
+/* With the lock held. Of several failures in a batch the first sample's counts, whoever was first. */
+static void return_piece(ba_loader *l, const piece *p, int64_t failed_at, const ba_err *e)
+{
+    slot *s = p->s;
+    if (failed_at >= 0 && (s->failed_at < 0 || failed_at < s->failed_at)) {
+        s->failed_at = failed_at;
+        s->error = *e;
+    }
+    s->left -= p->n;
+    l->busy--;
+    if (!s->left || !l->busy)
+        pthread_cond_broadcast(&l->done);
+}
+
+static void *work(void *arg)
+{
+    worker *w = arg;
+    ba_loader *l = w->loader;
+    piece p;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        if (!take_piece(l, &p)) {
+            pthread_cond_wait(&l->work, &l->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&l->lock);
+        ba_err e = { 0 };
+        int64_t failed_at = -1;
+        for (int64_t i = 0; i < p.n && failed_at < 0; i++)
+            if (fill_sample(w, &p, p.first + i, &e) < 0)
+                failed_at = p.first + i;
+        pthread_mutex_lock(&l->lock);
+        return_piece(l, &p, failed_at, &e);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+/* Signals are for the program's own threads. */
+static int start_threads(ba_loader *l, ba_err *e)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    while (l->n_workers < l->o.threads && !failed) {
+        worker *w = &l->workers[l->n_workers];
+        w->loader = l;
+        w->scratch.size = sizeof w->scratch;
+        failed = pthread_create(&w->thread, NULL, work, w);
+        l->n_workers += !failed;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? ba_fail(e, BA_EMACHINE, "loader: thread %d of %d: %s", l->n_workers + 1, l->o.threads, strerror(failed)) : BA_OK;
+}
+
+/* ---- the caller ---- */
+
+static int processors(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    return n < 1 ? 1 : n > 16 ? 16 : n;
+}
+
+static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err *e)
+{
+    if (!d || !o)
+        return ba_fail(e, BA_EARG, "loader: a data set and options expected");
+    if (o->size != sizeof *o)
+        return ba_fail(e, BA_EARG, "loader: options of size %u; %zu expected", o->size, sizeof *o);
+    if (o->batch < 1 || o->batch > 65536)
+        return ba_fail(e, BA_EARG, "loader: batch %lld; 1 to 65536 expected", (long long)o->batch);
+    if (o->ahead < 1 || o->ahead > 64)
+        return ba_fail(e, BA_EARG, "loader: ahead %lld; 1 to 64 batches expected", (long long)o->ahead);
+    if (o->threads < 0 || o->threads > MAX_THREADS)
+        return ba_fail(e, BA_EARG, "loader: threads %d; 0 (all processors) to %d expected", o->threads, MAX_THREADS);
+    if (o->drop_last && ba_dataset_count(d) < o->batch)
+        return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out", (long long)o->batch,
+            (long long)ba_dataset_count(d));
+    return bai_augment_judge(&o->augment, e);
+}
+
+static int make_slots(ba_loader *l)
+{
+    int64_t B = l->o.batch;
+    l->n_slots = l->o.ahead + 1;
+    l->slots = calloc((size_t)l->n_slots, sizeof *l->slots);
+    for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
+        slot *s = &l->slots[i];
+        s->images = aligned_alloc(64, (size_t)(B * l->image_bytes + 63) / 64 * 64);
+        s->labels = calloc((size_t)B, sizeof *s->labels);
+        s->boxes = calloc((size_t)B, sizeof *s->boxes);
+        s->samples = calloc((size_t)B, sizeof *s->samples);
+        if (!s->images || !s->labels || !s->boxes || !s->samples)
+            return -1;
+    }
+    return l->slots ? 0 : -1;
+}
+
+static int init(ba_loader *l, ba_err *e)
+{
+    int64_t n = ba_dataset_count(l->data);
+    l->o.threads = l->o.threads ? l->o.threads : processors();
+    l->batches = l->o.drop_last ? n / l->o.batch : (n + l->o.batch - 1) / l->o.batch;
+    l->image_bytes = l->o.augment.image * l->o.augment.image * 3;
+    l->order = malloc((size_t)n * sizeof *l->order);
+    l->workers = calloc((size_t)l->o.threads, sizeof *l->workers);
+    if (!l->order || !l->workers || make_slots(l))
+        return ba_fail(e, BA_EMACHINE, "loader: no memory for %lld batches of %lld images of %lldx%lld", (long long)l->o.ahead + 1,
+            (long long)l->o.batch, (long long)l->o.augment.image, (long long)l->o.augment.image);
+    return start_threads(l, e);
+}
+
+ba_loader *ba_loader_new(ba_dataset *d, const ba_loader_options *o, ba_err *e)
+{
+    if (judge_options(d, o, e) < 0)
+        return NULL;
+    ba_loader *l = calloc(1, sizeof *l);
+    if (!l) {
+        ba_fail(e, BA_EMACHINE, "loader: no memory");
+        return NULL;
+    }
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->done, NULL);
+    l->data = d;
+    l->o = *o;
+    if (init(l, e) >= 0)
+        return l;
+    ba_loader_free(l);
+    return NULL;
+}
+
+void ba_loader_free(ba_loader *l)
+{
+    if (!l)
+        return;
+    pthread_mutex_lock(&l->lock);
+    l->stop = 1;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    for (int i = 0; i < l->n_workers; i++) {
+        pthread_join(l->workers[i].thread, NULL);
+        free(l->workers[i].scratch.pixels);
+        bai_resizer_end(&l->workers[i].resizer);
+    }
+    for (int64_t i = 0; l->slots && i < l->n_slots; i++) {
+        free(l->slots[i].images);
+        free(l->slots[i].labels);
+        free(l->slots[i].boxes);
+        free(l->slots[i].samples);
+    }
+    pthread_cond_destroy(&l->work);
+    pthread_cond_destroy(&l->done);
+    pthread_mutex_destroy(&l->lock);
+    free(l->slots);
+    free(l->workers);
+    free(l->order);
+    free(l);
+}
+
+int64_t ba_loader_batches(const ba_loader *l)
+{
+    return l ? l->batches : -1;
+}
+
+int ba_loader_start(ba_loader *l, int64_t epoch, int64_t first_batch, ba_err *e)
+{
+    if (!l || epoch < 0 || epoch > INT32_MAX)
+        return ba_fail(e, BA_EARG, "loader: epoch %lld; 0 to 2147483647 of a loader expected", (long long)epoch);
+    if (first_batch < 0 || first_batch > l->batches)
+        return ba_fail(e, BA_EARG, "loader: first batch %lld; 0 to %lld expected", (long long)first_batch, (long long)l->batches);
+    pthread_mutex_lock(&l->lock);
+    int same = l->running && l->epoch == epoch;
+    l->running = 0;
+    while (l->busy)
+        pthread_cond_wait(&l->done, &l->lock);
+    l->epoch = epoch;
+    if (!same)
+        make_order(l);
+    l->next_batch = l->asked = first_batch;
+    l->next_sample = 0;
+    l->running = 1;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->lock);
+    return BA_OK;
+}
+
+/* With the lock held: waits for batch l->asked. */
+static int wait_for(ba_loader *l, ba_err *e)
+{
+    slot *s = &l->slots[l->asked % l->n_slots];
+    pthread_cond_broadcast(&l->work); /* the slot that was lent is free again */
+    while (l->next_batch <= l->asked || s->left)
+        pthread_cond_wait(&l->done, &l->lock);
+    if (s->failed_at >= 0)
+        return ba_fail(e, s->error.code, "%s", s->error.msg);
+    l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->o.augment.image, .columns = l->o.augment.image, .epoch = l->epoch,
+        .number = l->asked, .images = s->images, .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples };
+    l->asked++;
+    return 1;
+}
+
+int ba_loader_next(ba_loader *l, const ba_batch **out, ba_err *e)
+{
+    if (!l || !out)
+        return ba_fail(e, BA_EARG, "loader: a loader and a place for the batch expected");
+    *out = NULL;
+    if (!l->running)
+        return ba_fail(e, BA_EARG, "loader: next before start");
+    pthread_mutex_lock(&l->lock);
+    int status = l->asked < l->batches ? wait_for(l, e) : 0;
+    pthread_mutex_unlock(&l->lock);
+    if (status == 1)
+        *out = &l->lent;
+    return status;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double ba_loader_speed(ba_loader *l, double seconds, ba_err *e)
+{
+    const ba_batch *b;
+    int64_t images = 0, epoch = 0;
+    if (!(seconds > 0 && seconds <= 3600) || !l || !l->batches) {
+        ba_fail(e, BA_EARG, "loader: a loader with batches and 0 to 3600 seconds expected");
+        return 0;
+    }
+    int status = ba_loader_start(l, epoch, 0, e);
+    double begin = now(), end = begin;
+    while (status >= 0 && end - begin < seconds) {
+        status = ba_loader_next(l, &b, e);
+        images += status == 1 ? b->count : 0;
+        if (status == 0)
+            status = ba_loader_start(l, ++epoch, 0, e);
+        end = now();
+    }
+    return status < 0 ? 0 : (double)images / (end - begin);
+}
