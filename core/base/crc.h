@@ -1,0 +1,15 @@
+/* crc: CRC-32C (Castagnoli), and SHA-256, of bytes that are written and read back. */
+#ifndef BAI_CRC_H
+#define BAI_CRC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t bai_crc32c(uint32_t crc, const void *p, size_t n); /* 0 to begin with; may be continued */
+
+typedef struct bai_sha256 { uint32_t h[8]; uint64_t bytes; uint8_t rest[64]; } bai_sha256;
+void bai_sha256_begin(bai_sha256 *s);
+void bai_sha256_add(bai_sha256 *s, const void *p, size_t n);
+void bai_sha256_end(bai_sha256 *s, uint8_t out[32]);
+
+#endif
