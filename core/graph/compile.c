@@ -315,15 +315,19 @@ static int note_stores(ba_program *p, ba_err *e)
         n += m->kind == BAI_VARIABLE;
     p->stores = bai_arena_take(&p->mem, (size_t)(n + 1) * sizeof *p->stores);
     p->versions = bai_arena_take(&p->mem, (size_t)(n + 1) * sizeof *p->versions);
-    if (!p->stores || !p->versions)
+    p->written = bai_arena_take(&p->mem, (size_t)n + 1);
+    if (!p->stores || !p->versions || !p->written)
         return oom(e);
     for (bai_node *m = p->graph->first; m; m = m->next) {
-        int known = m->kind != BAI_VARIABLE || !m->live;
-        for (int i = 0; i < p->n_stores && !known; i++)
-            known = p->stores[i] == m->store;
-        if (!known)
+        if (m->kind != BAI_VARIABLE || !m->live)
+            continue;
+        int i = 0;
+        while (i < p->n_stores && p->stores[i] != m->store)
+            i++;
+        if (i == p->n_stores)
             p->stores[p->n_stores++] = m->store;
-        if (m->kind == BAI_VARIABLE && m->live && bai_store_device(m->store) != p->device)
+        p->written[i] |= !m->fixed;
+        if (bai_store_device(m->store) != p->device)
             return ba_fail(e, BA_EARG, "compile: variable '%s' lives on another device than the graph", m->name);
     }
     return BA_OK;

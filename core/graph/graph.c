@@ -155,13 +155,14 @@ static int type_of(int32_t dtype, int32_t rank, const int64_t *dim, ba_type *out
         return ba_fail(e, BA_EARG, "%s: element type %d: 1 (f32), 2 (bf16), 3 (i32) or 4 (u8) expected", what, dtype);
     if (rank < 0 || rank > BA_MAX_RANK || (rank && !dim))
         return ba_fail(e, BA_EARG, "%s: rank %d: 0 to %d expected", what, rank, BA_MAX_RANK);
-    *out = (ba_type){ dtype, rank, { 1, 1, 1, 1, 1 } };
+    ba_type t = { dtype, rank, { 1, 1, 1, 1, 1 } }; /* dim may lie in *out */
     int64_t bytes = ba_dtype_size(dtype);
     for (int i = 0; i < rank; i++) {
-        out->dim[i] = dim[i];
+        t.dim[i] = dim[i];
         if (dim[i] < 1 || __builtin_mul_overflow(bytes, dim[i], &bytes) || bytes > (INT64_C(1) << 46))
             return ba_fail(e, BA_EARG, "%s: axis %d of %lld elements: at least 1 and less than 64 TiB in all expected", what, i, (long long)dim[i]);
     }
+    *out = t;
     return BA_OK;
 }
 

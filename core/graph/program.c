@@ -99,7 +99,13 @@ int ba_program_run(ba_program *p, ba_err *e)
         p->ready = 0;
         return r;
     }
-    return p->device->ops->run(p->device->self, p->step, p->n_steps, p->graph->seed, p->profile, e);
+    r = p->device->ops->run(p->device->self, p->step, p->n_steps, p->graph->seed, p->profile, e);
+    for (int i = 0; i < p->n_stores; i++)
+        if (p->written[i]) {
+            bai_store_touch(p->stores[i]);
+            p->versions[i] = bai_store_version(p->stores[i]); /* what this program updates is not what its fixed nodes read */
+        }
+    return r;
 }
 
 int ba_program_profile(ba_program *p, int32_t on, ba_err *e)

@@ -23,8 +23,9 @@ struct ba_program {
     int64_t n_owned;
     bai_port *input, *fetch;
     int n_input, n_fetch;
-    ba_store **stores;          /* frozen ones, whose version decides about `fixed` */
+    ba_store **stores;          /* every store it reads; the version decides whether `fixed` runs again */
     int64_t *versions;
+    unsigned char *written;     /* [n_stores] it updates variables of this one */
     int n_stores, ready;
     bai_buffer *buffer;
     int64_t n_buffers;

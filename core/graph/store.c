@@ -177,6 +177,7 @@ const char *ba_store_name(const ba_store *s, int64_t i) { return check_at(s, i, 
 int32_t ba_store_flags(const ba_store *s, int64_t i) { return check_at(s, i, NULL) ? 0 : s->e[i].flags; }
 void *bai_store_data(const ba_store *s, int64_t i) { return s->e[i].data; }
 int64_t bai_store_version(const ba_store *s) { return s->version; }
+void bai_store_touch(ba_store *s) { s->version++; }
 ba_device *bai_store_device(const ba_store *s) { return s->device; }
 
 int ba_store_type(const ba_store *s, int64_t i, ba_type *t, ba_err *e)
