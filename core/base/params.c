@@ -1,6 +1,7 @@
 /* params: from what was written (name = value) to a checked struct, by a schema. */
 #include "params.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 #include "nearest.h"
 
-enum { MOST_ROWS = 256 };
+enum { MOST_ROWS = 256, MOST_ERRORS = 20 };
 
 static void *field(const ba_param *r, void *params) { return (char *)params + r->offset; }
 
@@ -33,23 +34,46 @@ static const char *given_text(const ba_attr *a, char buf[64])
     return buf;
 }
 
-/* The number written, or NaN when it is none. */
+/* The number written in s, or NaN when it is none: no spaces, no hexadecimal, no names of infinities. */
+static double text_number(const char *s)
+{
+    char *end;
+    if (!s || !*s || strspn(s, "+-.0123456789eE") != strlen(s))
+        return NAN;
+    double v = strtod(s, &end);
+    return *end ? NAN : v;
+}
+
 static double as_number(const ba_attr *a)
 {
-    if (a->type == BA_STR) {
-        char *end;
-        double v = a->value.s && *a->value.s ? strtod(a->value.s, &end) : NAN;
-        return a->value.s && *a->value.s && !*end ? v : NAN;
+    return a->type == BA_STR ? text_number(a->value.s) : a->type == BA_F64 ? a->value.f : (double)a->value.i;
+}
+
+/* The whole number written, exactly; 0 when it is none or does not fit. */
+static int as_whole(const ba_attr *a, int64_t *out)
+{
+    if (a->type == BA_I64) {
+        *out = a->value.i;
+        return 1;
     }
-    return a->type == BA_F64 ? a->value.f : (double)a->value.i;
+    if (a->type == BA_STR && a->value.s && *a->value.s && strspn(a->value.s, "+-0123456789") == strlen(a->value.s)) {
+        char *end;
+        errno = 0;
+        *out = strtoll(a->value.s, &end, 10);
+        return !*end && !errno;
+    }
+    double v = as_number(a);
+    if (!(fabs(v) <= 0x1p53) || v != floor(v))
+        return 0;
+    *out = (int64_t)v;
+    return 1;
 }
 
 static int set_int(const ba_param *r, void *params, const ba_attr *a, const char *what, ba_err *e)
 {
     char t[64];
-    double v = as_number(a);
-    int64_t i = a->type == BA_STR && v == v && fabs(v) < 9e18 ? strtoll(a->value.s, NULL, 0) : a->type == BA_F64 && fabs(v) < 9e18 ? (int64_t)v : a->value.i;
-    if (v != v || v != floor(v) || fabs(v) > 9e18 || i < r->min.i || i > r->max.i)
+    int64_t i;
+    if (!as_whole(a, &i) || i < r->min.i || i > r->max.i)
         return ba_fail(e, BA_EARG, "%s: %s = %s; a whole number from %lld to %lld expected", what, r->name, given_text(a, t), (long long)r->min.i,
                        (long long)r->max.i);
     *(int64_t *)field(r, params) = i;
@@ -70,8 +94,8 @@ static int set_flag(const ba_param *r, void *params, const ba_attr *a, const cha
 {
     char t[64];
     const char *s = a->type == BA_STR && a->value.s ? a->value.s : "";
-    int yes = !strcmp(s, "true") || (a->type == BA_I64 && a->value.i == 1) || !strcmp(s, "1");
-    int no = !strcmp(s, "false") || (a->type == BA_I64 && a->value.i == 0) || !strcmp(s, "0");
+    double v = as_number(a);
+    int yes = !strcmp(s, "true") || v == 1, no = !strcmp(s, "false") || v == 0;
     if (!yes && !no)
         return ba_fail(e, BA_EARG, "%s: %s = %s; true or false expected", what, r->name, given_text(a, t));
     *(int64_t *)field(r, params) = yes;
@@ -121,27 +145,55 @@ static int unknown(const ba_param *rows, int n, const char *name, const char *wh
                    best.best ? "'?" : "", all);
 }
 
-int bai_params_fill(const ba_param *rows, int n, void *params, int n_attr, const ba_attr *attr, const char *what, ba_err *e)
+/* One given setting; BA_OK or the error. */
+static int give(const ba_param *rows, int n, void *params, const ba_attr *a, unsigned char *seen, const char *what, ba_err *e)
+{
+    const char *name = a->name ? a->name : "";
+    int i = 0;
+    while (i < n && strcmp(rows[i].name, name))
+        i++;
+    if (i == n)
+        return unknown(rows, n, name, what, e);
+    if (seen[i]++)
+        return ba_fail(e, BA_EARG, "%s: %s is given twice", what, name);
+    return set_one(&rows[i], params, a, what, e);
+}
+
+/* Adds one line to the report; past MOST_ERRORS they are only counted. */
+static void add_line(bai_report *r, const char *line)
+{
+    if (++r->count > MOST_ERRORS || !r->text || r->used >= r->size)
+        return;
+    int k = snprintf(r->text + r->used, r->size - r->used, "%s%s", r->used ? "\n" : "", line);
+    r->used = k < 0 || (size_t)k >= r->size - r->used ? r->size : r->used + (size_t)k;
+}
+
+int bai_params_collect(const ba_param *rows, int n, void *params, int n_attr, const ba_attr *attr, const char *what, bai_report *report, ba_err *e)
 {
     unsigned char seen[MOST_ROWS] = { 0 };
+    int first = BA_OK;
     if (n > MOST_ROWS || n_attr < 0 || (n_attr && !attr))
         return ba_fail(e, BA_EARG, "%s: %d settings given", what, n_attr);
     for (int i = 0; i < n; i++)
         set_default(&rows[i], params);
     for (int k = 0; k < n_attr; k++) {
-        const char *name = attr[k].name ? attr[k].name : "";
-        int i = 0;
-        while (i < n && strcmp(rows[i].name, name))
-            i++;
-        if (i == n)
-            return unknown(rows, n, name, what, e);
-        if (seen[i]++)
-            return ba_fail(e, BA_EARG, "%s: %s is given twice", what, name);
-        int r = set_one(&rows[i], params, &attr[k], what, e);
-        if (r)
-            return r;
+        ba_err one;
+        int r = give(rows, n, params, &attr[k], seen, what, &one);
+        if (r && report)
+            add_line(report, one.msg);
+        if (r && !first)
+            first = ba_fail(e, r, "%s", one.msg);
+        if (first && !report)
+            return first;
     }
-    return BA_OK;
+    if (report && report->count > MOST_ERRORS && report->text && report->used < report->size)
+        snprintf(report->text + report->used, report->size - report->used, "\nand %d more", report->count - MOST_ERRORS);
+    return first;
+}
+
+int bai_params_fill(const ba_param *rows, int n, void *params, int n_attr, const ba_attr *attr, const char *what, ba_err *e)
+{
+    return bai_params_collect(rows, n, params, n_attr, attr, what, NULL, e);
 }
 
 /* Cuts one "name=value" off *text into keep; the value may be quoted. */
@@ -171,18 +223,24 @@ static int cut_one(const char **text, char **keep, ba_attr *a, const char *what,
     return BA_OK;
 }
 
-int bai_params_parse(const ba_param *rows, int n, void *params, const char *text, char *keep, const char *what, ba_err *e)
+int bai_params_cut(const char *text, char *keep, ba_attr attr[BAI_MOST_GIVEN], const char *what, ba_err *e)
 {
-    ba_attr attr[64];
     int count = 0;
     while (*text) {
-        if (count == 64)
-            return ba_fail(e, BA_EARG, "%s: more than 64 settings", what);
+        if (count == BAI_MOST_GIVEN)
+            return ba_fail(e, BA_EARG, "%s: more than %d settings", what, BAI_MOST_GIVEN);
         int r = cut_one(&text, &keep, &attr[count++], what, e);
         if (r)
             return r;
     }
-    return bai_params_fill(rows, n, params, count, attr, what, e);
+    return count;
+}
+
+int bai_params_parse(const ba_param *rows, int n, void *params, const char *text, char *keep, const char *what, ba_err *e)
+{
+    ba_attr attr[BAI_MOST_GIVEN];
+    int count = bai_params_cut(text, keep, attr, what, e);
+    return count < 0 ? count : bai_params_fill(rows, n, params, count, attr, what, e);
 }
 
 int bai_param_text(const ba_param *r, const void *params, char *out, size_t size)
