@@ -43,20 +43,47 @@ void bai_arena_free(bai_arena *a)
     a->blocks = NULL;
 }
 
+/* In front of every aligned block: where it really begins and, for a mapped one, how long it is. */
+typedef struct head { void *base; size_t mapped; } head;
+
+/* Large blocks come zeroed from the kernel, page by page as they are first touched; huge pages where it gives them on request. */
+static void *map_large(size_t bytes)
+{
+    const size_t huge = (size_t)2 << 20;
+    size_t length = bytes + 2 * huge;
+    if (length < bytes)
+        return NULL;
+    char *base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    char *p = (char *)(((uintptr_t)base + 64 + huge - 1) & ~(uintptr_t)(huge - 1));
+    (void)madvise(p, bytes, MADV_HUGEPAGE); /* a refusal changes nothing but speed */
+    ((head *)(void *)(p - 64))[0] = (head){ base, length };
+    return p;
+}
+
 void *bai_aligned_new(size_t bytes)
 {
     size_t n = ((bytes ? bytes : 1) + 63) & ~(size_t)63;
     if (n < bytes)
         return NULL;
-    void *p = aligned_alloc(n >= HUGE_FROM ? 2 << 20 : 64, n >= HUGE_FROM ? (n + (2 << 20) - 1) & ~(((size_t)2 << 20) - 1) : n);
-    if (!p)
+    if (n >= HUGE_FROM)
+        return map_large(n);
+    char *base = aligned_alloc(64, n + 64);
+    if (!base)
         return NULL;
-    if (n >= HUGE_FROM) /* fewer TLB misses where the kernel gives huge pages on request; a refusal changes nothing */
-        (void)madvise(p, n, MADV_HUGEPAGE);
-    return memset(p, 0, n);
+    memset(base, 0, n + 64);
+    *(head *)(void *)base = (head){ base, 0 };
+    return base + 64;
 }
 
 void bai_aligned_free(void *p)
 {
-    free(p);
+    if (!p)
+        return;
+    head h = *(head *)(void *)((char *)p - 64);
+    if (h.mapped)
+        munmap(h.base, h.mapped);
+    else
+        free(h.base);
 }

@@ -1,0 +1,275 @@
+/* The graph engine: gradients, dead rows, order of updates, fixed nodes, memory reuse, equal bits for every thread count, errors. */
+#include "bauta/graph.h"
+#include "../../core/graph/program.h"
+#include "../check.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ba_device *dev;
+static ba_err err;
+
+static ba_tensor *op(ba_graph *g, const char *name, int n_attr, const ba_attr *attr, int n, ...)
+{
+    ba_tensor *in[8];
+    va_list ap;
+    va_start(ap, n);
+    for (int i = 0; i < n; i++)
+        in[i] = va_arg(ap, ba_tensor *);
+    va_end(ap);
+    ba_tensor *t = ba_op_apply(g, name, n, in, n_attr, attr, &err);
+    CHECK(t, "%s: %s", name, err.msg);
+    return t;
+}
+
+static ba_tensor *mean_of(ba_graph *g, ba_tensor *x)
+{
+    return op(g, "mean", BA_ATTRS(BA_I("axis", -100)), 1, x);
+}
+
+/* A block of a transformer by hand: LN, qkv, attention, projection, residual + LN, MLP, residual + LN; class token read. */
+static ba_tensor *tiny(ba_graph *g, ba_store *s, ba_tensor *x, int64_t T, int64_t D, int whole)
+{
+    const struct { const char *name; int rank; int64_t dim[2]; int init; } w[] = {
+        { "n1.w", 1, { D }, BA_INIT_ONE }, { "n1.b", 1, { D }, BA_INIT_ZERO }, { "qkv.w", 2, { 3 * D, D }, BA_INIT_NORMAL }, { "qkv.b", 1, { 3 * D }, BA_INIT_NORMAL },
+        { "proj.w", 2, { D, D }, BA_INIT_NORMAL }, { "n2.w", 1, { D }, BA_INIT_ONE }, { "n2.b", 1, { D }, BA_INIT_ZERO }, { "fc1.w", 2, { 2 * D, D }, BA_INIT_NORMAL },
+        { "fc2.w", 2, { D, 2 * D }, BA_INIT_NORMAL }, { "n3.w", 1, { D }, BA_INIT_ONE }, { "n3.b", 1, { D }, BA_INIT_ZERO } };
+    ba_tensor *v[11];
+    for (int i = 0; i < 11; i++) {
+        CHECK(ba_store_add(s, w[i].name, w[i].rank, w[i].dim, w[i].init, 0.3, 0, &err) >= 0, "%s", err.msg);
+        v[i] = ba_variable(g, s, w[i].name, &err);
+    }
+    ba_tensor *h = op(g, "layernorm", 0, NULL, 3, x, v[0], v[1]);
+    ba_tensor *qkv = op(g, "linear", 0, NULL, 3, h, v[2], v[3]);
+    ba_tensor *a = op(g, "attention", BA_ATTRS(BA_I("heads", 2)), 1, qkv);
+    ba_tensor *p = op(g, "linear", 0, NULL, 2, a, v[4]);
+    ba_tensor *r = op(g, "add_layernorm", 0, NULL, 4, x, p, v[5], v[6]);
+    ba_tensor *m = op(g, "linear", BA_ATTRS(BA_I("gelu", 1)), 2, ba_output_of(r, 1, &err), v[7]);
+    m = op(g, "linear", 0, NULL, 2, m, v[8]);
+    ba_tensor *y = ba_output_of(op(g, "add_layernorm", 0, NULL, 4, r, m, v[9], v[10]), 1, &err);
+    (void)T;
+    ba_fetch(g, "class_attention", ba_output_of(a, 2, &err), &err);
+    return whole ? y : op(g, "slice", BA_ATTRS(BA_I("axis", 1), BA_I("from", 0), BA_I("to", 1)), 1, y);
+}
+
+typedef struct outcome { float loss, grad[7 * 24 * 8], attention[2 * 2 * 9]; double macs; int64_t arena; } outcome;
+
+/* Runs the block with loss = mean of the class token's cube. whole: computes all tokens, and cuts the class token out of a fetched tensor. */
+static void run_tiny(int whole, outcome *o)
+{
+    enum { B = 2, T = 9, D = 8 };
+    int64_t dim[] = { B, T, D };
+    float x[B * T * D];
+    for (int i = 0; i < B * T * D; i++)
+        x[i] = (float)sin(i * 0.7);
+    ba_store *s = ba_store_new(dev, 3, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_tensor *in = ba_input(g, "x", BA_F32, 3, dim, &err), *y = tiny(g, s, in, T, D, whole);
+    if (whole) {
+        ba_fetch(g, "all", y, &err);
+        y = op(g, "slice", BA_ATTRS(BA_I("axis", 1), BA_I("from", 0), BA_I("to", 1)), 1, y);
+    }
+    ba_tensor *cube = op(g, "mul", 0, NULL, 2, y, op(g, "mul", 0, NULL, 2, y, y)); /* the mean and the square of a normalised row say nothing */
+    ba_tensor *loss = mean_of(g, cube), *wrt[2] = { ba_variable(g, s, "qkv.w", &err), ba_variable(g, s, "fc1.w", &err) }, *grad[2];
+    CHECK(ba_grad(g, loss, 2, wrt, grad, &err) == BA_OK, "%s", err.msg);
+    ba_fetch(g, "loss", loss, &err);
+    ba_fetch(g, "g0", grad[0], &err);
+    ba_fetch(g, "g1", grad[1], &err);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p, "%s", err.msg);
+    ba_graph_free(g);
+    memset(o, 0, sizeof *o);
+    if (p) {
+        CHECK(ba_program_feed(p, "x", x, sizeof x, &err) == BA_OK && ba_program_run(p, &err) == BA_OK, "%s", err.msg);
+        CHECK(ba_program_read(p, "loss", &o->loss, 4, &err) == BA_OK, "%s", err.msg);
+        CHECK(ba_program_read(p, "g0", o->grad, 4 * 3 * D * D, &err) == BA_OK, "%s", err.msg);
+        CHECK(ba_program_read(p, "g1", o->grad + 3 * D * D, 4 * 2 * D * D, &err) == BA_OK, "%s", err.msg);
+        CHECK(ba_program_read(p, "class_attention", o->attention, sizeof o->attention, &err) == BA_OK, "%s", err.msg);
+        for (int64_t i = 0; i < ba_plan_rows(p); i++) {
+            ba_plan_row row;
+            ba_plan_row_get(p, i, &row, &err);
+            o->macs += row.macs;
+        }
+        o->arena = ba_plan_arena(p);
+    }
+    ba_program_free(p);
+    ba_store_free(s);
+}
+
+static double furthest(const float *a, const float *b, int n)
+{
+    double d = 0;
+    for (int i = 0; i < n; i++)
+        d = fmax(d, fabs((double)a[i] - (double)b[i]));
+    return d;
+}
+
+static void test_dead_rows(void)
+{
+    static outcome whole, cut;
+    run_tiny(1, &whole);
+    run_tiny(0, &cut);
+    CHECK(fabs((double)(whole.loss - cut.loss)) < 1e-6, "loss %g, with dead rows cut %g", (double)whole.loss, (double)cut.loss);
+    CHECK(furthest(whole.grad, cut.grad, 5 * 64) < 1e-6, "gradients differ by %g", furthest(whole.grad, cut.grad, 5 * 64));
+    CHECK(furthest(whole.attention, cut.attention, 36) < 1e-6, "class attention differs by %g", furthest(whole.attention, cut.attention, 36));
+    CHECK(cut.macs < 0.5 * whole.macs, "%.0f MACs, with dead rows cut %.0f", whole.macs, cut.macs);
+    double norm = 0;
+    for (int i = 0; i < 5 * 64; i++)
+        norm += fabs((double)cut.grad[i]);
+    CHECK(norm > 1e-3, "gradients are all but zero: %g", norm);
+    check_group("dead rows: same values and gradients, fewer MACs");
+}
+
+/* w is read by the loss and updated by one plain step in the same program: the update comes after every read of the old value. */
+static void test_updates(void)
+{
+    int64_t dim[] = { 4 };
+    float w[4] = { 1, 2, 3, 4 }, lr = 0.1f, got[4], loss;
+    int32_t step = 1;
+    ba_store *s = ba_store_new(dev, 0, &err), *state = ba_store_new(dev, 0, &err);
+    CHECK(ba_store_add(s, "w", 1, dim, BA_INIT_ZERO, 0, 0, &err) == 0 && ba_store_write(s, 0, w, 4, &err) == BA_OK, "%s", err.msg);
+    ba_store_add(state, "m", 1, dim, BA_INIT_ZERO, 0, 0, &err);
+    ba_store_add(state, "v", 1, dim, BA_INIT_ZERO, 0, 0, &err);
+    ba_store_add(state, "avg", 1, dim, BA_INIT_ZERO, 0, 0, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_tensor *v = ba_variable(g, s, "w", &err), *l = mean_of(g, op(g, "mul", 0, NULL, 2, v, v)), *d;
+    CHECK(ba_grad(g, l, 1, &v, &d, &err) == BA_OK, "%s", err.msg);
+    op(g, "adamw", BA_ATTRS(BA_F("eps", 0)), 6, v, d, ba_variable(g, state, "m", &err), ba_variable(g, state, "v", &err), ba_input(g, "lr", BA_F32, 0, NULL, &err),
+       ba_input(g, "step", BA_I32, 0, NULL, &err));
+    op(g, "ema", BA_ATTRS(BA_F("decay", 0)), 2, ba_variable(g, state, "avg", &err), v);
+    ba_fetch(g, "loss", l, &err);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p, "%s", err.msg);
+    for (int i = 0; i < 2 && p; i++) {
+        step = i + 1;
+        ba_program_feed(p, "lr", &lr, 4, &err);
+        ba_program_feed(p, "step", &step, 4, &err);
+        CHECK(ba_program_run(p, &err) == BA_OK, "%s", err.msg);
+        ba_program_read(p, "loss", &loss, 4, &err);
+        CHECK(fabs((double)loss - (i ? (0.81 + 3.61 + 8.41 + 15.21) / 4 : 7.5)) < 1e-4, "loss %g at step %d", (double)loss, i);
+        ba_store_read(state, 2, got, 4, &err);
+        CHECK(i || (fabs((double)got[0] - 0.9) < 1e-5 && fabs((double)got[3] - 3.9) < 1e-5), "the average is taken after the update: %g %g", (double)got[0], (double)got[3]);
+    }
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_store_free(s);
+    ba_store_free(state);
+    check_group("updates come after reads, averages after updates");
+}
+
+/* What depends on frozen variables only is computed once, and again after they are written. */
+static void test_fixed(void)
+{
+    int64_t dim[] = { 3 };
+    float w[3] = { 1, 2, 3 }, x = 1, got[3];
+    ba_store *s = ba_store_new(dev, 0, &err);
+    ba_store_add(s, "w", 1, dim, BA_INIT_ZERO, 0, 0, &err);
+    ba_store_write(s, 0, w, 3, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_tensor *v = ba_variable(g, s, "w", &err), *twice = op(g, "add", 0, NULL, 2, v, v);
+    ba_fetch(g, "y", op(g, "mul", 0, NULL, 2, twice, ba_input(g, "x", BA_F32, 0, NULL, &err)), &err);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && p->n_fixed == 1 && p->n_steps == 1, "%s: %lld fixed, %lld steps", err.msg, p ? (long long)p->n_fixed : -1, p ? (long long)p->n_steps : -1);
+    for (int i = 0; i < 3 && p; i++) {
+        if (i == 2) {
+            w[0] = 10;
+            ba_store_write(s, 0, w, 3, &err);
+        }
+        ba_program_feed(p, "x", &x, 4, &err);
+        CHECK(ba_program_run(p, &err) == BA_OK && ba_program_read(p, "y", got, 12, &err) == BA_OK, "%s", err.msg);
+        CHECK(got[0] == 2 * w[0] && got[2] == 6, "run %d: %g %g", i, (double)got[0], (double)got[2]);
+    }
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_store_free(s);
+    check_group("fixed nodes follow their variables");
+}
+
+static void test_threads(void)
+{
+    static outcome o[3];
+    for (int i = 0; i < 3; i++) {
+        ba_device_free(dev);
+        dev = ba_device_open("cpu", i + 1, "auto", &err);
+        CHECK(dev, "%s", err.msg);
+        run_tiny(0, &o[i]);
+        CHECK(!memcmp(o[i].grad, o[0].grad, sizeof o->grad) && o[i].loss == o[0].loss, "%d threads differ from one", i + 1);
+    }
+    check_group("the same bits for 1, 2 and 3 threads");
+}
+
+static void said(const char *want, int code)
+{
+    CHECK(code < 0 && strstr(err.msg, want), "said '%s', wanted '%s' (code %d)", err.msg, want, code);
+    err = (ba_err){ 0 };
+}
+
+static void test_errors(void)
+{
+    int64_t dim[] = { 2, 3 }, bad[] = { 2, 0 }, huge[] = { INT64_C(1) << 40, INT64_C(1) << 40 };
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_tensor *x = ba_input(g, "x", BA_F32, 2, dim, &err), *in[2] = { x, NULL };
+    said("no operation 'lineer'; did you mean 'linear'?", ba_op_apply(g, "lineer", 1, in, 0, NULL, &err) ? 0 : err.code);
+    said("add: 1 inputs given, 2 expected", ba_op_apply(g, "add", 1, in, 0, NULL, &err) ? 0 : err.code);
+    said("add: input 1 is not a tensor", ba_op_apply(g, "add", 2, in, 0, NULL, &err) ? 0 : err.code);
+    said("topk: no such setting 'kep'; did you mean 'keep'?", ba_op_apply(g, "topk", 1, in, BA_ATTRS(BA_I("kep", 1)), &err) ? 0 : err.code);
+    said("keep = 4; the model has 3 patches", ba_op_apply(g, "topk", 1, in, BA_ATTRS(BA_I("keep", 4)), &err) ? 0 : err.code);
+    said("keep = 0; a whole number from 1", ba_op_apply(g, "topk", 1, in, BA_ATTRS(BA_I("keep", 0)), &err) ? 0 : err.code);
+    said("top or bottom expected", ba_op_apply(g, "topk", 1, in, BA_ATTRS(BA_I("keep", 1), BA_S("order", "middle")), &err) ? 0 : err.code);
+    said("axis 1 of 0 elements", ba_input(g, "y", BA_F32, 2, bad, &err) ? 0 : err.code);
+    said("less than 64 TiB", ba_input(g, "y", BA_F32, 2, huge, &err) ? 0 : err.code);
+    said("input 'x' exists already", ba_input(g, "x", BA_F32, 2, dim, &err) ? 0 : err.code);
+    said("the loss is f32[2,3]; a scalar", ba_grad(g, x, 0, NULL, NULL, &err));
+    said("graph expected, got nothing", ba_fetch(NULL, "x", x, &err));
+    said("graph expected, got something else", ba_fetch((ba_graph *)dev, "x", x, &err));
+    ba_fetch(g, "x", x, &err);
+    said("'x' is fetched already", ba_fetch(g, "x", x, &err));
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p, "%s", err.msg);
+    float data[6] = { 0 };
+    said("x: 8 bytes given, f32[2,3] has 24", ba_program_feed(p, "x", data, 8, &err));
+    said("no input 'xx'", ba_program_feed(p, "xx", data, 24, &err));
+    ba_program_free(p);
+    ba_graph_free(g);
+    said("device 'cuba' cannot be had", ba_device_open("cuba", 0, NULL, &err) ? 0 : err.code);
+    said("tier 'avx9'", ba_device_open("cpu", 0, "avx9", &err) ? 0 : err.code);
+    said("threads = -1", ba_device_open("cpu", -1, NULL, &err) ? 0 : err.code);
+    check_group("errors are one sentence");
+}
+
+static void test_nan_scores(void)
+{
+    int64_t dim[] = { 2, 3 };
+    float s[6] = { 1, 2, 3, 4, NAN, 6 };
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_graph_role(g, "mask", &err);
+    ba_tensor *x = ba_input(g, "s", BA_F32, 2, dim, &err);
+    ba_fetch(g, "k", op(g, "topk", BA_ATTRS(BA_I("keep", 2)), 1, x), &err);
+    ba_program *p = ba_compile(g, &err);
+    ba_program_feed(p, "s", s, sizeof s, &err);
+    int r = ba_program_run(p, &err);
+    CHECK(r == BA_ENUMERIC, "code %d", r);
+    said("mask: topk: score of patch 1 of image 1 is NaN", r);
+    ba_program_free(p);
+    ba_graph_free(g);
+    check_group("NaN is named");
+}
+
+int main(void)
+{
+    dev = ba_device_open("cpu", 2, "auto", &err);
+    CHECK(dev, "%s", err.msg);
+    if (!dev)
+        return check_done();
+    printf("%s\n", ba_device_describe(dev));
+    test_dead_rows();
+    test_updates();
+    test_fixed();
+    test_errors();
+    test_nan_scores();
+    test_threads();
+    ba_device_free(dev);
+    return check_done();
+}
