@@ -27,6 +27,8 @@ static void leave(j_common_ptr c)
         snprintf(r->why, sizeof r->why, "premature end of JPEG");
     else if (code == JERR_NO_BACKING_STORE || code == JERR_TFILE_CREATE)
         snprintf(r->why, sizeof r->why, "needs more than 256 MiB to decode");
+    else if (code == JERR_BAD_PRECISION)
+        snprintf(r->why, sizeof r->why, "is a %d-bit JPEG; 8 bits expected", c->err->msg_parm.i[0]);
     else
         c->err->format_message(c, r->why);
     longjmp(r->out, 1);
@@ -60,8 +62,6 @@ static void progress(j_common_ptr c)
 /* What libjpeg would fail on later, or convert in a way nobody asked for. */
 static void judge(j_decompress_ptr c)
 {
-    if (c->data_precision != 8)
-        give_up((j_common_ptr)c, BA_EDATA, "is a 12-bit JPEG; 8 bits expected");
     if (c->arith_code)
         give_up((j_common_ptr)c, BA_EDATA, "is an arithmetic-coded JPEG; Huffman coding expected");
     if (c->num_components != 1 && c->num_components != 3 && c->num_components != 4)
