@@ -1,5 +1,5 @@
 /* journal_read: walking a journal that may be torn, damaged or still growing. A record is given only when its CRC fits;
- * after damage the next good one is looked for: first where the damaged length points to, then byte by byte. */
+ * after damage the next good one is looked for byte by byte. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -115,20 +115,16 @@ static int good_at(bai_reader *r, int64_t at, bai_record *out, int64_t *budget)
     return 1;
 }
 
-/* Where the next good record behind the damage at r->at begins; 0 when there is none, -1 when the file cannot be read. */
+/* Where the nearest good record behind the damage at r->at begins; 0 when there is none, -1 when the file cannot be read.
+ * The damaged length is not believed: it could lead past good records. */
 static int64_t search(bai_reader *r, bai_record *out)
 {
     int64_t budget = SEARCH_BUDGET;
-    int got;
-    const uint8_t *p = look(r, r->at, BAI_RECORD_HEAD);
-    if (!p)
-        return errno ? -1 : 0;
-    int64_t skip = r->at + BAI_RECORD_HEAD + (int64_t)bai_get32(p);
-    if (skip < r->size && (got = good_at(r, skip, out, &budget)))
-        return got < 0 ? -1 : skip;
-    for (int64_t at = r->at + 1; at + BAI_RECORD_HEAD <= r->size && budget > 0; at++)
-        if ((got = good_at(r, at, out, &budget)))
+    for (int64_t at = r->at + BAI_RECORD_HEAD; at + BAI_RECORD_HEAD <= r->size && budget > 0; at++) {
+        int got = good_at(r, at, out, &budget);
+        if (got)
             return got < 0 ? -1 : at;
+    }
     return 0;
 }
 
@@ -157,28 +153,33 @@ static int refresh(bai_reader *r, ba_err *e)
     return BA_OK;
 }
 
+/* 1, 0 or negative as bai_reader_next, for the file as large as it was when last looked at. */
+static int next_known(bai_reader *r, bai_record *out, ba_err *e)
+{
+    int64_t at = r->at;
+    int got = good_at(r, at, out, NULL);
+    if (!got && r->size - at >= BAI_RECORD_HEAD) {
+        at = search(r, out);
+        got = at < 0 ? -1 : at > 0;
+        if (got > 0 && !r->damaged++)
+            r->first_damaged = r->next;
+    }
+    return got < 0 ? cannot_read(r, e) : got ? give(r, at, out) : 0;
+}
+
 int bai_reader_next(bai_reader *r, bai_record *out, ba_err *e)
 {
-    if (r->stale && refresh(r, e))
-        return BA_EMACHINE;
-    int got = good_at(r, r->at, out, NULL);
-    if (got < 0)
-        return cannot_read(r, e);
+    int got = r->stale ? 0 : next_known(r, out, e);
     if (got)
-        return give(r, r->at, out);
+        return got;
+    int64_t before = r->stale ? -1 : r->size;
+    if (refresh(r, e))
+        return BA_EMACHINE;
+    if (r->size != before && (got = next_known(r, out, e)))
+        return got;
     r->torn = r->size > r->at ? r->size - r->at : 0;
     r->stale = 1;
-    if (r->torn < BAI_RECORD_HEAD)
-        return 0;
-    int64_t at = search(r, out);
-    if (at < 0)
-        return cannot_read(r, e);
-    if (!at)
-        return 0;
-    r->stale = 0;
-    if (!r->damaged++)
-        r->first_damaged = r->next;
-    return give(r, at, out);
+    return 0;
 }
 
 int64_t bai_reader_damaged(const bai_reader *r) { return r->damaged; }
