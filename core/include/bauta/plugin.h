@@ -24,6 +24,8 @@ enum { BA_KIND_MASK = 1, BA_KIND_LOSS = 2, BA_KIND_ARCH = 3, BA_KIND_DATA = 4 };
 
 typedef struct ba_tensor ba_tensor;
 typedef struct ba_build ba_build; /* one call from the core while a step is described */
+struct ba_block;
+struct ba_arch_in;
 
 /* ---- what the core offers ---- */
 typedef struct ba_host {          /* append only */
@@ -37,8 +39,10 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*constant)(ba_build *b, int rank, const int64_t *dim, const float *data, ba_err *e); /* fp32, copied */
     int     (*rank)(const ba_tensor *t);
     int64_t (*dim)(const ba_tensor *t, int axis);
+    int     (*dtype)(const ba_tensor *t);                 /* BA_F32, BA_BF16, BA_I32 or BA_U8 */
 
-    /* Signals. WHO is "student", "teacher", "batch" or the name of an auxiliary model. WHAT:
+    /* Signals. WHO is "student", "teacher", "batch" or the name of an auxiliary model; for a criterion also "masked": the model that will be
+     * masked (its facts are known, its signals are not built yet). WHAT:
      *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
      *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
      *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only)
@@ -56,6 +60,8 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*random)(ba_build *b, const char *name, int rank, const int64_t *dim, ba_err *e);
 
     /* Blocks shared by architectures (core/nn). Weights are named PREFIX.weight and so on, as timm names them. */
+    /* Embeds the patches (the kept ones only) of in->images: [B,k,dim]; weight [dim,C,patch,patch], bias [dim]. */
+    ba_tensor *(*embed)(ba_build *b, const char *prefix, const struct ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e);
     ba_tensor *(*linear)(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, int bias, int gelu, ba_err *e);
     ba_tensor *(*layernorm)(ba_build *b, const char *prefix, ba_tensor *x, double eps, ba_err *e);
     ba_tensor *(*block)(ba_build *b, const char *prefix, ba_tensor *x, const struct ba_block *spec, ba_err *e);

@@ -1,0 +1,216 @@
+/* blocks: linear, LayerNorm, patch embedding and the pre-norm transformer block, with timm's names and DeiT's initialisation
+ * (recipes 1.2): matrices N(0, 0.02), biases 0, LayerNorm 1 and 0, the patch convolution uniform in +-1/sqrt(fan in).
+ *
+ * A block ends with a residual sum. Where a LayerNorm reads that sum, both become one operation (add_layernorm): the sum is noted
+ * (bai_sum) and made together with the LayerNorm that comes next. */
+#include "blocks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../plugin/build.h"
+#include "bauta/op.h"
+
+enum { LONGEST = 256 };
+
+static int no_store(const ba_build *b, const char *name, ba_err *e)
+{
+    if (bai_build_check(b, e) || !b->call.desc)
+        return ba_fail(e, BA_EPLUGIN, "a host function was called outside of a call");
+    if (!name || !*name || strlen(name) > LONGEST)
+        return ba_fail(e, BA_EARG, "learned tensor: a name of 1 to %d bytes expected", LONGEST);
+    return b->call.store ? BA_OK : ba_fail(e, BA_EARG, "learned tensor '%s': there is no store for learned tensors in this call", name);
+}
+
+/* Adds the tensor to the store, or finds it there; its full name goes into `full`. */
+static int own(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, char full[2 * LONGEST], ba_err *e)
+{
+    if (no_store(b, name, e))
+        return BA_EPLUGIN;
+    snprintf(full, 2 * LONGEST, "%s%s", b->call.weights, name);
+    int64_t i = ba_store_add(b->call.store, full, rank, dim, init, scale, flags, e);
+    return i < 0 ? (int)i : BA_OK;
+}
+
+ba_tensor *bai_nn_weight(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, ba_err *e)
+{
+    char full[2 * LONGEST];
+    return own(b, name, rank, dim, init, scale, flags, full, e) ? NULL : ba_variable(b->g, b->call.store, full, e);
+}
+
+/* PREFIX.PART, as fp32. */
+static ba_tensor *vector(ba_build *b, const char *prefix, const char *part, int64_t n, int init, double scale, ba_err *e)
+{
+    char name[LONGEST + 16];
+    snprintf(name, sizeof name, "%.200s.%s", prefix, part);
+    return bai_nn_weight(b, name, 1, &n, init, scale, 0, e);
+}
+
+/* PREFIX.weight in the graph's precision, for matrix products. */
+static ba_tensor *matrix(ba_build *b, const char *prefix, int rank, const int64_t *dim, int init, double scale, ba_err *e)
+{
+    char name[LONGEST + 16], full[2 * LONGEST];
+    snprintf(name, sizeof name, "%.200s.weight", prefix ? prefix : "");
+    return own(b, name, rank, dim, init, scale, 0, full, e) ? NULL : ba_weight(b->g, b->call.store, full, e);
+}
+
+/* The type of t; a sentence when t is no tensor of at least one axis. */
+static int type_of(ba_build *b, ba_tensor **t, const char *prefix, ba_type *type, ba_err *e)
+{
+    if (bai_build_check(b, e) || !prefix || !*prefix || strlen(prefix) > 200)
+        return ba_fail(e, BA_EARG, "block: a prefix of 1 to 200 bytes expected");
+    *t = bai_sum_joined(b, *t);
+    if (ba_tensor_type(*t, type, e))
+        return BA_EARG;
+    return type->rank > 0 ? BA_OK : ba_fail(e, BA_EARG, "%s: the input is a scalar", prefix);
+}
+
+ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, int bias, int gelu, ba_err *e)
+{
+    ba_type t;
+    if (type_of(b, &x, prefix, &t, e))
+        return NULL;
+    const int64_t dim[] = { out, ba_type_last(&t) };
+    ba_tensor *in[3] = { x, matrix(b, prefix, 2, dim, BA_INIT_NORMAL, 0.02, e), NULL };
+    if (in[1] && bias)
+        in[2] = vector(b, prefix, "bias", out, BA_INIT_ZERO, 0, e);
+    if (!in[1] || (bias && !in[2]))
+        return NULL;
+    return ba_op_apply(b->g, "linear", bias ? 3 : 2, in, BA_ATTRS(BA_I("gelu", gelu != 0)), e);
+}
+
+/* LayerNorm of a noted sum: sum and norm in one operation. */
+static ba_tensor *join(ba_build *b, bai_sum *s, ba_tensor *w, ba_tensor *bias, double eps, ba_err *e)
+{
+    ba_tensor *in[] = { s->x, s->branch, w, bias, s->scale };
+    ba_tensor *sum = ba_op_apply(b->g, "add_layernorm", s->scale ? 5 : 4, in, BA_ATTRS(BA_F("eps", eps)), e);
+    s->joined = sum;
+    return sum ? ba_output_of(sum, 1, e) : NULL;
+}
+
+ba_tensor *bai_nn_layernorm(ba_build *b, const char *prefix, ba_tensor *x, double eps, ba_err *e)
+{
+    ba_type t;
+    bai_sum *s = bai_build_check(b, e) ? NULL : bai_sum_of(b, x);
+    if (type_of(b, &x, prefix, &t, e))
+        return NULL;
+    ba_tensor *in[3] = { x, vector(b, prefix, "weight", ba_type_last(&t), BA_INIT_ONE, 0, e), NULL };
+    in[2] = in[1] ? vector(b, prefix, "bias", ba_type_last(&t), BA_INIT_ZERO, 0, e) : NULL;
+    if (!in[2])
+        return NULL;
+    if (s && !s->joined)
+        return join(b, s, in[1], in[2], eps, e);
+    return ba_op_apply(b->g, "layernorm", 3, in, BA_ATTRS(BA_F("eps", eps)), e);
+}
+
+/* The factor [B] of a branch; *out NULL where nothing is dropped. */
+static int drop_scale(ba_build *b, const char *name, double rate, int64_t batch, ba_tensor **out, ba_err *e)
+{
+    char stream[LONGEST + 80];
+    *out = NULL;
+    if (!b->call.training || rate <= 0)
+        return BA_OK;
+    ba_tensor *step = ba_build_get(b, "batch", "step", -1, e);
+    snprintf(stream, sizeof stream, "%s/%s", b->call.label, name);
+    if (step)
+        *out = ba_op_apply(b->g, "drop_path_scale", 1, &step, BA_ATTRS(BA_F("rate", rate), BA_I("batch", batch), BA_S("stream", stream)), e);
+    return *out ? BA_OK : BA_EARG;
+}
+
+/* x + scale * branch, noted for the LayerNorm that may follow. */
+static ba_tensor *add(ba_build *b, ba_tensor *x, ba_tensor *branch, ba_tensor *scale, ba_err *e)
+{
+    ba_tensor *in[] = { x, branch, scale };
+    ba_tensor *sum = x && branch ? ba_op_apply(b->g, "add_scaled", scale ? 3 : 2, in, 0, NULL, e) : NULL;
+    return sum && !bai_sum_put(b, (bai_sum){ sum, x, branch, scale, NULL }, e) ? sum : NULL;
+}
+
+static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, const ba_block *spec, ba_err *e)
+{
+    char name[LONGEST];
+    snprintf(name, sizeof name, "%s.attn.qkv", prefix);
+    ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, 1, 0, e), *y, *classes;
+    if (!qkv || !(y = ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e)))
+        return NULL;
+    if (spec->prefix > 0 && b->call.who && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
+        return NULL;
+    snprintf(name, sizeof name, "%s.attn.proj", prefix);
+    return bai_nn_linear(b, name, y, dim, 1, 0, e);
+}
+
+static ba_tensor *mlp(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, int64_t hidden, ba_err *e)
+{
+    char name[LONGEST];
+    snprintf(name, sizeof name, "%s.mlp.fc1", prefix);
+    ba_tensor *h = bai_nn_linear(b, name, x, hidden, 1, 1, e);
+    snprintf(name, sizeof name, "%s.mlp.fc2", prefix);
+    return h ? bai_nn_linear(b, name, h, dim, 1, 0, e) : NULL;
+}
+
+static int judge_block(const char *prefix, const ba_block *spec, const ba_type *t, ba_err *e)
+{
+    if (!spec || spec->size < sizeof *spec)
+        return ba_fail(e, BA_EPLUGIN, "%s: a ba_block of %zu bytes expected", prefix, sizeof *spec);
+    if (t->rank != 3)
+        return ba_fail(e, BA_EARG, "%s: the input has %d axes; [B,tokens,dim] expected", prefix, t->rank);
+    if (spec->heads < 1 || t->dim[2] % spec->heads)
+        return ba_fail(e, BA_EARG, "%s: %lld heads do not divide the width %lld", prefix, (long long)spec->heads, (long long)t->dim[2]);
+    return spec->mlp >= 1 && spec->layer >= 0 && spec->prefix >= 0 ? BA_OK
+        : ba_fail(e, BA_EARG, "%s: layer %lld, mlp %lld, prefix %lld", prefix, (long long)spec->layer, (long long)spec->mlp, (long long)spec->prefix);
+}
+
+ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e)
+{
+    ba_type t;
+    ba_tensor *given = x, *scale[2], *y;
+    char name[LONGEST];
+    if (type_of(b, &x, prefix, &t, e) || judge_block(prefix, spec, &t, e))
+        return NULL;
+    for (int i = 0; i < 2; i++) { /* two draws a block */
+        snprintf(name, sizeof name, "%s.drop_path%d", prefix, i + 1);
+        if (drop_scale(b, name, spec->drop_path, t.dim[0], &scale[i], e))
+            return NULL;
+    }
+    snprintf(name, sizeof name, "%s.attn", prefix);
+    ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
+    snprintf(name, sizeof name, "%s.norm1", prefix);
+    y = bai_nn_layernorm(b, name, given, spec->eps, e);
+    y = y ? attend(b, prefix, y, t.dim[2], spec, e) : NULL;
+    given = add(b, bai_sum_joined(b, given), y, scale[0], e);
+    snprintf(name, sizeof name, "%s.mlp", prefix);
+    ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
+    snprintf(name, sizeof name, "%s.norm2", prefix);
+    y = given ? bai_nn_layernorm(b, name, given, spec->eps, e) : NULL;
+    y = y ? mlp(b, prefix, y, t.dim[2], spec->mlp, e) : NULL;
+    y = add(b, bai_sum_joined(b, given), y, scale[1], e);
+    ba_graph_place(b->g, "", NULL);
+    if (y && b->call.who && bai_host.publish(b, "tokens", spec->layer, y, e))
+        return NULL;
+    return y;
+}
+
+ba_tensor *bai_nn_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e)
+{
+    ba_type t;
+    char shape[64];
+    if (!in || in->size < sizeof *in || bai_build_check(b, e) || ba_tensor_type(in->images, &t, e) || t.rank != 4)
+        { ba_fail(e, BA_EARG, "%.200s: images [B,H,W,C] expected", prefix ? prefix : "embed"); return NULL; }
+    int64_t kernel[] = { dim, t.dim[3], patch, patch }, fan = t.dim[3] * patch * patch;
+    if (dim < 1 || patch < 1 || patch > t.dim[1] || patch > t.dim[2])
+        { ba_fail(e, BA_EARG, "%.200s: patches of %lld pixels in images of %lldx%lld, width %lld", prefix ? prefix : "embed", (long long)patch,
+                  (long long)t.dim[1], (long long)t.dim[2], (long long)dim); return NULL; }
+    double bound = 1 / sqrt((double)fan);
+    ba_tensor *cut[] = { in->images, in->scale, in->shift, in->kept }, *way[3];
+    const char *dtype = ba_graph_dtype(b->g) == BA_BF16 ? "bf16" : "f32";
+    ba_graph_place(b->g, "patch_embed", NULL);
+    snprintf(shape, sizeof shape, "%lld,%lld", (long long)dim, (long long)fan);
+    way[0] = ba_op_apply(b->g, "patches", in->kept ? 4 : 3, cut, BA_ATTRS(BA_I("patch", patch), BA_S("dtype", dtype)), e);
+    way[1] = way[0] ? matrix(b, prefix, 4, kernel, BA_INIT_UNIFORM, bound, e) : NULL;
+    way[1] = way[1] ? ba_op_apply(b->g, "reshape", 1, &way[1], BA_ATTRS(BA_S("shape", shape)), e) : NULL;
+    way[2] = way[1] ? vector(b, prefix, "bias", dim, BA_INIT_UNIFORM, bound, e) : NULL;
+    int64_t all = t.dim[1] / patch * (t.dim[2] / patch); /* the papers count the embedding of every patch */
+    ba_tensor *y = way[2] ? ba_op_apply(b->g, "linear", 3, way, BA_ATTRS(BA_I("counted", all)), e) : NULL;
+    ba_graph_place(b->g, "", NULL);
+    return y;
+}

@@ -1,0 +1,48 @@
+/* build: the table of signals and facts that plugins see while a graph is described, and the call that is being made. */
+#ifndef BAI_BUILD_H
+#define BAI_BUILD_H
+
+#include "../base/mem.h"
+#include "bauta/model.h"
+#include "bauta/plugin.h"
+
+typedef struct bai_signal { const char *who, *what; int64_t layer; ba_tensor *t; } bai_signal;
+typedef struct bai_fact { const char *who, *what; int64_t value; } bai_fact;
+
+/* A residual sum that nobody has asked for yet: when a LayerNorm does, both are made by one operation, and `joined` is the sum it gives out. */
+typedef struct bai_sum { ba_tensor *sum, *x, *branch, *scale, *joined; } bai_sum;
+
+typedef struct bai_call {        /* one call into a plugin */
+    const ba_plugin_desc *desc;  /* NULL: none is going on */
+    const char *who;             /* the model being built; NULL for masks and losses */
+    const char *label;           /* in front of random streams */
+    const char *weights;         /* in front of names of learned tensors, with its point; "" for models */
+    ba_store *store;             /* NULL: there may be no learned tensors */
+    int training;
+    const char *whom;            /* the model to be masked; NULL but for masks */
+} bai_call;
+
+struct ba_build {
+    uint32_t tag;
+    ba_graph *g;
+    bai_arena arena;
+    bai_signal *signals;
+    bai_fact *facts;
+    bai_sum *sums;
+    int64_t n_signals, n_facts, n_sums;
+    bai_call call;
+};
+
+int bai_build_check(const ba_build *b, ba_err *e);
+int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e);
+int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what); /* -1, silently */
+int bai_build_has(const ba_build *b, const char *who, const char *what);          /* any layer */
+
+/* sums */
+int bai_sum_put(ba_build *b, bai_sum sum, ba_err *e);
+bai_sum *bai_sum_of(ba_build *b, const ba_tensor *t);      /* NULL: t is not such a sum */
+ba_tensor *bai_sum_joined(ba_build *b, ba_tensor *t);      /* what stands for t now: t itself, or the sum given out with a LayerNorm */
+
+extern const ba_host bai_host;                             /* host.c */
+
+#endif

@@ -1,0 +1,262 @@
+/* call: the calls into plugins that describe: a model, scores, a loss. What goes in is checked before, what came back after; the sentences
+ * name the plugin, once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bauta/op.h"
+#include "build.h"
+#include "plugin.h"
+#include "settings.h"
+
+/* A failed call: the plugin's own sentence with its name in front, or ours when it had none. */
+static int failed(const ba_plugin_desc *d, int status, const ba_err *said, ba_err *e)
+{
+    int code = status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN;
+    if (said->code == BA_OK || !said->msg[0])
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: failed without saying why (%d)", d->name, status);
+    return ba_fail(e, said->code < 0 && said->code >= BA_EBUG ? said->code : code, "plugin %s: %s", d->name, said->msg);
+}
+
+/* Checks the settings, that they are of this kind, and that no call is going on. */
+static const ba_plugin_desc *desc_of(const ba_build *b, const ba_params *p, uint32_t kind, ba_err *e)
+{
+    if ((b && bai_build_check(b, e)) || bai_params_check(p, e))
+        return NULL;
+    const ba_plugin_desc *d = ba_params_desc(p);
+    if (d->kind != kind)
+        ba_fail(e, BA_EARG, "settings of a %s plugin expected, got those of %s %s", bai_kind_name(kind), bai_kind_name(d->kind), d->name);
+    else if (b && b->call.desc)
+        ba_fail(e, BA_EPLUGIN, "plugin %s: called while plugin %s is being called", d->name, b->call.desc->name);
+    else
+        return d;
+    return NULL;
+}
+
+static int begin(ba_build *b, bai_call call, ba_err *e)
+{
+    const ba_plugin_desc *d = call.desc;
+    for (int i = 0; d->needs && d->needs[i]; i++) {
+        char who[80];
+        ba_err why = { 0 };
+        snprintf(who, sizeof who, "%s", d->needs[i]);
+        char *dot = strchr(who, '.');
+        *dot = 0;
+        if (!bai_build_has(b, who, dot + 1)) {
+            ba_build_get(b, who, dot + 1, -1, &why);
+            return ba_fail(e, BA_EARG, "%s '%s' needs %s: %s", bai_kind_name(d->kind), d->name, d->needs[i], why.msg);
+        }
+    }
+    b->call = call;
+    return BA_OK;
+}
+
+static void end(ba_build *b)
+{
+    b->call = (bai_call){ 0 };
+    ba_graph_place(b->g, "", NULL);
+}
+
+/* ---- architectures ---- */
+typedef struct row { const char *name; size_t offset; } row;
+#define ROW(f) { #f, offsetof(ba_arch_facts, f) }
+static const row rows[] = { ROW(image_rows), ROW(image_columns), ROW(channels), ROW(patches), ROW(prefix), ROW(grid_rows), ROW(grid_columns),
+                            ROW(depth), ROW(heads), ROW(dim), ROW(classes) };
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static int64_t fact_at(const ba_arch_facts *f, int i) { return *(const int64_t *)((const char *)f + rows[i].offset); }
+
+static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
+{
+    const ba_plugin_desc *d = ba_params_desc(p);
+    const ba_arch_ops *ops = d->ops;
+    ba_err said = { 0 };
+    *f = (ba_arch_facts){ .size = sizeof *f };
+    int r = ops->facts(&bai_host, ba_params_struct(p), f, &said);
+    if (r)
+        return failed(d, r, &said, e);
+    for (int i = 0; i < ROWS; i++)
+        if (fact_at(f, i) < (rows[i].offset == offsetof(ba_arch_facts, prefix) ? 0 : 1) || fact_at(f, i) > INT32_MAX)
+            return ba_fail(e, BA_EPLUGIN, "plugin %s: says %s = %lld; 1 to 2147483647 expected", d->name, rows[i].name, (long long)fact_at(f, i));
+    if (f->patches != f->grid_rows * f->grid_columns)
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: says %lld patches in a grid of %lldx%lld", d->name, (long long)f->patches, (long long)f->grid_rows,
+                       (long long)f->grid_columns);
+    return BA_OK;
+}
+
+int64_t ba_arch_fact(const ba_params *arch, const char *what, ba_err *e)
+{
+    ba_arch_facts f;
+    if (!desc_of(NULL, arch, BA_KIND_ARCH, e) || facts_of(arch, &f, e))
+        return -1;
+    char all[200] = "";
+    for (int i = 0; i < ROWS; i++) {
+        if (what && !strcmp(rows[i].name, what))
+            return fact_at(&f, i);
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", rows[i].name);
+    }
+    ba_fail(e, BA_EARG, "no fact '%.64s' of an architecture (there are: %s)", what ? what : "", all);
+    return -1;
+}
+
+static int declare(ba_build *b, const char *who, const ba_arch_facts *f, ba_err *e)
+{
+    if (!who || !*who || strlen(who) > 60 || strpbrk(who, " ./\t\n"))
+        return ba_fail(e, BA_EARG, "model name '%.64s'; 1 to 60 bytes without spaces, points and slashes expected", who ? who : "");
+    for (int i = 0; i < ROWS; i++)
+        if (bai_build_fact_put(b, who, rows[i].name, fact_at(f, i), e))
+            return BA_EARG;
+    return BA_OK;
+}
+
+int ba_arch_declare(ba_build *b, const char *who, const ba_params *arch, ba_err *e)
+{
+    ba_arch_facts f;
+    if (!b)
+        return bai_build_check(b, e);
+    if (!desc_of(b, arch, BA_KIND_ARCH, e))
+        return BA_EARG;
+    int r = facts_of(arch, &f, e);
+    return r ? r : declare(b, who, &f, e);
+}
+
+static int judge_given(const char *who, const ba_arch_facts *f, const ba_arch_given *in, ba_err *e)
+{
+    ba_type x, t;
+    if (!in || in->size < sizeof *in || !in->store)
+        return ba_fail(e, BA_EARG, "%.60s: images, scale, shift and a store expected", who);
+    int r = ba_tensor_type(in->images, &x, e);
+    if (!r && (x.rank != 4 || (x.dtype != BA_U8 && x.dtype != BA_F32)))
+        r = ba_fail(e, BA_EARG, "%.60s: images with %d axes; u8 or f32 [B,H,W,C] expected", who, x.rank);
+    if (!r && (x.dim[1] != f->image_rows || x.dim[2] != f->image_columns || x.dim[3] != f->channels))
+        r = ba_fail(e, BA_EARG, "%.60s: images of %lldx%lldx%lld, the model is made for %lldx%lldx%lld", who, (long long)x.dim[1], (long long)x.dim[2],
+                    (long long)x.dim[3], (long long)f->image_rows, (long long)f->image_columns, (long long)f->channels);
+    for (int i = 0; !r && i < 2; i++)
+        if ((r = ba_tensor_type(i ? in->shift : in->scale, &t, e)) == 0 && (t.rank != 1 || t.dtype != BA_F32 || t.dim[0] != f->channels))
+            r = ba_fail(e, BA_EARG, "%.60s: %s with %d axes; f32[%lld] expected", who, i ? "shift" : "scale", t.rank, (long long)f->channels);
+    if (r || !in->kept)
+        return r;
+    r = ba_tensor_type(in->kept, &t, e);
+    if (!r && (t.rank != 2 || t.dtype != BA_I32 || t.dim[0] != x.dim[0] || t.dim[1] > f->patches))
+        r = ba_fail(e, BA_EARG, "%.60s: kept is [%lld,%lld]; i32 [%lld, 1 to %lld] expected", who, (long long)t.dim[0], (long long)t.dim[1],
+                    (long long)x.dim[0], (long long)f->patches);
+    return r;
+}
+
+static int call_arch(ba_build *b, const char *who, const ba_params *arch, const ba_arch_given *in, ba_err *e)
+{
+    const ba_plugin_desc *d = ba_params_desc(arch);
+    const ba_arch_ops *ops = d->ops;
+    ba_err said = { 0 };
+    ba_arch_in given = { sizeof given, in->images, in->scale, in->shift, in->kept, in->training != 0 };
+    int r = begin(b, (bai_call){ d, who, who, "", in->store, in->training != 0 }, e);
+    if (r)
+        return r;
+    r = ops->build(&bai_host, b, ba_params_struct(arch), &given, &said);
+    end(b);
+    if (r)
+        return failed(d, r, &said, e);
+    return bai_build_has(b, who, "logits") ? BA_OK : ba_fail(e, BA_EPLUGIN, "plugin %s: published no logits", d->name);
+}
+
+int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_arch_given *in, ba_err *e)
+{
+    ba_arch_facts f;
+    ba_type kept;
+    if (!b)
+        return bai_build_check(b, e);
+    if (!desc_of(b, arch, BA_KIND_ARCH, e))
+        return BA_EARG;
+    int r = facts_of(arch, &f, e);
+    if (!r)
+        r = declare(b, who, &f, e);
+    if (!r && bai_build_has(b, who, "logits"))
+        r = ba_fail(e, BA_EARG, "%s is built already", who);
+    if (!r)
+        r = judge_given(who, &f, in, e);
+    if (!r && in->kept) {
+        r = ba_tensor_type(in->kept, &kept, e);
+        if (!r)
+            r = bai_build_fact_put(b, who, "kept", kept.dim[1], e);
+        if (!r)
+            r = ba_build_put(b, who, "kept", -1, in->kept, e);
+    }
+    return r ? r : call_arch(b, who, arch, in, e);
+}
+
+/* ---- criteria ---- */
+static int judge_scores(const ba_build *b, const ba_plugin_desc *d, const char *whom, ba_tensor *t, ba_err *e)
+{
+    ba_type s;
+    if (ba_tensor_type(t, &s, NULL))
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are no tensor", d->name);
+    int64_t N = bai_build_fact_get(b, whom, "patches");
+    if (s.rank == 2 && s.dtype == BA_F32 && s.dim[1] == N)
+        return BA_OK;
+    for (int64_t i = 0; s.rank == 2 && i < b->n_facts; i++) {
+        const bai_fact *f = &b->facts[i];
+        if (!strcmp(f->what, "patches") && f->value == s.dim[1])
+            return ba_fail(e, BA_EARG, "%s has %lldx%lld patches, %s has %lldx%lld; mask %s needs equal grids", whom,
+                (long long)bai_build_fact_get(b, whom, "grid_rows"), (long long)bai_build_fact_get(b, whom, "grid_columns"), f->who,
+                (long long)bai_build_fact_get(b, f->who, "grid_rows"), (long long)bai_build_fact_get(b, f->who, "grid_columns"), d->name);
+    }
+    return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores have %d axes, [%lld,%lld] of type %d; f32 [B,%lld] expected", d->name, s.rank,
+                   (long long)s.dim[0], (long long)s.dim[1], s.dtype, (long long)N);
+}
+
+int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tensor **out, ba_err *e)
+{
+    if (!b || !out)
+        return ba_fail(e, BA_EARG, "mask: a build and a place for the scores expected");
+    const ba_plugin_desc *d = desc_of(b, mask, BA_KIND_MASK, e);
+    *out = NULL;
+    if (!d)
+        return BA_EARG;
+    if (!whom || bai_build_fact_get(b, whom, "patches") < 0)
+        return ba_fail(e, BA_EARG, "mask %s: no model '%.60s' to be masked is known here", d->name, whom ? whom : "");
+    const ba_mask_ops *ops = d->ops;
+    ba_err said = { 0 };
+    int r = begin(b, (bai_call){ .desc = d, .label = d->name, .weights = "", .whom = whom }, e);
+    if (r)
+        return r;
+    r = ops->score(&bai_host, b, ba_params_struct(mask), out, &said);
+    end(b);
+    if (r) {
+        *out = NULL;
+        return failed(d, r, &said, e);
+    }
+    if (*out)
+        r = judge_scores(b, d, whom, *out = bai_sum_joined(b, *out), e);
+    if (r)
+        *out = NULL;
+    return r;
+}
+
+/* ---- losses ---- */
+int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_store *store, ba_tensor **out, ba_err *e)
+{
+    char weights[80];
+    ba_type t;
+    if (!b || !out)
+        return ba_fail(e, BA_EARG, "loss: a build and a place for the loss expected");
+    const ba_plugin_desc *d = desc_of(b, loss, BA_KIND_LOSS, e);
+    *out = NULL;
+    if (!d)
+        return BA_EARG;
+    if (label && (!*label || strlen(label) > 64 || strpbrk(label, " /\t\n")))
+        return ba_fail(e, BA_EARG, "loss %s: label '%.64s'; 1 to 64 bytes without spaces and slashes expected", d->name, label);
+    const ba_loss_ops *ops = d->ops;
+    ba_err said = { 0 };
+    snprintf(weights, sizeof weights, "%s.", label ? label : d->name);
+    int r = begin(b, (bai_call){ .desc = d, .label = label ? label : d->name, .weights = weights, .store = store }, e);
+    if (r)
+        return r;
+    r = ops->build(&bai_host, b, ba_params_struct(loss), out, &said);
+    end(b);
+    if (r || ba_tensor_type(*out, &t, NULL) || t.rank || t.dtype != BA_F32) {
+        int null = !*out || ba_tensor_type(*out, &t, NULL);
+        *out = NULL;
+        return r ? failed(d, r, &said, e) : null ? ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is no tensor", d->name)
+            : ba_fail(e, BA_EPLUGIN, "plugin %s: its loss has %d axes and type %d; an f32 scalar expected", d->name, t.rank, t.dtype);
+    }
+    return BA_OK;
+}
