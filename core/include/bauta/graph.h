@@ -24,8 +24,6 @@ const char *ba_device_describe(const ba_device *d);   /* one line: name, tier, t
 int ba_device_has(const ba_device *d, const char *what); /* 1 or 0: "bf16" (fast matrix products in bf16) */
 
 /* ---- stores: named, persistent fp32 tensors (weights, optimiser state, averages) ---- */
-enum { BA_INIT_ZERO = 0, BA_INIT_ONE = 1, BA_INIT_NORMAL = 2, BA_INIT_UNIFORM = 3 }; /* scale: standard deviation, or bound of +-bound */
-enum { BA_NO_DECAY = 1 };                                                           /* never weight-decayed (tokens, positions) */
 ba_store *ba_store_new(ba_device *d, uint64_t seed, ba_err *e);     /* seed of the initialisers: stream "init/NAME" */
 void ba_store_free(ba_store *s);                                    /* after every program that uses it */
 /* Adds a tensor, or checks that the one of this name has this shape. Returns its index or a negative code. */
