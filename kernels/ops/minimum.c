@@ -1,0 +1,45 @@
+/* minimum: the smaller of a and b; NaN when either is. Equal values share the gradient half and half. */
+#include "../shared/elementwise.h"
+#include "../shared/vmath.h"
+
+static vf one(const vf *x, const void *params) { (void)params; return v_minimum(x[0], x[1]); }
+static double exact(const double *x, const void *params) { (void)params; return x[0] < x[1] ? x[0] : x[1]; }
+
+static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
+{
+    (void)params;
+    return bai_each_shape("minimum", n_in, in, out, e);
+}
+
+static void task(void *ctx, int64_t t, int worker) { (void)worker; bai_each_block(ctx, t, 2, one); }
+static int cpu(const ba_kernel *k, ba_err *e) { (void)e; return bai_each_run(k, 2, task); }
+static void reference(const ba_ref *r) { bai_each_reference(r, 2, exact); }
+static int slice(const ba_slice_call *c, ba_err *e) { return bai_each_slice(c, "minimum", 0, NULL, e); }
+
+static int grad(const ba_grad_call *c, ba_err *e)
+{
+    ba_tensor *lost = bai_op2(c->g, "less", c->in[1], c->in[0], 0, NULL, e), *won = bai_op2(c->g, "less", c->in[0], c->in[1], 0, NULL, e);
+    ba_tensor *lead = bai_op2(c->g, "sub", won, lost, 0, NULL, e); /* 1, 0 or -1 */
+    for (int i = 0; i < 2; i++) {
+        ba_tensor *share = bai_op1(c->g, "scale", lead, BA_ATTRS(BA_F("by", i ? -0.5 : 0.5), BA_F("plus", 0.5)), e);
+        ba_tensor *d = bai_op2(c->g, "mul", c->dout[0], share, 0, NULL, e);
+        if (c->want[i] && !(c->din[i] = bai_back_to(c->g, d, c->in[i], e)))
+            return BA_EBUG;
+    }
+    return BA_OK;
+}
+
+BA_OP(minimum) = {
+    .name = "minimum", .doc = "the smaller of a and b",
+    .min_in = 2, .max_in = 2, .n_out = 1, .reuse = 3,
+    .shape = shape, .grad = grad, .slice_outs = 1, .slice = slice, .cpu = cpu, .reference = reference,
+    .samples = BA_SAMPLES(
+        { "", 2, { { BA_F32, 2, { 3, 5 }, 0, -1, 1 }, { BA_F32, 2, { 3, 5 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 3, { 2, 3, 5 }, 0, -1, 1 }, { BA_F32, 1, { 5 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 0, { 0 }, 0, -1, 1 }, { BA_F32, 2, { 1, 7 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 5, { 2, 1, 3, 1, 2 }, 0, -1, 1 }, { BA_F32, 4, { 4, 1, 3, 1 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 3, { 3, 40, 67 }, 0, -1, 1 }, { BA_F32, 3, { 3, 40, 1 }, 0, -1, 1 } } },
+        { "", 2, { { BA_BF16, 3, { 3, 9, 67 }, 0, -1, 1 }, { BA_BF16, 2, { 9, 67 }, 0, -1, 1 } } },
+        { "", 2, { { BA_BF16, 2, { 9, 30 }, 0, -1, 1 }, { BA_F32, 2, { 9, 1 }, 0, -1, 1 } } }),
+    .tolerance = 0,
+};
