@@ -1,0 +1,38 @@
+/* test_ops: the one test of all operations: once with a fixed seed, once with a fresh one (or BAUTA_SEED), on the CPU and on the
+ * device that BAUTA_TEST_DEVICE names. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "selftest.h"
+
+static void on(const char *name, uint64_t seed, bai_selftest_count *sum)
+{
+    ba_err e = { 0 };
+    ba_device *d = ba_device_open(name, 2, "auto", &e);
+    if (!d) {
+        printf("not ok - %s\n", e.msg);
+        sum->failed++;
+        return;
+    }
+    bai_selftest_counted(d, seed, stdout, sum);
+    ba_device_free(d);
+}
+
+int main(void)
+{
+    const char *given = getenv("BAUTA_SEED"), *other = getenv("BAUTA_TEST_DEVICE");
+    uint64_t fresh = given && *given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000003u + (uint64_t)getpid();
+    bai_selftest_count sum = { 0 };
+    on("cpu", 1, &sum);
+    on("cpu", fresh, &sum);
+    if (other && *other && strcmp(other, "cpu"))
+        on(other, fresh, &sum);
+    else {
+        printf("skip - other devices: BAUTA_TEST_DEVICE names none\n");
+        sum.skipped++;
+    }
+    printf("%ld passed, %ld failed, %ld skipped\n", sum.passed, sum.failed, sum.skipped);
+    return sum.failed || !sum.passed;
+}
