@@ -31,6 +31,7 @@ struct ba_run {
     double synced, drawn, cost;  /* monotonic seconds: last fdatasync, last run.h5, and what that took */
     int reserve, finished;       /* reserve: its file is there */
     char notice[1500];
+    char full[508];              /* why the reserved space was needed; "" as long as it was not */
 };
 
 double bai_now(clockid_t clock);
@@ -38,7 +39,8 @@ int bai_run_check(const ba_run *r, ba_err *e);
 void bai_run_notice(ba_run *r, const char *line);
 /* Frees the reserved space, if there still is some; 1 when something may be tried once more. */
 int bai_run_make_room(ba_run *r);
-/* Puts into the log, with the way out when the disk is full (reliability: first write error). */
+void bai_run_full(ba_run *r, const ba_err *first);    /* what bai_run_make_room has saved, to be told by the next ba_run_tick */
+/* Puts into the log, if need be into the reserved space. */
 int bai_run_append(ba_run *r, uint32_t stream, const void *p, size_t n, ba_err *e);
 int bai_run_adopt(ba_run *r, ba_err *e);              /* takes over the tables of the log, after a resume */
 int bai_run_here(const ba_run *r, ba_err *e);         /* whether the folder still has its name */

@@ -36,16 +36,22 @@ int bai_run_make_room(ba_run *r)
     return !unlinkat(r->dirfd, ".reserve", 0);
 }
 
+void bai_run_full(ba_run *r, const ba_err *first)
+{
+    if (!*r->full)
+        snprintf(r->full, sizeof r->full, "%.300s (step %lld): the reserved space is in use now; save and stop", first->msg, (long long)r->state.step);
+}
+
 int bai_run_append(ba_run *r, uint32_t stream, const void *p, size_t n, ba_err *e)
 {
-    char first[300];
-    ba_err mine;
-    if (!bai_journal_append(r->journal, stream, p, n, &mine))
+    ba_err first, again;
+    if (!bai_journal_append(r->journal, stream, p, n, &first))
         return BA_OK;
-    snprintf(first, sizeof first, "%.299s", mine.msg);
-    if (mine.code == BA_EMACHINE && bai_run_make_room(r) && !bai_journal_append(r->journal, stream, p, n, &mine))
-        return ba_fail(e, BA_EMACHINE, "%s (step %lld); it was kept in the reserved space: save and stop now", first, (long long)r->state.step);
-    return ba_fail(e, mine.code, "%s (step %lld)", first, (long long)r->state.step);
+    if (first.code == BA_EMACHINE && bai_run_make_room(r) && !bai_journal_append(r->journal, stream, p, n, &again)) {
+        bai_run_full(r, &first);
+        return BA_OK;
+    }
+    return ba_fail(e, first.code, "%.400s (step %lld)", first.msg, (long long)r->state.step);
 }
 
 int bai_run_here(const ba_run *r, ba_err *e)
@@ -303,20 +309,16 @@ static int draw(ba_run *r, ba_err *e)
 
 int ba_run_snapshot(ba_run *r, ba_err *e)
 {
-    char first[300];
-    ba_err mine = { 0 };
+    ba_err first = { 0 }, again = { 0 };
     if (bai_run_check(r, e) || bai_run_here(r, e))
         return e && e->code ? e->code : BA_EMACHINE;
     double begin = bai_now(CLOCK_MONOTONIC);
-    int bad = draw(r, &mine);
+    int bad = draw(r, &first);
+    if (bad && bai_run_make_room(r) && !(bad = draw(r, &again)))
+        bai_run_full(r, &first);
     r->drawn = bai_now(CLOCK_MONOTONIC);
     r->cost = r->drawn - begin;
-    if (!bad)
-        return BA_OK;
-    snprintf(first, sizeof first, "%.299s", mine.msg);
-    if (bai_run_make_room(r))
-        (void)draw(r, &mine); /* once more, into the reserved space; the error stands all the same */
-    return ba_fail(e, BA_EMACHINE, "%s (step %lld)", first, (long long)r->state.step);
+    return bad ? ba_fail(e, BA_EMACHINE, "%.400s (step %lld)", first.msg, (long long)r->state.step) : BA_OK;
 }
 
 int ba_run_tick(ba_run *r, int64_t epoch, int64_t step, ba_err *e)
@@ -327,9 +329,13 @@ int ba_run_tick(ba_run *r, int64_t epoch, int64_t step, ba_err *e)
         return ba_fail(e, BA_EARG, "run: epoch %lld, step %lld; 0 or more expected", (long long)epoch, (long long)step);
     r->state.epoch = epoch;
     r->state.step = step;
+    if (*r->full)
+        return ba_fail(e, BA_EMACHINE, "%s", r->full);
     double now = bai_now(CLOCK_MONOTONIC);
     int bad = now - r->synced >= SYNC_EVERY ? ba_run_sync(r, e) : BA_OK;
     if (bad || now - r->drawn < DRAW_EVERY || now - r->drawn < DRAW_SHARE * r->cost)
         return bad;
-    return (bad = ba_run_snapshot(r, e)) ? bad : 1;
+    if ((bad = ba_run_snapshot(r, e)))
+        return bad;
+    return *r->full ? ba_fail(e, BA_EMACHINE, "%s", r->full) : 1;
 }

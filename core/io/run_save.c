@@ -183,8 +183,8 @@ static int save(ba_run *r, const char *name, bai_block *b, const bai_content *c,
 int ba_run_checkpoint(ba_run *r, int64_t epoch, int64_t step, int32_t best, int32_t n_parts, const ba_part *parts,
                       int32_t n_values, const ba_attr *values, ba_err *e)
 {
-    char name[64], first[300];
-    ba_err mine = { 0 };
+    char name[64];
+    ba_err first = { 0 }, again = { 0 };
     if (bai_run_check(r, e))
         return BA_EARG;
     if (epoch < 0 || epoch > 99999999 || step < 0 || step > INT64_C(1) << 53)
@@ -195,15 +195,12 @@ int ba_run_checkpoint(ba_run *r, int64_t epoch, int64_t step, int32_t best, int3
     bai_block b = { .run = bai_journal_id(r->journal), .records = bai_journal_records(r->journal), .epoch = epoch, .step = step, .best = best != 0 };
     bai_content c = { n_parts, n_values, parts, values };
     choose_name(r, epoch, step, name, sizeof name);
-    int bad = save(r, name, &b, &c, &mine);
-    if (!bad) {
+    int bad = save(r, name, &b, &c, &first);
+    if (bad == BA_EMACHINE && bai_run_make_room(r) && !(bad = save(r, name, &b, &c, &again)))
+        bai_run_full(r, &first);
+    if (!bad)
         prune(r);
-        return BA_OK;
-    }
-    snprintf(first, sizeof first, "%.299s", mine.msg);
-    if (bad == BA_EMACHINE && bai_run_make_room(r) && !save(r, name, &b, &c, &mine))
-        return ba_fail(e, BA_EMACHINE, "%s; it was saved in the reserved space: stop now", first);
-    return ba_fail(e, bad, "%s", first);
+    return bad ? ba_fail(e, first.code, "%s", first.msg) : BA_OK;
 }
 
 const ba_checkpoint *ba_run_resumed(const ba_run *r) { return r && r->tag == BAI_TAG_RUN ? r->resumed : NULL; }

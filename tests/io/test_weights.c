@@ -363,7 +363,7 @@ static void test_renamed(void)
     ba_store *s = fake_store();
     ba_store_add(s, "norm.weight", 1, dim, 0, 1, 0, NULL);
     ba_weight_item it[40] = { { "norm.wieght", { BA_F32, 1, { 3, 1, 1, 1, 1 } }, v } };
-    char names[40][16];
+    char names[40][24];
     CHECK(!ba_weights_write(path, 1, it, 0, NULL, &e), "%s", e.msg);
     CHECK(ba_weights_load(s, path, "", NULL, NULL, 0, &e) == BA_EDATA && !strcmp(e.msg, "w.safetensors: 2 of its tensors do not match: "
         "missing norm.weight (nearest: norm.wieght); surplus norm.wieght (nearest: norm.weight)"), "%s", e.msg);

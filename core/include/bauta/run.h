@@ -46,7 +46,8 @@ typedef struct ba_field {    /* a column of a table */
 
 /* Declares a table (a stream of rows) and returns its number. On resume the fields must be those of the journal. */
 int64_t ba_run_stream(ba_run *r, const char *name, const char *doc, int32_t n, const ba_field *fields, ba_err *e);
-/* One row, acknowledged when it returns BA_OK: no kill loses it. Whole numbers only for BA_I64 columns; no text columns. */
+/* One row, acknowledged when it returns BA_OK: no kill loses it. Otherwise it is not in the log. Whole numbers only for BA_I64
+ * columns; no text columns. */
 int ba_run_row(ba_run *r, int64_t stream, const double *values, int32_t n, ba_err *e);
 /* The same for any column: i, f or s by the column's type (s NULL: empty; too long: cut at a character). */
 int ba_run_row_any(ba_run *r, int64_t stream, const ba_value *values, int32_t n, ba_err *e);
@@ -58,7 +59,8 @@ int ba_run_event(ba_run *r, const char *kind, const char *text, ba_err *e);
 int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, const uint8_t *pixels, ba_err *e);
 
 /* Where the run is; call it every step. Every 5 s what is logged is made safe against power loss (fdatasync), at most every 10 s
- * run.h5 and state.json are renewed. Returns 1 when run.h5 was renewed, 0, or a negative code. */
+ * run.h5 and state.json are renewed. Returns 1 when run.h5 was renewed, 0, or a negative code. BA_EMACHINE also when something
+ * could be kept only in the reserved space: nothing is lost so far, but the run must save and stop. */
 int ba_run_tick(ba_run *r, int64_t epoch, int64_t step, ba_err *e);
 int ba_run_snapshot(ba_run *r, ba_err *e);            /* run.h5 now (at the end of an epoch) */
 int ba_run_sync(ba_run *r, ba_err *e);                /* fdatasync now */
