@@ -89,6 +89,17 @@ int ba_program_profile(ba_program *p, int32_t on, ba_err *e);
 int64_t ba_plan_nodes(const ba_program *p);
 /* Node i as one line: role, operation, place, type of output 0, MACs, FLOPs, bytes, seconds, "step" or "once"; tabs between. 0 when out of range. */
 int64_t ba_plan_node(const ba_program *p, int64_t i, char *out, int64_t size);
+
+/* ---- what there is ---- */
+typedef struct ba_op_info {
+    const char *name, *doc;
+    int32_t min_in, max_in, n_out;      /* inputs past min_in may be left out */
+    uint32_t nparams;
+    const ba_param *params;
+} ba_op_info;
+int64_t ba_op_count(void);
+int ba_op_info_get(int64_t i, ba_op_info *out, ba_err *e);
+const char *ba_version(void);           /* of the library: "0.1.0" */
 /* cdef end */
 #pragma GCC visibility pop
 

@@ -1,0 +1,133 @@
+/* main: starts LuaJIT and hands the command line to lua/bauta/cli.lua; the verbs live there.
+ *
+ * The only user of the classic Lua API. It makes a state with a cap on its memory, finds the Lua files, runs the command line
+ * under a traceback handler, and turns what comes back into the exit status. */
+#include <lauxlib.h>
+#include <limits.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_SCRIPT = 2, EXIT_MACHINE = 5, EXIT_BUG = 70 };
+enum { MEMORY_LIMIT = 1 << 30 }; /* bytes of Lua objects; tensors are not among them */
+
+static void *capped(void *ud, void *block, size_t old, size_t size)
+{
+    size_t *used = ud;
+    if (!size) {
+        free(block);
+        *used -= old;
+        return NULL;
+    }
+    if (size > old && *used + (size - old) > MEMORY_LIMIT)
+        return NULL;
+    void *p = realloc(block, size);
+    if (p)
+        *used += size - (block ? old : 0);
+    return p;
+}
+
+/* The message as it is, and below it where it happened; cli.lua shows the latter with --trace only. Errors that are tables
+ * (made by lua/bauta/errors.lua) pass: they know where. */
+static int traceback(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return 1;
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+/* Whether this program lies in the build folder it was built in. */
+static int uninstalled(void)
+{
+    char exe[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    size_t root = strlen(BAUTA_BUILD_ROOT);
+    if (n <= 0)
+        return 0;
+    exe[n] = 0;
+    return !strncmp(exe, BAUTA_BUILD_ROOT, root) && exe[root] == '/';
+}
+
+static void field(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (built here, or nil). */
+static void push_places(lua_State *L)
+{
+    const char *lua = getenv("BAUTA_LUA");
+    int here = uninstalled();
+    lua_newtable(L);
+    field(L, "lua", lua && *lua ? lua : here ? BAUTA_SOURCE_ROOT "/lua" : BAUTA_LUA_DIR);
+    field(L, "headers", here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
+    field(L, "version", BAUTA_VERSION);
+    if (here)
+        field(L, "plugins", BAUTA_BUILD_ROOT "/plugins");
+}
+
+static void set_path(lua_State *L, const char *lua)
+{
+    lua_getglobal(L, "package");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lua, lua);
+    lua_setfield(L, -2, "path");
+    lua_pushliteral(L, "");
+    lua_setfield(L, -2, "cpath");
+    lua_pop(L, 1);
+}
+
+/* Runs cli.lua as a function of (places, arguments...); leaves the exit status. */
+static int run(lua_State *L, int argc, char **argv)
+{
+    lua_pushcfunction(L, traceback);
+    push_places(L);
+    lua_getfield(L, -1, "lua");
+    set_path(L, lua_tostring(L, -1));
+    lua_pushliteral(L, "/bauta/cli.lua");
+    lua_concat(L, 2);
+    if (luaL_loadfilex(L, lua_tostring(L, -1), "t")) {
+        fprintf(stderr, "bauta: %s; is Bauta installed whole? BAUTA_LUA names the folder of its Lua files\n", lua_tostring(L, -1));
+        return EXIT_MACHINE;
+    }
+    lua_insert(L, -3); /* chunk, places, path */
+    lua_pop(L, 1);
+    for (int i = 1; i < argc; i++)
+        lua_pushstring(L, argv[i]);
+    if (lua_pcall(L, argc, 1, 1)) {
+        const char *msg = lua_tostring(L, -1);
+        fprintf(stderr, "bauta: internal error: %s\n", msg ? msg : "(no message)");
+        return EXIT_BUG;
+    }
+    return lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : EXIT_BUG;
+}
+
+/* Only here for a state that could not even be set up in protected mode. */
+static int panic(lua_State *L)
+{
+    fprintf(stderr, "bauta: %s (script limit %d MiB)\n", lua_tostring(L, -1), MEMORY_LIMIT >> 20);
+    exit(EXIT_SCRIPT);
+}
+
+int main(int argc, char **argv)
+{
+    size_t used = 0;
+    lua_State *L = lua_newstate(capped, &used);
+    if (!L)
+        L = luaL_newstate(); /* a LuaJIT with 32-bit references allows its own allocator only */
+    if (!L || !lua_checkstack(L, argc + 16)) {
+        fprintf(stderr, "bauta: no memory to start Lua\n");
+        return EXIT_MACHINE;
+    }
+    lua_atpanic(L, panic);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* scripts describe; a compiled endless loop could not be stopped */
+    luaL_openlibs(L);
+    int status = run(L, argc, argv);
+    lua_close(L);
+    return status;
+}

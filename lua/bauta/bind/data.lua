@@ -1,0 +1,73 @@
+-- bind/data: data sets and loaders as Lua objects.
+local M = require "bauta.ffi"
+local errors = require "bauta.errors"
+
+local bind = {}
+local Dataset = M.class("dataset", "ba_dataset_free")
+local Loader = M.class("loader", "ba_loader_free")
+bind.Dataset, bind.Loader = Dataset, Loader
+
+-- desc, params: raw, from bind/plugin.
+function bind.dataset(desc, params, split, hold)
+    local p = M.call("ba_dataset_open", desc, params, split)
+    local d = M.own(Dataset, p, hold, { split = split })
+    d.count = M.number(M.C.ba_dataset_count(p))
+    d.classes = M.number(M.C.ba_dataset_classes(p))
+    d.has_boxes = M.C.ba_dataset_has_boxes(p) == 1
+    return d
+end
+
+function Dataset:class_name(i) return M.text(M.C.ba_dataset_class(M.ptr(self, Dataset), M.whole(i, "class"))) or tostring(i) end
+
+-- Sample i (from 0): { rows, columns, label, box, pixels (lent until the next call) }.
+function Dataset:read(i)
+    local s = M.new("ba_sample")
+    M.call("ba_dataset_read", M.ptr(self, Dataset), M.whole(i, "sample"), s)
+    local box = s.box[2] > s.box[0] and { s.box[0], s.box[1], s.box[2], s.box[3] } or nil
+    return { rows = M.number(s.rows), columns = M.number(s.columns), label = M.number(s.label), box = box, pixels = s.pixels }
+end
+
+function Dataset:free() M.free(self) end
+
+local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
+
+-- options: batch, seed, threads, ahead, shuffle, drop_last, and augment = { policy, image, ... }.
+function bind.loader(dataset, options)
+    local o = M.new("ba_loader_options")
+    M.C.ba_loader_defaults(o)
+    for _, name in ipairs { "batch", "ahead", "threads" } do
+        if options[name] then o[name] = M.whole(options[name], name) end
+    end
+    o.seed = M.cast("int64_t", M.seed(options.seed or 0))
+    o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
+    local a = options.augment or { policy = "none" }
+    o.augment.policy = policies[a.policy] or errors.fail("augmentation %s; none, crop, pad or evaluate expected", errors.show(a.policy))
+    o.augment.image = M.whole(a.image, "image")
+    o.augment.interpolation = a.interpolation == "bilinear" and 1 or 0
+    for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop" } do
+        if a[name] then o.augment[name] = a[name] end
+    end
+    local p = M.call("ba_loader_new", M.ptr(dataset, Dataset, "loader"), o)
+    return M.own(Loader, p, { dataset }, { out = M.new("const ba_batch *[1]"), batches = M.number(M.C.ba_loader_batches(p)) })
+end
+
+function Loader:start(epoch, batch) M.call("ba_loader_start", M.ptr(self, Loader), epoch, batch or 0) end
+
+-- The next batch { count, images, labels, boxes, samples (raw, lent until the next call) }, or nil at the end of the epoch.
+function Loader:next()
+    if M.call("ba_loader_next", M.ptr(self, Loader), self.out) == 0 then return nil end
+    local b = self.out[0]
+    return { count = M.number(b.count), rows = M.number(b.rows), columns = M.number(b.columns), images = b.images,
+        labels = b.labels, boxes = b.boxes, samples = b.samples, number = M.number(b.number) }
+end
+
+function Loader:speed(seconds)
+    M.err.code = 0
+    local v = M.C.ba_loader_speed(M.ptr(self, Loader), seconds, M.err)
+    if v <= 0 and M.err.code ~= 0 then M.raise() end
+    return v
+end
+
+function Loader:free() M.free(self) end
+
+return bind

@@ -1,0 +1,140 @@
+-- bind/plugin: the plugin registry, settings of plugins, and what is known while a graph is described, as Lua objects.
+local M = require "bauta.ffi"
+local graph = require "bauta.bind.graph"
+local errors = require "bauta.errors"
+
+local bind = {}
+local Plugins = M.class("plugin registry", "ba_plugins_free")
+local Params = M.class("settings", "ba_params_free")
+local Build = M.class("build", "ba_build_free")
+bind.Params, bind.Build = Params, Build
+
+local registry, cache = nil, {}
+
+-- home: Bauta's own plugin folder (nil: where it was installed); folders: further ones, searched first.
+function bind.open(home, folders)
+    registry = M.own(Plugins, M.call("ba_plugins_new", home), nil, {})
+    cache = {}
+    for _, folder in ipairs(folders or {}) do M.call("ba_plugins_add", registry.entry.ptr, folder) end
+end
+
+function bind.path() return M.text(M.C.ba_plugins_path(M.ptr(registry, Plugins))) end
+
+local function rows_of(desc)
+    local n, out = M.number(M.C.ba_plugin_rows(desc)), {}
+    for i = 0, n - 1 do out[i + 1] = M.rows(M.C.ba_plugin_row(desc, i), 1)[1] end
+    return out
+end
+
+-- { kind, name, doc, version, rows, desc } of a plugin; raises with the registry's sentence.
+function bind.find(kind, name)
+    local key = kind .. "/" .. M.string(name, kind)
+    if not cache[key] then
+        local desc = M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)
+        local info = M.new("ba_plugin_info")
+        M.call("ba_plugins_info", registry.entry.ptr, desc, info)
+        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), doc = M.text(info.doc), version = M.text(info.version),
+            cite = M.text(info.cite), path = M.text(info.path) }
+    end
+    return cache[key]
+end
+
+-- SHA-256 of a plugin's file.
+function bind.hash(plugin)
+    local out = M.new("char[65]")
+    M.call("ba_plugins_hash", M.ptr(registry, Plugins), plugin.desc, out)
+    return M.text(out)
+end
+
+-- Everything on the search path: { kind, name, path, doc, version, refused }.
+function bind.scan()
+    local p, info, out = M.ptr(registry, Plugins), M.new("ba_plugin_info"), {}
+    for i = 0, M.call("ba_plugins_scan", p) - 1 do
+        M.call("ba_plugins_entry", p, i, info)
+        out[i + 1] = { kind = M.text(info.kind), name = M.text(info.name), path = M.text(info.path), doc = M.text(info.doc),
+            version = M.text(info.version), refused = M.text(info.refused) }
+    end
+    return out
+end
+
+-- ---- settings ----
+
+local report_bytes = 16384
+
+function bind.params(plugin, settings)
+    local n, attrs, hold = M.attrs(settings)
+    local report = M.new("char[?]", report_bytes)
+    M.err.code = 0
+    local p = M.C.ba_params_new(plugin.desc, n, attrs, report, report_bytes, M.err)
+    if M.is_null(p) then
+        local lines = {}
+        for line in M.text(report):gmatch("[^\n]+") do lines[#lines + 1] = line end
+        if #lines == 0 then M.raise() end
+        errors.raise("arg", lines)
+    end
+    return M.own(Params, p, nil, { plugin = plugin, hold = hold })
+end
+
+function Params:raw() return M.C.ba_params_struct(M.ptr(self, Params)) end
+
+-- All values, the defaulted ones too.
+function Params:values()
+    local p, a, out = M.ptr(self, Params), M.new("ba_attr"), {}
+    for i, row in ipairs(self.plugin.rows) do
+        M.call("ba_params_value", p, i - 1, a)
+        local v = M.attr_value(a)
+        if row.type == "bool" then v = v ~= 0 end
+        out[row.name] = v
+    end
+    return out
+end
+
+-- A fact of an architecture's geometry: "patches", "grid_rows", "image_rows", "classes", ...
+function Params:fact(what) return M.call("ba_arch_fact", M.ptr(self, Params), what) end
+
+-- ---- what is known while a graph is described ----
+
+function bind.build(g)
+    return M.own(Build, M.call("ba_build_new", M.ptr(g, graph.Graph)), { g }, { graph = g })
+end
+
+local function bp(b) return M.ptr(b, Build) end
+
+function Build:put(who, what, layer, t) M.call("ba_build_put", bp(self), who, what, layer, graph.tensor_ptr(t, what)) end
+
+function Build:get(who, what, layer)
+    return graph.tensor(self.graph, M.call("ba_build_get", bp(self), M.string(who, "who"), M.string(what, "what"), M.whole(layer or -1, "layer")))
+end
+
+function Build:fact(who, what) return M.call("ba_build_fact", bp(self), who, what) end
+function Build:declare(who, params) M.call("ba_arch_declare", bp(self), who, M.ptr(params, Params)) end
+
+-- given: images, scale, shift, kept (tensors), store, training.
+function Build:arch(who, params, given)
+    local in_ = M.new("ba_arch_given")
+    in_.size, in_.training = M.sizeof("ba_arch_given"), given.training and 1 or 0
+    in_.images = graph.tensor_ptr(given.images, "images")
+    in_.scale, in_.shift = graph.tensor_ptr(given.scale, "scale"), graph.tensor_ptr(given.shift, "shift")
+    if given.kept then in_.kept = graph.tensor_ptr(given.kept, "kept") end
+    in_.store = M.ptr(given.store, graph.Store)
+    self.graph.stores[given.store] = true
+    M.call("ba_arch_build", bp(self), M.string(who, "who"), M.ptr(params, Params), in_)
+end
+
+-- Scores [B,N] for the patches of `whom`; nil when the criterion masks nothing.
+function Build:score(whom, params)
+    local out = M.new("ba_tensor *[1]")
+    M.call("ba_mask_score", bp(self), whom, M.ptr(params, Params), out)
+    return not M.is_null(out[0]) and graph.tensor(self.graph, out[0]) or nil
+end
+
+function Build:loss(label, params, store)
+    local out = M.new("ba_tensor *[1]")
+    if store then self.graph.stores[store] = true end
+    M.call("ba_loss_build", bp(self), label, M.ptr(params, Params), store and M.ptr(store, graph.Store) or nil, out)
+    return graph.tensor(self.graph, out[0])
+end
+
+function Build:free() M.free(self) end
+
+return bind

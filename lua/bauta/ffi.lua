@@ -1,0 +1,277 @@
+-- ffi: the only file that requires LuaJIT's ffi. It reads the declarations of the installed headers, and offers what the files
+-- in lua/bauta/bind need: checked calls, conversions, and classes of objects that hold one pointer each.
+--
+-- Nobody outside of bind/ ever holds a pointer: an object is a Lua table; every call checks its class and that it lives.
+local ffi = require "ffi"
+local errors = require "bauta.errors"
+
+local M = { cast = ffi.cast, new = ffi.new, sizeof = ffi.sizeof, copy = ffi.copy, fill = ffi.fill }
+
+local headers = { "base", "graph", "data", "run", "weights", "picture", "model" }
+
+-- ---- declarations ----
+
+local function declarations(folder, name)
+    local path = ("%s/bauta/%s.h"):format(folder, name)
+    local f, why = io.open(path, "r")
+    if not f then errors.raise("machine", ("cannot read the header %s (%s); is Bauta installed whole?"):format(path, why), "bauta") end
+    local text = f:read("*a")
+    f:close()
+    local parts = {}
+    for part in text:gmatch("/%* cdef begin %*/(.-)/%* cdef end %*/") do parts[#parts + 1] = part end
+    return table.concat(parts, "\n")
+end
+
+-- Sizes of the structs both sides share: a header of another build would be noticed here and not later.
+local sizes = { ba_err = 512, ba_type = 48, ba_attr = 24, ba_param = 72 }
+
+function M.load(folder)
+    for _, name in ipairs(headers) do
+        local ok, why = pcall(ffi.cdef, declarations(folder, name))
+        if not ok then errors.raise("bug", ("header bauta/%s.h cannot be read: %s"):format(name, why), "bauta") end
+    end
+    for name, size in pairs(sizes) do
+        if ffi.sizeof(name) ~= size then
+            errors.raise("bug", ("%s has %d bytes here and %d in the library"):format(name, ffi.sizeof(name), size), "bauta")
+        end
+    end
+    M.C = ffi.C
+    M.err = ffi.new("ba_err")
+end
+
+-- ---- the machine ----
+
+ffi.cdef [[
+typedef struct bauta_timespec { long seconds, nanoseconds; } bauta_timespec;
+int clock_gettime(int clock, bauta_timespec *t);
+int isatty(int fd);
+int mkdir(const char *path, unsigned mode);
+typedef struct bauta_rusage { long time[4]; long maxrss; long other[13]; } bauta_rusage;
+int getrusage(int who, bauta_rusage *u);
+long sysconf(int name);
+char *realpath(const char *path, char *out);
+int gethostname(char *name, size_t size);
+]]
+
+local now = ffi.new("bauta_timespec")
+
+-- Seconds of a clock that never jumps.
+function M.clock()
+    ffi.C.clock_gettime(1, now)
+    return tonumber(now.seconds) + tonumber(now.nanoseconds) * 1e-9
+end
+
+function M.version() return ffi.string(M.C.ba_version()) end
+function M.is_terminal() return ffi.C.isatty(1) == 1 end
+function M.make_folder(path) ffi.C.mkdir(path, 493) end -- rwxr-xr-x
+function M.processors() return tonumber(ffi.C.sysconf(84)) end
+
+-- Largest memory this process ever had, in bytes.
+function M.peak_memory()
+    local u = ffi.new("bauta_rusage")
+    ffi.C.getrusage(0, u)
+    return tonumber(u.maxrss) * 1024
+end
+
+function M.hostname()
+    local name = ffi.new("char[256]")
+    return ffi.C.gethostname(name, 255) == 0 and ffi.string(name) or "?"
+end
+
+-- ---- calls ----
+
+local codes = { [-1] = "arg", [-2] = "data", [-3] = "plugin", [-4] = "machine", [-5] = "resume", [-6] = "busy", [-7] = "numeric", [-8] = "bug" }
+
+-- Raises what the library has written about a failed call. where: as in errors.raise.
+function M.raise(where)
+    local text = ffi.string(M.err.msg)
+    local lines = {}
+    for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
+    errors.raise(codes[M.err.code] or "bug", #lines > 0 and lines or { "failed without a word" }, where)
+end
+
+-- Calls a fallible function; the error argument is added. Returns its result: a pointer, or a number that is not negative.
+local function finish(result, where)
+    local kind = type(result)
+    if kind == "number" then
+        if result < 0 then M.raise(where) end
+        return result
+    end
+    if result == nil then M.raise(where) end
+    local n = tonumber(result)
+    if n then
+        if n < 0 then M.raise(where) end
+        return n
+    end
+    return result
+end
+
+function M.call(name, ...)
+    M.err.code = 0
+    M.err.msg[0] = 0
+    local n = select("#", ...)
+    local args = { ... }
+    args[n + 1] = M.err
+    return finish(M.C[name](unpack(args, 1, n + 1)))
+end
+
+function M.text(p) return p ~= nil and ffi.string(p) or nil end
+function M.bytes(p, n) return ffi.string(p, n) end
+function M.number(v) return tonumber(v) end
+function M.is_null(p) return p == nil end
+
+-- A whole number for an int64_t.
+function M.whole(v, what)
+    if type(v) ~= "number" or v ~= math.floor(v) or math.abs(v) > 2 ^ 53 then
+        errors.fail("%s = %s; a whole number below 2^53 expected", what, errors.show(v))
+    end
+    return v
+end
+
+-- A seed: a whole number, or decimal digits for all 64 bits.
+function M.seed(v)
+    if type(v) ~= "string" then return ffi.cast("uint64_t", M.whole(v, "seed")) end
+    local out = ffi.new("uint64_t", 0)
+    for digit in v:gmatch("%d") do out = out * 10 + tonumber(digit) end
+    return out
+end
+
+function M.string(v, what)
+    if type(v) ~= "string" or v:find("%z") then errors.fail("%s: a text expected, got %s", what, errors.show(v)) end
+    return v
+end
+
+-- int64_t[n] from a list of whole numbers.
+function M.dims(list, what)
+    local out = ffi.new("int64_t[?]", math.max(#list, 1))
+    for i, v in ipairs(list) do out[i - 1] = M.whole(v, what) end
+    return out
+end
+
+function M.shape(t) -- ba_type to a list, and the name of its element type
+    local out = {}
+    for i = 1, t.rank do out[i] = tonumber(t.dim[i - 1]) end
+    return out, ({ "f32", "bf16", "i32", "u8" })[t.dtype]
+end
+
+M.dtypes = { f32 = 1, bf16 = 2, i32 = 3, u8 = 4 }
+
+-- ba_attr[n] from a table of settings; `keep` holds the texts alive as long as the array is used.
+function M.attrs(settings)
+    local names = {}
+    for k, v in pairs(settings or {}) do
+        if type(k) ~= "string" then errors.fail("a setting without a name (key %s); write { name = value }", errors.show(k)) end
+        if v ~= nil then names[#names + 1] = k end
+    end
+    table.sort(names)
+    local out, keep = ffi.new("ba_attr[?]", math.max(#names, 1)), { names }
+    for i, k in ipairs(names) do
+        local v, a = settings[k], out[i - 1]
+        if type(v) == "boolean" then v = v and 1 or 0 end
+        a.name = k
+        if type(v) == "string" then
+            a.type, a.value.s = 4, v
+            keep[#keep + 1] = v
+        elseif type(v) ~= "number" then errors.fail("%s: a number, a text, true or false expected, got %s", k, errors.show(v))
+        elseif v == math.floor(v) and math.abs(v) <= 2 ^ 53 and not (v == 0 and 1 / v < 0) then a.type, a.value.i = 2, v
+        else a.type, a.value.f = 3, v end
+    end
+    return #names, out, keep
+end
+
+-- The value of a ba_attr, and of a ba_param's union, by type.
+function M.attr_value(a)
+    if a.type == 4 then return M.text(a.value.s) end
+    return a.type == 3 and a.value.f or tonumber(a.value.i)
+end
+
+local function limit(v) return math.abs(v) < 9e15 and v or nil end
+
+-- Schema rows of C as rows of bauta.check.
+function M.rows(params, n)
+    local out = {}
+    for i = 0, tonumber(n) - 1 do
+        local p = params[i]
+        local row = { name = M.text(p.name), doc = M.text(p.doc), unit = M.text(p.unit) }
+        if p.type == 1 then row.type, row.default = "bool", p.def.i ~= 0
+        elseif p.type == 2 then
+            row.type, row.default = "int", tonumber(p.def.i)
+            row.min, row.max = limit(tonumber(p.min.i)), limit(tonumber(p.max.i))
+        elseif p.type == 3 then row.type, row.default, row.min, row.max = "float", p.def.f, p.min.f, p.max.f
+        elseif p.type == 4 then row.type, row.default = "string", M.text(p.def.s) or ""
+        else
+            row.type, row.choices = "choice", {}
+            local c = 0
+            while p.choices[c] ~= nil do
+                row.choices[c + 1] = M.text(p.choices[c])
+                c = c + 1
+            end
+            row.default = row.choices[tonumber(p.def.i) + 1]
+        end
+        out[i + 1] = row
+    end
+    return out
+end
+
+-- ---- objects ----
+
+-- Everything alive, in order of creation. The collector only marks what nobody holds any more; sweep() frees it newest first,
+-- so that what was made from something is gone before it (an object holds what it was made from).
+local live, born = {}, 0
+
+local function free(entry)
+    if entry.ptr ~= nil then
+        local p = entry.ptr
+        entry.ptr = nil
+        M.C[entry.free](p)
+    end
+end
+
+local function sweep(all)
+    local dead = {}
+    for id, entry in pairs(live) do
+        if all or entry.dead then dead[#dead + 1] = id end
+    end
+    table.sort(dead, function(a, b) return a > b end)
+    for _, id in ipairs(dead) do
+        free(live[id])
+        live[id] = nil
+    end
+end
+
+function M.close_all() sweep(true) end
+
+-- A class: methods in the table returned; `free` is the C function that ends an object.
+function M.class(name, free_name)
+    local class = { class = name, free_name = free_name }
+    class.__index = class
+    return class
+end
+
+-- Wraps an owned pointer. parents: objects that must outlive it.
+function M.own(class, ptr, parents, fields)
+    sweep(false)
+    born = born + 1
+    local id = born
+    local entry = { ptr = ptr, free = class.free_name }
+    live[id] = entry
+    local object = fields or {}
+    object.entry, object.parents, object.id = entry, parents, id
+    object.guard = ffi.gc(ffi.new("char[1]"), function() entry.dead = true end)
+    return setmetatable(object, class)
+end
+
+-- The pointer of an object of a class, after checking both.
+function M.ptr(object, class, what)
+    local mt = type(object) == "table" and getmetatable(object)
+    if mt ~= class then errors.fail("%s: %s expected, got %s", what or class.class, class.class, errors.show(object)) end
+    if object.entry.ptr == nil then errors.fail("%s: this %s was freed", what or class.class, class.class) end
+    return object.entry.ptr
+end
+
+function M.free(object)
+    free(object.entry)
+    live[object.id] = nil
+end
+
+return M

@@ -1,0 +1,74 @@
+-- bauta: the Lua API. A script describes experiments with it and returns one; `bauta run` carries it out.
+--
+--   bauta.data NAME {..}   bauta.arch NAME {..}   bauta.mask NAME {..}   bauta.loss NAME {..}      plugins, or criteria of mask.define
+--   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
+--   bauta.train {..}   bauta.distill {..}   bauta.suite {..}                                       what a script returns
+--   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
+--   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local experiment = require "bauta.experiment"
+local ffi = require "bauta.ffi"
+local graph = require "bauta.graph"
+local mask = require "bauta.mask"
+local optimiser = require "bauta.optimiser"
+local params = require "bauta.params"
+local plugin = require "bauta.plugin"
+local report = require "bauta.report"
+local schedule = require "bauta.schedule"
+
+local bauta = { version = ffi.version() }
+
+-- bauta.KIND "name" {settings} and bauta.KIND("name", settings).
+local function constructor(kind, make)
+    return function(name, settings)
+        if type(name) ~= "string" then errors.fail('bauta.%s: a name expected, got %s; write bauta.%s "name" { ... }', kind, errors.show(name), kind) end
+        if settings ~= nil then return make(name, settings) end
+        return setmetatable({}, { class = kind .. " without settings", __call = function(_, given)
+            local made = make(name, given)
+            return made
+        end })
+    end
+end
+
+for kind in pairs(plugin.common) do
+    bauta[kind] = constructor(kind, function(name, given)
+        local made = plugin.describe(kind, name, given)
+        return made
+    end)
+end
+
+-- bauta.mask is called and has `define`.
+local make_mask = bauta.mask
+bauta.mask = setmetatable({ define = mask.define }, { __call = function(_, name, given)
+    local made = make_mask(name, given)
+    return made
+end })
+
+local function of_kinds(what, module)
+    return constructor(what, function(name, given)
+        if not module.kinds[name] then
+            local names = {}
+            for n in pairs(module.kinds) do names[#names + 1] = n end
+            errors.fail("%s %s: %s", what, errors.show(name), errors.unknown(what, name, names))
+        end
+        local made = module.new(name, given)
+        return made
+    end)
+end
+
+bauta.optimiser = of_kinds("optimiser", optimiser)
+bauta.schedule = of_kinds("schedule", schedule)
+
+bauta.train, bauta.distill, bauta.suite = experiment.train, experiment.distill, experiment.suite
+bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
+bauta.params = params.read
+bauta.graph, bauta.store = graph.new, graph.store
+bauta.table = report.table
+bauta.fail = errors.fail
+
+return setmetatable(bauta, { __index = function(_, k)
+    local names = {}
+    for n in pairs(bauta) do names[#names + 1] = n end
+    errors.fail("bauta.%s: %s", tostring(k), errors.unknown("function", tostring(k), names))
+end })

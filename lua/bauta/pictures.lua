@@ -1,0 +1,112 @@
+-- pictures: batches of pictures for a run, and what is said about kept patches: how many lie on the object, contact sheets.
+local bind = require "bauta.bind.data"
+local errors = require "bauta.errors"
+local ffi = require "bauta.ffi"
+local runs = require "bauta.bind.run"
+
+local pictures = {}
+
+local function augmentation(settings, image, training)
+    local a = { image = image, interpolation = settings.interpolation, flip = settings.flip, scale_low = settings.scale_low }
+    if not training then
+        a.policy = image <= 32 and "none" or "evaluate"
+        a.crop = settings.test_crop
+    else
+        a.policy = settings.augment == "deit" and (image <= 32 and "pad" or "crop") or settings.augment
+        a.pad = settings.border
+    end
+    return a
+end
+
+-- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
+function pictures.loaders(e, threads)
+    local s = e.settings
+    local train, test = s.data:split("train"), s.data:split("test")
+    if train.classes ~= s.student.classes then
+        errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes, s.student.classes), e.where)
+    end
+    if s.batch > train.count then
+        errors.raise("arg", ("batch %d > %d samples of data %s: that would be 0 steps"):format(s.batch, train.count, s.data.name), e.where)
+    end
+    local image = s.student.image_rows
+    return bind.loader(train, { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
+            augment = augmentation(s.data.settings, image, true) }),
+        bind.loader(test, { batch = math.min(s.batch, test.count), seed = s.seed, threads = threads, ahead = 4,
+            augment = augmentation(s.data.settings, image, false) })
+end
+
+-- A batch that may be short, filled up with black pictures of class 0; returns raw images and labels of `size` pictures.
+function pictures.filled(batch, size, room)
+    if batch.count == size then return batch.images, batch.labels end
+    local bytes = batch.rows * batch.columns * 3
+    if not room.images then room.images, room.labels = ffi.new("uint8_t[?]", size * bytes), ffi.new("int32_t[?]", size) end
+    ffi.fill(room.images, size * bytes)
+    ffi.fill(room.labels, size * 4)
+    ffi.copy(room.images, batch.images, batch.count * bytes)
+    ffi.copy(room.labels, batch.labels, batch.count * 4)
+    return room.images, room.labels
+end
+
+-- ---- kept patches and the object ----
+
+local stats = {}
+stats.__index = stats
+
+-- Counts over pictures: grid of the model and side of the image in pixels.
+function pictures.object_statistics(rows, columns, image)
+    return setmetatable({ rows = rows, columns = columns, patch = image / rows, kept = 0, hit = 0, all = 0, on = 0, pictures = 0 }, stats)
+end
+
+-- boxes: raw float [B,4]; kept: raw i32 [B,k].
+function stats:add(boxes, kept, count, k)
+    local p, columns = self.patch, self.columns
+    for b = 0, count - 1 do
+        local x0, y0, x1, y1 = boxes[4 * b], boxes[4 * b + 1], boxes[4 * b + 2], boxes[4 * b + 3]
+        if x1 > x0 then
+            local on, hit = {}, 0
+            for r = 0, self.rows - 1 do
+                local y = (r + 0.5) * p
+                for c = 0, columns - 1 do
+                    local x = (c + 0.5) * p
+                    if x >= x0 and x < x1 and y >= y0 and y < y1 then
+                        on[r * columns + c] = true
+                        self.on = self.on + 1
+                    end
+                end
+            end
+            for i = b * k, b * k + k - 1 do
+                if on[kept[i]] then hit = hit + 1 end
+            end
+            self.hit, self.kept, self.all = self.hit + hit, self.kept + k, self.all + self.rows * columns
+            self.pictures = self.pictures + 1
+        end
+    end
+end
+
+-- Percent of the kept patches, and of all patches, whose centre lies on the object.
+function stats:shares()
+    if self.kept == 0 then return 0 / 0, 0 / 0 end
+    return 100 * self.hit / self.kept, 100 * self.on / self.all
+end
+
+-- ---- what the teacher was shown ----
+
+-- Draws pictures above what is left of them. images, kept: raw; names: function of the label.
+function pictures.overlay(path, title, images, side, labels, kept, k, grid, n, name)
+    local scale = math.max(1, math.floor(96 / side))
+    local cell = side * scale
+    local sheet = runs.sheet(n, 2, cell, cell, true, title)
+    for i = 0, n - 1 do
+        local pixels, list = images + i * side * side * 3, {}
+        for j = 0, k - 1 do list[j + 1] = kept[i * k + j] end
+        sheet:picture(i, 0, pixels, side, side, scale)
+        sheet:caption(i, 0, name(labels[i]))
+        sheet:picture(i, 1, pixels, side, side, scale)
+        sheet:mask(i, 1, grid, grid, list)
+        sheet:caption(i, 1, ("%d of %d"):format(k, grid * grid))
+    end
+    sheet:write(path)
+    sheet:free()
+end
+
+return pictures

@@ -1,0 +1,176 @@
+-- plugin: data sets, architectures, criteria and losses as a script names them: bauta.mask "student" { keep = 0.5 }.
+-- A description holds checked settings and nothing else; what it describes is made when a run needs it.
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local keep = require "bauta.keep"
+local bind = require "bauta.bind.plugin"
+
+local plugin = {}
+
+-- Settings that belong to the kind and not to a plugin.
+local common = {
+    data = {
+        { name = "augment", type = "choice", choices = { "deit", "none", "crop", "pad" }, default = "deit",
+          doc = "training pictures; deit: pad for images of at most 32 pixels, otherwise crop; crop: random resized crop and flip; pad: border, random crop and flip" },
+        { name = "normalise", type = "choice", choices = { "imagenet", "half", "none" }, default = "imagenet",
+          doc = "mean and deviation of the pixels: ImageNet's, 0.5 and 0.5, or 0 and 1" },
+        { name = "border", type = "int", default = 4, min = 0, max = 1024, unit = "pixels", doc = "of augment = pad" },
+        { name = "flip", type = "float", default = 0.5, min = 0, max = 1, doc = "probability of mirroring" },
+        { name = "scale_low", type = "float", default = 0.08, min = 0.0001, max = 1, doc = "of augment = crop: least share of the area" },
+        { name = "test_crop", type = "float", default = 0.875, min = 0.1, max = 1, doc = "share of the shorter side that evaluation keeps (images above 32 pixels)" },
+        { name = "interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic", doc = "of resizing" },
+    },
+    mask = {
+        { name = "keep", type = "any", default = "all", accept = keep.judge, what = "a share, a count or \"all\"",
+          doc = 'patches the teacher sees: a share (0.5), a count (98), a label of the papers ("75%") or "all"' },
+        { name = "select", type = "choice", choices = { "top", "bottom" }, default = "top", doc = "which end of the ranking is kept" },
+    },
+    arch = {
+        { name = "weights", type = "any", optional = true, doc = "a safetensors file, or the experiment whose student is taken",
+          what = "a path or an experiment",
+          accept = function(v)
+              if type(v) == "string" and v ~= "" or check.class_of(v) == "experiment" then return v end
+              return nil, "is " .. errors.show(v)
+          end },
+        { name = "prefix", type = "string", default = "", doc = "what the file puts in front of the names of the weights" },
+        { name = "partial", type = "string", default = "", doc = "beginnings of names that need not match, commas between (head)" },
+    },
+    loss = {},
+}
+plugin.common = common
+
+local Description = {}
+local classes = {}
+
+for kind in pairs(common) do
+    local class = { class = kind }
+    class.__index = function(t, k)
+        if Description[k] then return Description[k] end
+        local own = classes[kind].own
+        return own and own(t, k)
+    end
+    class.__tostring = function(t) return t:text() end
+    classes[kind] = class
+end
+plugin.classes = classes
+
+local function union(kind, rows)
+    local out, taken = {}, {}
+    for _, row in ipairs(common[kind]) do
+        out[#out + 1] = row
+        taken[row.name] = true
+    end
+    for _, row in ipairs(rows) do
+        if not taken[row.name] then out[#out + 1] = row end
+    end
+    return out
+end
+plugin.union = union
+
+-- Criteria defined in Lua, by name.
+plugin.defined = {}
+
+function plugin.find(kind, name)
+    if kind == "mask" and plugin.defined[name] then return plugin.defined[name] end
+    return bind.find(kind, name)
+end
+
+-- Makes a description; given: the table the script wrote.
+function plugin.describe(kind, name, given)
+    if type(name) ~= "string" then errors.fail("bauta.%s: a name expected, got %s", kind, errors.show(name)) end
+    local found = plugin.find(kind, name)
+    local settings = check.settings(union(kind, found.rows), given, kind .. " " .. name)
+    local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position() }, classes[kind])
+    if found.desc then self:params() end -- also what C knows is judged at the script's line
+    if kind == "arch" then self:params():fact("patches") end
+    return self
+end
+
+-- The plugin's own settings, checked by C as well.
+function Description:params()
+    local made = rawget(self, "made")
+    if not made then
+        local own = {}
+        for _, row in ipairs(self.plugin.rows) do
+            local v = self.settings[row.name]
+            if row.type == "bool" and type(v) == "boolean" then v = v and 1 or 0 end
+            own[row.name] = v
+        end
+        made = bind.params(self.plugin, own)
+        rawset(self, "made", made)
+    end
+    return made
+end
+
+-- Changes one setting by its text (--set student.depth=3). Returns nil, or what is wrong.
+function Description:set(name, text)
+    for _, row in ipairs(union(self.kind, self.plugin.rows)) do
+        if row.name == name then
+            local v, why = check.text(row, text, self.kind .. " " .. self.name .. ".")
+            if v == nil then return why end
+            self.settings[name] = v
+            rawset(self, "made", nil)
+            rawset(self, "opened", nil)
+            if self.plugin.desc then self:params() end
+            return nil
+        end
+    end
+    local names = {}
+    for i, row in ipairs(union(self.kind, self.plugin.rows)) do names[i] = row.name end
+    return ("%s %s.%s: %s"):format(self.kind, self.name, name, errors.unknown("setting", name, names))
+end
+
+-- For the run's log: name, every setting, version and hash of the plugin.
+function Description:record()
+    local settings = {}
+    for k, v in pairs(self.settings) do
+        if check.class_of(v) == "experiment" then v = "run " .. v.settings.name end
+        settings[k] = v
+    end
+    local out = { plugin = self.name, settings = settings, version = self.plugin.version }
+    if self.plugin.desc then out.sha256 = bind.hash(self.plugin) end
+    return out
+end
+
+function Description:text()
+    local parts = {}
+    for _, row in ipairs(union(self.kind, self.plugin.rows)) do
+        local v = self.settings[row.name]
+        if v ~= nil and v ~= row.default then parts[#parts + 1] = row.name .. " = " .. errors.show(v) end
+    end
+    return ("%s %s { %s }"):format(self.kind, self.name, table.concat(parts, ", "))
+end
+
+-- ---- data ----
+
+-- A split, opened once.
+function Description:split(name)
+    if not rawget(self, "opened") then rawset(self, "opened", {}) end
+    if not self.opened[name] then
+        local data = require "bauta.bind.data"
+        local params = self:params()
+        self.opened[name] = data.dataset(self.plugin.desc, params:raw(), name, { params })
+    end
+    return self.opened[name]
+end
+
+-- data.classes, data.count: opens the training split.
+classes.data.own = function(self, k)
+    if k == "classes" then return self:split("train").classes end
+    if k == "has_boxes" then return self:split("train").has_boxes end
+end
+
+-- student.patches, teacher.classes, ...: the geometry.
+local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth = 1, heads = 1, dim = 1, classes = 1, image_rows = 1, image_columns = 1 }
+classes.arch.own = function(self, k)
+    if facts[k] then return self:params():fact(k) end
+end
+
+-- mask:count(arch): patches kept of this architecture's.
+function Description:count(arch)
+    local n, why = keep.count(self.settings.keep, arch.grid_rows, arch.grid_columns, "mask.keep")
+    if not n then errors.raise("arg", why, self.where) end
+    return n
+end
+
+return plugin

@@ -1,0 +1,125 @@
+-- script: loading a user's script: text only, strict about globals, watched by a clock, with --set and --data applied.
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local experiment = require "bauta.experiment"
+local ffi = require "bauta.ffi"
+local options = require "bauta.options"
+local params = require "bauta.params"
+local session = require "bauta.session"
+
+local script = {}
+
+local function strict()
+    local declared = { arg = true }
+    setmetatable(_G, {
+        __newindex = function(_, k)
+            errors.fail("variable '%s' is not declared; write local %s = ...", tostring(k), tostring(k))
+        end,
+        __index = function(_, k)
+            if not declared[k] then errors.fail("variable '%s' is not declared", tostring(k)) end
+        end,
+    })
+end
+
+-- The text of a script file, in a form that load() takes.
+function script.read(path)
+    local folder = io.open(path .. "/.")
+    if folder then
+        folder:close()
+        errors.raise("arg", "is a folder; the path of a Lua script expected", path)
+    end
+    local text, why = session.read(path)
+    if not text then errors.raise("arg", "no such script" .. (why:find("No such file", 1, true) and "" or " (" .. why .. ")"), path) end
+    if text:sub(1, 3) == "\239\187\191" then text = text:sub(4) end
+    if text:byte(1) == 27 then errors.raise("arg", "binary chunk refused", path) end
+    if not text:find("%S") then errors.raise("arg", "the script is empty", path) end
+    return text
+end
+
+-- The name of a chunk in messages is cut at 60 bytes; a long path is shown by its last part.
+local function chunk_name(path) return "@" .. (#path <= 55 and path or path:match("[^/]+$")) end
+
+function script.compile(path, text)
+    local chunk, why = load(text:gsub("^#[^\n]*", "--"), chunk_name(path))
+    if not chunk then
+        local where, what = why:match("^(.-:%d+): (.*)$")
+        errors.raise("arg", what or why, where or path)
+    end
+    return chunk
+end
+
+-- Runs f; a script that describes for longer than `seconds` is stopped.
+function script.watched(f, seconds, name)
+    local last = ffi.clock()
+    if seconds > 0 then
+        debug.sethook(function()
+            if ffi.clock() - last > seconds then
+                debug.sethook()
+                errors.raise("arg", ("still running after %g s (--script-timeout)"):format(seconds), name)
+            end
+        end, "", 100000)
+    end
+    local ok, result = xpcall(f, function(e)
+        debug.sethook()
+        if e == params.only_help then return e end
+        local wrapped = errors.wrap(e)
+        wrapped.trace = wrapped.trace or debug.traceback("", 2)
+        return wrapped
+    end)
+    debug.sethook()
+    if not ok then error(result, 0) end
+    return result
+end
+
+local function arguments(given, path)
+    local used = {}
+    local values = { [0] = path, data = given.data }
+    return setmetatable({}, { __index = function(_, k)
+        used[k] = true
+        return values[k]
+    end }), used
+end
+
+-- Runs the script of the command line. Returns what it returned and { path, text }.
+function script.load(given, path)
+    local text = script.read(path)
+    local chunk = script.compile(path, text)
+    local changes = options.changes(given.set or {})
+    params.declared, params.given, params.help = nil, changes, given.help
+    experiment.set_changes(changes)
+    local list, used = arguments(given, path)
+    rawset(_G, "arg", list)
+    package.path = (path:match("^(.*)/[^/]*$") or ".") .. "/?.lua;" .. package.path
+    package.loaded.bauta = require "bauta"
+    strict()
+    local result = script.watched(chunk, given.script_timeout or 60, path)
+    if given.data and not used.data then errors.raise("arg", "--data: this script does not use arg.data", path) end
+    return result, { path = path, text = text }
+end
+
+-- The list of experiments a script returned, and its suite or nil.
+function script.experiments(result, path)
+    local class = check.class_of(result)
+    local list = class == "suite" and result.runs or class == "experiment" and { result }
+    if not list then
+        errors.raise("arg", ("the script returned %s; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }"):format(
+            result == nil and "nothing" or errors.show(result)), path)
+    end
+    local unused = {}
+    for _, c in ipairs(experiment.unused_changes()) do
+        unused[#unused + 1] = ("--set %s: no parameter of the script and no setting of its runs"):format(c.key)
+    end
+    if #unused > 0 then errors.raise("arg", unused, path) end
+    return list, class == "suite" and result or nil
+end
+
+-- The help of a script: its parameters.
+function script.help(given, path)
+    local ok, e = pcall(script.load, given, path)
+    if not ok and e ~= params.only_help then error(e, 0) end
+    local help = require "bauta.help"
+    if not params.declared then return ("%s declares no parameters\n"):format(path) end
+    return ("parameters of %s (--set name=value):\n\n%s"):format(path, help.rows(params.declared))
+end
+
+return script

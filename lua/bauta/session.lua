@@ -1,0 +1,38 @@
+-- session: what one invocation of the program shares: where it was started from, its options, the device.
+local bind = require "bauta.bind.graph"
+local errors = require "bauta.errors"
+
+local session = { options = {}, places = {} }
+local device
+
+-- The device the command line names; opened once.
+function session.device()
+    if not device then
+        local o = session.options
+        device = bind.device(o.device or "cpu", o.threads or 0, o.tier or "auto")
+    end
+    return device
+end
+
+-- The folder of runs.
+function session.out() return session.options.out or "runs" end
+
+-- Reads a whole file, or nil and why.
+function session.read(path)
+    local f, why = io.open(path, "rb")
+    if not f then return nil, (why:gsub("^.-: ", "")) end
+    local text, problem = f:read("*a")
+    f:close()
+    if not text then return nil, (tostring(problem):gsub("^.-: ", "")) end
+    return text
+end
+
+function session.exists(path)
+    local f = io.open(path, "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
+function session.fail(code, where, fmt, ...) errors.raise(code, fmt:format(...), where) end
+
+return session

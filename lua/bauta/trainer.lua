@@ -1,0 +1,406 @@
+-- trainer: one run from its description to its result: opening, the loop over steps, evaluation, checkpoints, the end.
+-- All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
+local bind = require "bauta.bind.run"
+local cost = require "bauta.cost"
+local errors = require "bauta.errors"
+local experiment = require "bauta.experiment"
+local ffi = require "bauta.ffi"
+local pictures = require "bauta.pictures"
+local progress = require "bauta.progress"
+local record = require "bauta.record"
+local steps = require "bauta.steps"
+
+local trainer = {}
+local Run = { class = "run" }
+Run.__index = Run
+
+local reserve = 64 * 1024 * 1024 -- bytes kept free on the disk for a last checkpoint
+
+-- ---- what is on disk already ----
+
+-- The state of a run's folder, or nil when there is none.
+function trainer.state(e, out)
+    local ok, state = pcall(bind.state, out .. "/" .. e:path())
+    return ok and state or nil
+end
+
+local function documents(path)
+    local log = bind.log(path)
+    local found = log:documents()
+    log:free()
+    return found
+end
+
+-- A finished run with the same settings can be taken as it is. Returns true, or raises what differs.
+function trainer.same(e, path)
+    local old = documents(path).configuration
+    local lines = old and record.differences(old, e) or { "its log has no settings" }
+    if #lines == 0 then return true end
+    for i = #lines, 21, -1 do lines[i] = nil end
+    for i, line in ipairs(lines) do lines[i] = ("%s (run %s was made with other settings; --restart makes it anew)"):format(line, e:path()) end
+    errors.raise("resume", lines, e.where)
+end
+
+-- ---- opening ----
+
+local function judge_resume(self, old)
+    local lines = old and record.differences(old, self.e) or {}
+    if #lines == 0 then return end
+    if not self.options.accept then
+        for i, line in ipairs(lines) do lines[i] = line .. " (--accept-changes goes on all the same)" end
+        errors.raise("resume", lines, self.e.where)
+    end
+    self.run:event("changed", table.concat(lines, "; "):sub(1, 900))
+end
+
+local function weights_path(w, out)
+    if type(w) == "string" then return w end
+    return out .. "/" .. w:path() .. "/student.safetensors"
+end
+
+local function load_weights(arch, store, out)
+    local w = arch and arch.settings.weights
+    if not w then return false end
+    store:load(weights_path(w, out), arch.settings.prefix, arch.settings.partial ~= "" and arch.settings.partial or nil)
+    return true
+end
+
+local function compile(self)
+    local e, s = self.e, self.e.settings
+    self.stores = steps.stores(e, self.device)
+    self.program = steps.train(e, self.device, self.stores, function(stores)
+        load_weights(s.student, stores.student, self.options.out)
+        if s.teacher and not load_weights(s.teacher, stores.teacher, self.options.out) then
+            self:say("the teacher has no weights: it teaches what it was initialised with")
+        end
+    end)
+    self.cost = cost.summary(self.program:plan(), s.batch)
+end
+
+local function choose_precision(self)
+    local wanted = self.e.settings.precision
+    self.e.precision = wanted
+    if wanted == "bf16" and not self.device:has("bf16") then
+        self.e.precision = "fp32"
+        self:say("this processor has no fast bf16; fp32 is used")
+    end
+end
+
+local function parts_of(self)
+    local list = {}
+    for _, name in ipairs { "student", "losses", "optimiser", "ema" } do
+        local store = self.stores[name]
+        if store and store:count() > 0 then list[#list + 1] = { name, store } end
+    end
+    return list
+end
+
+local function restore(self)
+    local c = self.run:resumed()
+    if not c then return end
+    for _, part in ipairs(parts_of(self)) do c.load(part[1], part[2]) end
+    self.epoch, self.done = c.epoch, c.step
+    self.best, self.sum = c.value("best") or -1, c.value("sum_loss") or 0
+    self.time_train, self.time_total = c.value("time_train") or 0, c.value("time_total") or 0
+    self.epoch_seconds = c.value("epoch_seconds") or 0
+    self:say(("going on from epoch %d, step %d"):format(c.epoch, c.step))
+end
+
+-- ---- a run ----
+
+function Run:say(text)
+    if self.bar then self.bar:say(self.e:path() .. ": " .. text) else io.stdout:write(self.e:path(), ": ", text, "\n") end
+end
+
+local function open(e, options)
+    local self = setmetatable({ e = e, options = options, device = options.device, epoch = 0, done = 0, best = -1, sum = 0,
+        time_train = 0, time_total = 0, epoch_seconds = 0 }, Run)
+    local path, old = options.out .. "/" .. e:path(), nil
+    if options.mode == "resume" then
+        local ok, found = pcall(documents, path)
+        old = ok and found.configuration or nil
+    end
+    self.run = bind.open(options.out, e:path(), options.mode, reserve)
+    self.path, self.name = self.run.path, e:path()
+    for line in (self.run.notice or ""):gmatch("[^\n]+") do self:say(line) end
+    return self, old
+end
+
+local function prepare(self, old)
+    local e = self.e
+    if self.options.mode == "resume" then judge_resume(self, old) end
+    choose_precision(self)
+    self.loader, self.test = pictures.loaders(e, self.options.loaders)
+    self.per_epoch = self.loader.batches
+    if self.options.steps then self.per_epoch = math.min(self.per_epoch, self.options.steps) end
+    compile(self)
+    record.declare(self.run, e)
+    restore(self)
+    if self.done == 0 then
+        record.documents(self.run, e, self.device, self.options.script)
+        record.cost(self.run, self.cost)
+    end
+end
+
+function Run:checkpoint(best)
+    self.run:checkpoint(self.epoch, self.done, best, parts_of(self), { best = self.best, sum_loss = self.sum, time_train = self.time_train,
+        time_total = self.time_total, epoch_seconds = self.epoch_seconds })
+end
+
+-- ---- steps ----
+
+local function finite(v) return v == v and v > -math.huge and v < math.huge end
+
+local function feed(self, batch, place)
+    local s, p = self.e.settings, self.program
+    p:feed("images", batch.images)
+    p:feed("labels", batch.labels)
+    p:feed("step", self.done + 1)
+    p:feed("epoch", self.epoch)
+    self.lr = s.schedule:lr(s.optimiser.lr, s.epochs, self.epoch, place / self.per_epoch)
+    p:feed("lr", self.lr)
+end
+
+local function numbers(self)
+    local row = { step = self.done, epoch = self.epoch, lr = self.lr }
+    for _, name in ipairs(self.columns) do row[name] = self.program:read(name) end
+    return row
+end
+
+local function judge_numbers(self, row, batch)
+    if finite(row.loss) and finite(row.grad_norm) then return end
+    local first = {}
+    for i = 0, math.min(batch.count, 8) - 1 do first[i + 1] = tostring(tonumber(batch.samples[i])) end
+    local what = not finite(row.loss) and "loss" or "gradient"
+    self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done, tostring(self.e.settings.seed), table.concat(first, " ")))
+    errors.raise("numeric", ("the %s is %s at step %d (learning rate %.3g); the last checkpoint is from before"):format(what,
+        errors.show(what == "loss" and row.loss or row.grad_norm), self.done, self.lr), self.e:path())
+end
+
+-- A signal has come: save and leave with its exit status.
+local function stop(self, signal)
+    if signal == 2 then self:say("stopping after this step (again to stop at once)") end
+    self:checkpoint(false)
+    self.stopped = signal == 2 and 130 or 85
+    local reason = signal == 2 and "interrupted" or ("signal %d: saved, start again with --resume (requeue)"):format(signal)
+    self.run:finish("stopped", self.stopped, reason)
+    self:say(("saved at step %d; --resume goes on"):format(self.done))
+end
+
+local function one_step(self, batch)
+    local begun = ffi.clock()
+    feed(self, batch, batch.number)
+    self.program:run()
+    self.done = self.done + 1
+    local row = numbers(self)
+    row.time_step = ffi.clock() - self.mark
+    self.mark = ffi.clock()
+    self.epoch_seconds = self.epoch_seconds + row.time_step
+    self.run:row("train", row)
+    judge_numbers(self, row, batch)
+    self.sum = self.sum + row.loss
+    self.run:tick(self.epoch, self.done)
+    self.bar:step(self.done, self.epoch, batch.count, row.time_step, row.loss)
+    return begun
+end
+
+-- One epoch from wherever it stands; false when a signal stopped it.
+local function train_epoch(self)
+    local first = self.done - self.epoch * self.per_epoch
+    self.loader:start(self.epoch, first)
+    self.mark = ffi.clock()
+    for _ = first, self.per_epoch - 1 do
+        one_step(self, self.loader:next() or errors.raise("bug", "the loader ended early", self.e:path()))
+        local signal = bind.signal()
+        if signal ~= 0 then
+            stop(self, signal)
+            return false
+        end
+    end
+    self.epoch = self.epoch + 1
+    self.time_train = self.time_train + self.epoch_seconds
+    return true
+end
+
+-- ---- evaluation ----
+
+local function add(sums, name, program, count)
+    local v, sum = program:view(name), 0
+    for i = 0, count - 1 do sum = sum + v[i] end
+    sums[name] = (sums[name] or 0) + sum
+end
+
+-- Runs an evaluation program over the test set. Returns percentages, the loss, and statistics of the kept patches.
+function trainer.evaluate(e, program, loader, batch, teacher, seen)
+    local s, sums, n, room = e.settings, {}, 0, {}
+    local k = e:kept()
+    local stats = pictures.object_statistics(s.student.grid_rows, s.student.grid_columns, s.student.image_rows)
+    loader:start(0, 0)
+    for b in function() return loader:next() end do
+        local images, labels = pictures.filled(b, batch, room)
+        program:feed("images", images)
+        program:feed("labels", labels)
+        program:feed("step", b.number + 1)
+        program:feed("epoch", 0)
+        program:run()
+        for _, name in ipairs { "correct1", "correct5", "loss" } do add(sums, name, program, b.count) end
+        if teacher then add(sums, "teacher1", program, b.count) end
+        if k then
+            local kept = program:view("kept")
+            stats:add(b.boxes, kept, b.count, k)
+            if seen and b.number == 0 then seen(images, labels, kept, b.count) end
+        end
+        n = n + b.count
+    end
+    local out = { top1 = 100 * sums.correct1 / n, top5 = 100 * sums.correct5 / n, loss = sums.loss / n, images = n }
+    out.teacher_top1 = teacher and 100 * sums.teacher1 / n or 0 / 0
+    out.on_object, out.object_share = stats:shares()
+    return out
+end
+
+local function evaluator(self, store, teacher)
+    local e = self.e
+    local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
+    local names = { [self.stores.student] = "eval_student", [self.stores.ema or 0] = "eval_ema" }
+    local key = teacher and "eval_last" or names[store]
+    if not self[key] then self[key] = steps.evaluate(e, self.device, store, self.stores, batch, teacher) end
+    return self[key], batch
+end
+
+local function mask_row(self, r)
+    local k = self.e:kept()
+    if not k then return end
+    self.run:row("mask", { epoch = self.epoch, kept = k, kept_share = 100 * k / self.e.settings.teacher.patches, on_object = r.on_object,
+        object_share = r.object_share, teacher_top1 = r.teacher_top1 })
+end
+
+local function draw(self, images, labels, kept, count)
+    local s = self.e.settings
+    local n = math.min(s.overlays, count)
+    if n == 0 then return end
+    local test = s.data:split("test")
+    ffi.make_folder(self.path .. "/report")
+    pictures.overlay(self.path .. "/report/teacher-view.png", ("what the teacher is shown: %s, %d of %d patches"):format(s.mask.name,
+        self.e:kept(), s.teacher.patches), images, s.student.image_rows, labels, kept, self.e:kept(), s.student.grid_rows, n,
+        function(label) return test:class_name(tonumber(label)) end)
+end
+
+-- again: of weights whose evaluation is in the log already.
+local function evaluate(self, last, again)
+    local begun = ffi.clock()
+    local teacher = last and self.e.settings.teacher ~= nil
+    local program, batch = evaluator(self, self.stores.student, teacher)
+    local r = trainer.evaluate(self.e, program, self.test, batch, teacher, last and function(...) draw(self, ...) end)
+    r.ema_top1 = 0 / 0
+    if self.stores.ema then
+        local averaged = evaluator(self, self.stores.ema, false)
+        r.ema_top1 = trainer.evaluate(self.e, averaged, self.test, batch, false).top1
+    end
+    self.last = r
+    if again then return false end
+    local better = r.top1 > self.best
+    self.best = math.max(self.best, r.top1)
+    local seconds = ffi.clock() - begun
+    local rate = self.per_epoch * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9)
+    self.time_total = self.time_total + self.epoch_seconds + seconds
+    self.run:row("eval", { epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
+        ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
+    mask_row(self, r)
+    self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch, self.e.settings.epochs,
+        self.sum / self.per_epoch, r.top1, r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or "", rate))
+    return better
+end
+
+-- ---- the end ----
+
+local function result_row(self)
+    local r, e, rows = self.last, self.e, self.cost.by_role
+    local teacher = rows.teacher or { macs = 0, papers = 0 }
+    local k = e:kept() or (e.settings.teacher and e.settings.teacher.patches or 0)
+    self.run:row("result", { epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
+        weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers, total_macs = self.cost.total.macs,
+        kept = k, kept_share = e.settings.teacher and 100 * k / e.settings.teacher.patches or 0 / 0, on_object = r.on_object,
+        object_share = r.object_share, teacher_top1 = r.teacher_top1, images_per_s = self.done * e.settings.batch / math.max(self.time_train, 1e-9),
+        time_train = self.time_train, time_total = self.time_total, memory_peak = ffi.peak_memory() })
+end
+
+local function complete(self)
+    local arch = self.e.settings.student
+    self.stores.student:save(self.path .. "/student.safetensors", { format = "pt", architecture = arch.name, run = self.e:path(),
+        made_by = "bauta " .. ffi.version() })
+    result_row(self)
+    self.run:finish("complete", 0, nil)
+end
+
+local function call_hook(self)
+    local hook = self.e.settings.after_epoch
+    if not hook then return end
+    local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done, top1 = self.last and self.last.top1 }
+    local ok, why = pcall(hook, view)
+    if not ok then
+        errors.raise("arg", ("%s (in after_epoch, at step %d)"):format(errors.text(why), self.done), errors.is(why) and why.where or "script")
+    end
+end
+
+local function loop(self)
+    local s = self.e.settings
+    self.columns = { "loss", "top1", "grad_norm" }
+    for _, name in ipairs(steps.loss_names(self.e)) do self.columns[#self.columns + 1] = name end
+    if s.teacher then self.columns[#self.columns + 1] = "teacher_top1" end
+    self.bar = progress.new { label = self.e:path(), total = s.epochs * self.per_epoch, epochs = s.epochs, from = self.done,
+        interval = self.options.interval }
+    while self.epoch < s.epochs do
+        if not train_epoch(self) then return end
+        local last, better = self.epoch == s.epochs, false
+        if last or self.epoch % s.evaluate_every == 0 then better = evaluate(self, last) end
+        self.sum, self.epoch_seconds = 0, 0
+        if last or better or self.epoch % s.checkpoint_every == 0 then self:checkpoint(better) end
+        self.run:snapshot()
+        call_hook(self)
+    end
+    if not self.last then evaluate(self, true, true) end -- resumed after the last epoch
+    complete(self)
+end
+
+local function close(self)
+    if self.bar then self.bar:finish() end
+    for _, name in ipairs { "program", "eval_student", "eval_ema", "eval_last", "loader", "test", "run" } do
+        if self[name] then self[name]:free() end
+    end
+    for _, store in pairs(self.stores or {}) do store:free() end
+end
+
+-- Carries a run out. options: out, mode ("new", "resume", "restart"), device, loaders (threads), script, interval, accept.
+-- Returns 0, or the exit status of a stop by a signal. Errors are written into the run before they go on.
+function trainer.run(e, options)
+    bind.install_signals()
+    local self, old = open(e, options)
+    local ok, why = xpcall(function()
+        prepare(self, old)
+        loop(self)
+    end, function(err)
+        local wrapped = errors.wrap(err)
+        wrapped.trace = wrapped.trace or debug.traceback("", 2)
+        return wrapped
+    end)
+    if not ok then
+        pcall(self.run.finish, self.run, "failed", errors.status[why.code] or 70, table.concat(why.lines, "; "):sub(1, 300))
+    end
+    close(self)
+    if not ok then error(why, 0) end
+    return self.stopped or 0
+end
+
+-- What came out of a complete run, from its log.
+function trainer.result(e, out)
+    local path = out .. "/" .. e:path()
+    local log = bind.log(path)
+    local t = log:table("result")
+    log:free()
+    if not t or t.n == 0 then errors.raise("data", "the run has no result yet", path) end
+    local r = { name = e:path(), path = path, kind = e.kind, experiment = e }
+    for _, name in ipairs(t.names) do r[name] = t[name][t.n] end
+    return r
+end
+
+return trainer

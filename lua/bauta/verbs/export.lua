@@ -1,0 +1,56 @@
+-- verb export: the student of a run as a safetensors file with timm's names.
+local errors = require "bauta.errors"
+local options = require "bauta.options"
+
+local verb = {
+    name = "export", usage = "RUN [options]", least = 1, most = 1,
+    doc = "write the student of a run's checkpoint as a safetensors file with timm's names",
+    options = options.join({
+        { name = "checkpoint", value = "WHICH", default = "last", doc = "last, best or a path" },
+        { name = "part", value = "NAME", default = "student", doc = "student or ema" },
+        { name = "to", value = "FILE", doc = "the file; RUN/student-WHICH.safetensors when left out" },
+    }, options.device),
+}
+
+-- A setting's value back from "student.settings.depth = 3" lines of the run's configuration.
+local function student_of(configuration)
+    local name, given = nil, {}
+    for line in configuration:gmatch("[^\n]+") do
+        local k, v = line:match("^student%.(%S+) = (.*)$")
+        if k == "plugin" then name = v:match('^"(.*)"$')
+        elseif k then
+            local setting = k:match("^settings%.(.+)$")
+            if setting and setting ~= "weights" then
+                local text = v:match('^"(.*)"$')
+                if text then given[setting] = text elseif v == "true" or v == "false" then given[setting] = v == "true" else given[setting] = tonumber(v) end
+            end
+        end
+    end
+    return name, given
+end
+
+function verb.run(given)
+    local bind, builder, graph = require "bauta.bind.run", require "bauta.builder", require "bauta.bind.graph"
+    local plugin, session, ffi = require "bauta.plugin", require "bauta.session", require "bauta.ffi"
+    local path = given[1]:gsub("/+$", "")
+    local log = bind.log(path)
+    local configuration = log:documents().configuration or errors.raise("data", "the log holds no settings", path)
+    log:free()
+    local name, settings = student_of(configuration)
+    local arch = plugin.describe("arch", name, settings)
+    local store = graph.store(session.device(), 0)
+    local b = builder.new { device = session.device() }
+    b:pictures(1, arch.image_rows, arch.image_columns)
+    b:model("student", arch, { store = store })
+    local which = given.checkpoint
+    local file = (which == "last" or which == "best") and path .. "/checkpoints/" .. which or which
+    local c = bind.checkpoint(file)
+    c:load(given.part, store)
+    local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
+    store:save(to, { format = "pt", architecture = name, run = path, epoch = tostring(c.epoch), made_by = "bauta " .. ffi.version() })
+    io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
+    c:free()
+    return 0
+end
+
+return verb

@@ -1,0 +1,58 @@
+-- verb plan: what a script's runs will cost, before a single step runs.
+local errors = require "bauta.errors"
+local options = require "bauta.options"
+
+local verb = {
+    name = "plan", usage = "SCRIPT [options]", least = 1, most = 1,
+    doc = "print MACs, FLOPs and memory of a script's runs before any step: teacher, student, backward, in the papers' convention and as executed",
+    options = options.join({
+        { name = "images", value = "N", kind = "int", min = 1, max = 2 ^ 53, doc = "training images of an epoch; otherwise the data set is opened and counted" },
+        { name = "nodes", doc = "every node of the compiled step" },
+        { name = "json", doc = "as JSON, one line a run" },
+        { name = "batch", value = "N", kind = "int", min = 1, max = 65536, doc = "plan with this batch size" },
+    }, options.script, options.device),
+}
+
+local function node_lines(program)
+    local report = require "bauta.report"
+    local rows = { { "role", "operation", "place", "type", "MACs", "FLOPs", "bytes", "when" } }
+    for _, n in ipairs(program:nodes()) do rows[#rows + 1] = { n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[9] or "" } end
+    return report.table(rows)
+end
+
+local function one(e, given)
+    local cost, session, steps, json = require "bauta.cost", require "bauta.session", require "bauta.steps", require "bauta.json"
+    local s, device = e.settings, session.device()
+    if given.batch then s.batch = given.batch end
+    if s.precision == "bf16" and not device:has("bf16") and not given.json then
+        io.stdout:write("(this processor has no fast bf16: a run would use fp32 here)\n")
+    end
+    local images = given.images or s.data:split("train").count
+    local stores = steps.stores(e, device)
+    local program = steps.train(e, device, stores)
+    local summary = cost.summary(program:plan(), s.batch)
+    if given.json then
+        local roles = {}
+        for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops, peak = p.peak } end
+        io.stdout:write(json.encode { run = e:path(), images = images, epochs = s.epochs, batch = s.batch, roles = roles, total = summary.total,
+            arena = summary.arena, variables = summary.variables, kept = e:kept() }, "\n")
+    else
+        io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n")
+        if given.nodes then io.stdout:write("\n", node_lines(program), "\n") end
+    end
+    program:free()
+    for _, store in pairs(stores) do store:free() end
+end
+
+function verb.run(given)
+    local script = require "bauta.script"
+    local result = script.load(given, given[1])
+    for i, e in ipairs((script.experiments(result, given[1]))) do
+        if i > 1 and not given.json then io.stdout:write "\n" end
+        local ok, why = pcall(one, e, given)
+        if not ok then error(errors.wrap(why), 0) end
+    end
+    return 0
+end
+
+return verb

@@ -1,0 +1,48 @@
+-- verb plugins: what is on the search path; with KIND and NAME, the settings of one.
+local errors = require "bauta.errors"
+
+local verb = {
+    name = "plugins", usage = "[KIND [NAME]]", least = 0, most = 2,
+    doc = "list the plugins that are found and those that are refused; with KIND and NAME show its settings",
+}
+
+local kinds = { "arch", "data", "loss", "mask" }
+
+local function judge_kind(kind)
+    for _, k in ipairs(kinds) do
+        if k == kind then return end
+    end
+    errors.raise("arg", errors.unknown("kind " .. errors.show(kind), kind, { unpack(kinds) }), "command line")
+end
+
+local function list(kind)
+    local bind, report = require "bauta.bind.plugin", require "bauta.report"
+    local rows, refused = { { "kind", "name", "version", "what it does" } }, {}
+    for _, p in ipairs(bind.scan()) do
+        if p.refused then refused[#refused + 1] = p
+        elseif not kind or p.kind == kind then rows[#rows + 1] = { p.kind, p.name, p.version, p.doc } end
+    end
+    io.stdout:write(#rows > 1 and report.table(rows) or "no plugin found in " .. bind.path(), "\n")
+    for _, p in ipairs(refused) do io.stdout:write(("refused: %s: %s\n"):format(p.path, p.refused)) end
+    return 0
+end
+
+local function show(kind, name)
+    local bind, plugin, help = require "bauta.bind.plugin", require "bauta.plugin", require "bauta.help"
+    local p = bind.find(kind, name)
+    io.stdout:write(("%s %s %s: %s\n%s\n"):format(kind, name, p.version, p.doc, p.path))
+    if p.cite then io.stdout:write("from: ", p.cite, "\n") end
+    io.stdout:write("\nsettings (name, default, meaning):\n", help.rows(p.rows))
+    if #plugin.common[kind] > 0 then
+        io.stdout:write(("\nsettings of every %s:\n"):format(kind), help.rows(plugin.common[kind]))
+    end
+    return 0
+end
+
+function verb.run(given)
+    if given[1] then judge_kind(given[1]) end
+    if given[2] then return show(given[1], given[2]) end
+    return list(given[1])
+end
+
+return verb

@@ -1,0 +1,100 @@
+-- verb run: carries out what a script describes: one run, or a suite of runs and its report.
+local errors = require "bauta.errors"
+local options = require "bauta.options"
+
+local verb = {
+    name = "run", usage = "SCRIPT [options]", least = 1, most = 1, helps = true,
+    doc = "carry out the experiment a script describes; bauta run SCRIPT --help shows its parameters",
+    options = options.join({
+        { name = "resume", doc = "go on with a run that was stopped or killed, bit for bit" },
+        { name = "restart", doc = "throw the run away that is there and begin anew" },
+        { name = "accept-changes", doc = "resume although settings differ; what differs is written down" },
+        { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0, doc = "threads that load pictures; 0: one per processor" },
+        { name = "interval", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 30, doc = "between lines of a log" },
+    }, options.script, options.device),
+}
+
+local function trainer_options(given, mode, source)
+    local session = require "bauta.session"
+    return { out = given.out, mode = mode, device = session.device(), loaders = given.loaders, script = source, interval = given.interval,
+        accept = given.accept_changes }
+end
+
+-- How a run of a suite begins, by what is on disk. Returns a mode, or nil when it is complete already.
+local function mode_in_suite(e, given)
+    local trainer = require "bauta.trainer"
+    if given.restart then return "restart" end
+    local state = trainer.state(e, given.out)
+    if not state then return "new" end
+    if state.state == "complete" then
+        trainer.same(e, given.out .. "/" .. e:path())
+        io.stdout:write(("%s: complete, taken from %s/%s\n"):format(e:path(), given.out, e:path()))
+        return nil
+    end
+    return state.step > 0 and "resume" or "restart"
+end
+
+local function mode_alone(e, given)
+    local trainer = require "bauta.trainer"
+    if given.restart then return "restart" end
+    if given.resume then return "resume" end
+    local state = trainer.state(e, given.out)
+    if not state then return "new" end
+    if state.state == "failed" and state.step == 0 then return "restart" end
+    local path = given.out .. "/" .. e:path()
+    errors.raise("arg", ("the run exists (%s); --resume goes on with it, --restart throws it away"):format(state.state), path)
+end
+
+local function say_result(r)
+    local report = require "bauta.report"
+    io.stdout:write(("%s: complete, %.2f %% of the test set (best %.2f %%), %s img/s, %s\n"):format(r.name, r.top1, r.best_top1,
+        report.number(r.images_per_s, 0), r.path))
+end
+
+local function one(e, given, source)
+    local trainer = require "bauta.trainer"
+    local status = trainer.run(e, trainer_options(given, mode_alone(e, given), source))
+    if status == 0 then say_result(trainer.result(e, given.out)) end
+    return status
+end
+
+local function finish_suite(suite, given)
+    local trainer, bind = require "bauta.trainer", require "bauta.bind.run"
+    local results = {}
+    for i, e in ipairs(suite.runs) do results[i] = trainer.result(e, given.out) end
+    if not suite.report then return end
+    local text = suite.report(results)
+    if type(text) ~= "string" then return end
+    io.stdout:write("\n", text, "\n")
+    if suite.name then bind.put(given.out .. "/" .. suite.name .. "/report.txt", text .. "\n") end
+end
+
+local function suite_of(suite, given, source)
+    local trainer = require "bauta.trainer"
+    for _, e in ipairs(suite.runs) do
+        local mode = mode_in_suite(e, given)
+        if mode then
+            local status = trainer.run(e, trainer_options(given, mode, source))
+            if status ~= 0 then return status end
+            collectgarbage()
+        end
+    end
+    finish_suite(suite, given)
+    return 0
+end
+
+function verb.run(given)
+    local script = require "bauta.script"
+    if given.help then
+        local help = require "bauta.help"
+        io.stdout:write(given[1] and script.help(given, given[1]) or help.of(verb))
+        return 0
+    end
+    if given.resume and given.restart then errors.raise("arg", "--resume and --restart exclude each other", "command line") end
+    local result, source = script.load(given, given[1])
+    local list, suite = script.experiments(result, given[1])
+    if suite then return suite_of(suite, given, source) end
+    return one(list[1], given, source)
+end
+
+return verb
