@@ -44,9 +44,11 @@ static double text_number(const char *s)
     return *end ? NAN : v;
 }
 
+/* NaN when it is no number. Minus zero is none: it is a mistake in a script and would be written down as "-0". */
 static double as_number(const ba_attr *a)
 {
-    return a->type == BA_STR ? text_number(a->value.s) : a->type == BA_F64 ? a->value.f : (double)a->value.i;
+    double v = a->type == BA_STR ? text_number(a->value.s) : a->type == BA_F64 ? a->value.f : (double)a->value.i;
+    return v == 0 && signbit(v) ? NAN : v;
 }
 
 /* The whole number written, exactly; 0 when it is none or does not fit. */
@@ -56,7 +58,7 @@ static int as_whole(const ba_attr *a, int64_t *out)
         *out = a->value.i;
         return 1;
     }
-    if (a->type == BA_STR && a->value.s && *a->value.s && strspn(a->value.s, "+-0123456789") == strlen(a->value.s)) {
+    if (a->type == BA_STR && a->value.s && *a->value.s && strcmp(a->value.s, "-0") && strspn(a->value.s, "+-0123456789") == strlen(a->value.s)) {
         char *end;
         errno = 0;
         *out = strtoll(a->value.s, &end, 10);
