@@ -81,11 +81,10 @@ static float star(float x, float y) /* five points, folded into one half of a po
     return (-ey * u + ex * (v - 1)) / length;
 }
 
-static float heart(float x, float y)
+static float heart(float x, float y) /* two circles and the corner of a square; the bar closes the gap between them */
 {
-    float tip = fmaxf(fabsf(x) * 0.70710678f + (y + 0.1f) * 0.70710678f - 0.66f, -fabsf(x) * 0.70710678f - (y + 0.1f) * 0.70710678f);
-    tip = fmaxf(tip, -y - 0.25f);
-    return fminf(tip, circle(fabsf(x), y, 0.44f, -0.3f, 0.45f));
+    float tip = fmaxf((fabsf(x) + y) * 0.70710678f - 0.6f, fmaxf(-y - 0.1f, fabsf(x) - 0.85f));
+    return fminf(fminf(tip, box(x, y, 0, -0.15f, 0.3f, 0.1f)), circle(fabsf(x), y, 0.44f, -0.3f, 0.45f));
 }
 
 static float arrow(float x, float y)
@@ -125,10 +124,15 @@ static colour any_colour(dice *d)
     return c;
 }
 
-static float difference(colour a, colour b)
+/* A colour whose mean over the channels lies between lo and hi. */
+static colour colour_of(dice *d, float lo, float hi)
 {
-    float x = a.v[0] - b.v[0], y = a.v[1] - b.v[1], z = a.v[2] - b.v[2];
-    return sqrtf((x * x + y * y + z * z) / 3);
+    float wanted = between(d, lo, hi);
+    colour c = any_colour(d);
+    float mean = (c.v[0] + c.v[1] + c.v[2]) / 3;
+    for (int i = 0; i < 3; i++)
+        c.v[i] = mean > wanted ? c.v[i] * (wanted / mean) : 1 - (1 - c.v[i]) * ((1 - wanted) / (1 - mean));
+    return c;
 }
 
 static colour mix(colour a, colour b, float t)
@@ -257,18 +261,6 @@ static void paint_distractor(canvas *c, dice *d, light l)
     paint(c, &p, kind == 0 ? bar : kind == 1 ? disk : shapes[one_of(d, CLASSES)], &m, l);
 }
 
-/* A colour that stands out from the background. */
-static colour object_colour(dice *d, colour background)
-{
-    colour best = any_colour(d);
-    for (int i = 0; i < 8 && difference(best, background) < 0.34f; i++) {
-        colour other = any_colour(d);
-        if (difference(other, background) > difference(best, background))
-            best = other;
-    }
-    return best;
-}
-
 static void grain(canvas *c, dice *d, float amount, uint8_t *out)
 {
     for (int i = 0; i < c->n * c->n; i++) {
@@ -285,16 +277,16 @@ static void draw_scene(const scenes *s, int64_t i, int label, canvas *c, ba_pict
     dice d = { .seed = (uint64_t)s->p.seed, .stream = s->stream, .block = (uint64_t)i << 16, .used = 4 };
     float clutter = (float)s->p.clutter;
     light l = { between(&d, -0.15f, 0.15f), between(&d, -0.15f, 0.15f) };
-    colour ground = any_colour(&d);
+    colour ground = colour_of(&d, 0.1f, 0.45f);
     material back = make_material(&d, ground, 0.15f + 0.35f * clutter, 4);
     paint_background(c, &back, l);
     int n = 1 + (int)(clutter * between(&d, 4, 10));
     for (int k = 0; k < n; k++)
         paint_distractor(c, &d, l);
-    float r = between(&d, 0.44f, 0.72f), room = 1 - 0.9f * r;
+    float r = between(&d, 0.48f, 0.75f), room = 1 - 0.9f * r;
     float x = between(&d, -room, room), y = between(&d, -room, room);
     pose p = make_pose(&d, x, y, r, (float)s->p.turn * 0.017453293f, 0.16f);
-    material m = make_material(&d, object_colour(&d, mix(ground, back.other, 0.5f)), 0.3f, 4);
+    material m = make_material(&d, colour_of(&d, 0.6f, 0.9f), 0.3f, 4);
     out->box = paint(c, &p, shapes[label], &m, (light){ l.x * 0.8f, l.y * 0.8f });
     grain(c, &d, 0.05f + 0.05f * clutter, out->pixels);
 }
