@@ -1,5 +1,5 @@
 /* linear: y = x W^T + b, optionally through the exact GELU in the same pass. x [..,K], W [O,K], b [O]; y [..,O].
- * out1 is what went into the GELU, written only when the backward pass wants it.
+ * out1 is y before the GELU, written only when the backward pass wants it.
  * `from`, `to` use rows from..to of W (and b) only: columns of y; to = 0 means all. */
 #include "../shared/gemm.h"
 #include "../shared/widen.h"
@@ -69,7 +69,7 @@ static void finish(const job *j, float *c, int64_t ldc, int64_t m0, int64_t rows
             vf a = v_load_part(v + i, n);
             if (j->bias)
                 a += v_load_part(j->bias + n0 + i, n);
-            if (p->gelu && pre->data) {
+            if (pre->data) {
                 float *o = bai_row_out(pre, at + i, tmp);
                 v_store_part(o, a, n);
                 bai_row_done(pre, at + i, n, o);
