@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bauta/graph.h"
+
 enum { EXIT_SCRIPT = 2, EXIT_MACHINE = 5, EXIT_BUG = 70 };
 enum { MEMORY_LIMIT = 1 << 30 }; /* bytes of Lua objects; tensors are not among them */
 
@@ -67,7 +69,7 @@ static void push_places(lua_State *L)
     lua_newtable(L);
     field(L, "lua", lua && *lua ? lua : here ? BAUTA_SOURCE_ROOT "/lua" : BAUTA_LUA_DIR);
     field(L, "headers", here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
-    field(L, "version", BAUTA_VERSION);
+    field(L, "version", ba_version()); /* also what makes the linker keep libbauta, whose functions Lua looks up in the process */
     if (here)
         field(L, "plugins", BAUTA_BUILD_ROOT "/plugins");
 }

@@ -23,7 +23,7 @@ local function declarations(folder, name)
 end
 
 -- Sizes of the structs both sides share: a header of another build would be noticed here and not later.
-local sizes = { ba_err = 512, ba_type = 48, ba_attr = 24, ba_param = 72 }
+local sizes = { ba_err = 512, ba_type = 48, ba_attr = 24, ba_param = 64 }
 
 function M.load(folder)
     for _, name in ipairs(headers) do

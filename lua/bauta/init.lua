@@ -64,7 +64,7 @@ bauta.train, bauta.distill, bauta.suite = experiment.train, experiment.distill, 
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store
-bauta.table = report.table
+bauta.table, bauta.summary = report.table, require "bauta.summary"
 bauta.fail = errors.fail
 
 return setmetatable(bauta, { __index = function(_, k)
