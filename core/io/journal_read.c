@@ -40,14 +40,11 @@ static int judge_header(bai_reader *r, ba_err *e)
 bai_reader *bai_reader_open(int dirfd, const char *name, const char *label, ba_err *e)
 {
     bai_reader *r = calloc(1, sizeof *r);
-    if (!r || !(r->label = strdup(label)) || !(r->window = malloc(WINDOW))) {
+    if (!r || !(r->label = strdup(label))) {
         ba_fail(e, BA_EMACHINE, "%.300s: no memory", label);
-        if (r)
-            free(r->label);
         free(r);
         return NULL;
     }
-    r->room = WINDOW;
     r->at = BAI_JOURNAL_HEADER;
     r->fd = bai_file_open(dirfd, name, label, &r->size, e);
     if (r->fd >= 0 && !judge_header(r, e))
