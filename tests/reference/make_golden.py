@@ -71,12 +71,22 @@ def kl(student_logits, teacher_logits, temperature):
     return F.kl_div(log_p, log_q, reduction="batchmean", log_target=True) * temperature**2
 
 
-def distil(model, master, images, labels, kept):
+def best(scores):
+    """The kept patches, ascending; far enough from a tie for fp32 to agree."""
+    order = scores.sort(-1, descending=True).values
+    assert (order[:, KEEP - 1] - order[:, KEEP]).min() > 1e-5
+    return scores.topk(KEEP).indices.sort(-1).values
+
+
+def distil(model, master, images, labels):
+    """MaskedKD's loss, and what the teacher was shown."""
+    maps = []
+    logits = model(images, maps=maps)
     with torch.no_grad():
+        kept = best(maps[-1].mean(1)[:, 1:])
         target = master(images, kept)
-    logits = model(images)
     ce = F.cross_entropy(logits, labels, label_smoothing=SMOOTHING)
-    return ce + kl(logits, target, TEMPERATURE)
+    return ce + kl(logits, target, TEMPERATURE), kept
 
 
 def patch_softmax(model, images):
@@ -112,14 +122,11 @@ def deit():
     out.array("golden_class_attention", torch.stack(maps), "class token's attention [depth][batch][heads][1 + patches]")
     scores = maps[-1].mean(1)[:, 1:]
     other = patch_softmax(model, images)
-    for which in (scores, other):  # far enough from a tie for fp32 to agree
-        order = which.sort(-1, descending=True).values
-        assert (order[:, KEEP - 1] - order[:, KEEP]).min() > 1e-5
-    kept = scores.topk(KEEP).indices.sort(-1).values
+    kept = best(scores)
     out.array("golden_scores", scores, "saliency, softmax over all tokens [batch][patches]")
     out.array("golden_scores_patches", other, "saliency, softmax over the patches alone")
     out.array("golden_kept", kept, "kept patches, ascending [batch][keep]", "int")
-    out.array("golden_kept_patches", other.topk(KEEP).indices.sort(-1).values, "the same by the other saliency", "int")
+    out.array("golden_kept_patches", best(other), "the same by the other saliency", "int")
     with torch.no_grad():
         out.array("golden_teacher_logits", master(images), "teacher, all patches [batch][classes]")
         out.array("golden_teacher_kept_logits", master(images, kept), "teacher, kept patches")
@@ -129,18 +136,20 @@ def deit():
     out.array("golden_losses", [loss.item() for loss in losses],
               "cross-entropy; smoothed; t^2 KL per image with the full teacher at t = 1, GOLDEN_TEMPERATURE; with the masked one")
     out.array("golden_ce_grad", gradients(model, ce), "d cross-entropy / d parameter: sum, norm, first four [params][6]")
-    loss = distil(model, master, images, labels, kept)
+    loss, _ = distil(model, master, images, labels)
     out.array("golden_distil_grad", gradients(model, loss), "the same of smoothed cross-entropy + KL with the masked teacher")
     optimiser = torch.optim.AdamW(vit.timm_groups(model, DECAY), lr=LR, betas=(0.9, 0.999), eps=1e-8)
-    losses, norms = [], []
+    losses, norms, shown = [], [], []
     for _ in range(STEPS):
-        loss = distil(model, master, images, labels, kept)
+        loss, kept = distil(model, master, images, labels)
         optimiser.zero_grad()
         loss.backward()
         norms.append(torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item())
         optimiser.step()
         losses.append(loss.item())
-    out.array("golden_step_loss", losses, "that loss at each step, the same kept patches throughout")
+        shown.append(kept)
+    out.array("golden_step_loss", losses, "that loss at each step")
+    out.array("golden_step_kept", torch.stack(shown), "what the teacher is shown at each step [steps][batch][keep]", "int")
     out.array("golden_step_norm", norms, "global gradient norm at each step")
     after = summary([p.detach() for p in model.parameters()])
     out.array("golden_after", after, "parameters after the steps of AdamW [params][6]")
