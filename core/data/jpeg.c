@@ -119,9 +119,9 @@ static int read_all(j_decompress_ptr c, const uint8_t *bytes, int64_t n, const c
         return status;
     judge(c);
     settings(c);
+    jpeg_start_decompress(c); /* first: it refuses what needs too much memory */
     if ((status = bai_picture_reserve(out, c->image_height, c->image_width, e)) < 0)
         return status;
-    jpeg_start_decompress(c);
     read_rows(c, out);
     jpeg_finish_decompress(c);
     return BA_OK;
