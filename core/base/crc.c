@@ -40,10 +40,12 @@ static uint32_t by_instruction(uint32_t c, const uint8_t *p, size_t n)
 }
 #endif
 
+int bai_crc32c_plain;
+
 uint32_t bai_crc32c(uint32_t crc, const void *p, size_t n)
 {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("sse4.2"))
+    if (!bai_crc32c_plain && __builtin_cpu_supports("sse4.2"))
         return ~by_instruction(~crc, p, n);
 #endif
     return ~by_table(~crc, p, n);

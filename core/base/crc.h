@@ -12,4 +12,6 @@ void bai_sha256_begin(bai_sha256 *s);
 void bai_sha256_add(bai_sha256 *s, const void *p, size_t n);
 void bai_sha256_end(bai_sha256 *s, uint8_t out[32]);
 
+extern int bai_crc32c_plain, bai_sha256_plain; /* tests: 1 for the way without special instructions */
+
 #endif

@@ -16,25 +16,36 @@ static const uint32_t K[64] = {
 
 static uint32_t turn(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
-static void plain(uint32_t h[8], const uint8_t *p, size_t blocks)
+/* One round. The caller renames the eight words instead of moving them. */
+static inline void round_of(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *d, const uint32_t *e, const uint32_t *f,
+                            const uint32_t *g, uint32_t *h, uint32_t kw)
+{
+    uint32_t t = *h + (turn(*e, 6) ^ turn(*e, 11) ^ turn(*e, 25)) + ((*e & *f) ^ (~*e & *g)) + kw;
+    *d += t;
+    *h = t + (turn(*a, 2) ^ turn(*a, 13) ^ turn(*a, 22)) + ((*a & *b) ^ (*a & *c) ^ (*b & *c));
+}
+
+static void plain(uint32_t state[8], const uint8_t *p, size_t blocks)
 {
     for (; blocks; blocks--, p += 64) {
-        uint32_t w[64], s[8];
+        uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
         for (int i = 0; i < 16; i++)
             w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
         for (int i = 16; i < 64; i++)
             w[i] = w[i - 16] + w[i - 7] + (turn(w[i - 15], 7) ^ turn(w[i - 15], 18) ^ w[i - 15] >> 3)
                  + (turn(w[i - 2], 17) ^ turn(w[i - 2], 19) ^ w[i - 2] >> 10);
-        memcpy(s, h, sizeof s);
-        for (int i = 0; i < 64; i++) {
-            uint32_t t = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + K[i] + w[i];
-            uint32_t u = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-            memmove(s + 1, s, 7 * sizeof *s);
-            s[4] += t;
-            s[0] = t + u;
+        for (int i = 0; i < 64; i += 8) {
+            round_of(&a, &b, &c, &d, &e, &f, &g, &h, K[i] + w[i]);
+            round_of(&h, &a, &b, &c, &d, &e, &f, &g, K[i + 1] + w[i + 1]);
+            round_of(&g, &h, &a, &b, &c, &d, &e, &f, K[i + 2] + w[i + 2]);
+            round_of(&f, &g, &h, &a, &b, &c, &d, &e, K[i + 3] + w[i + 3]);
+            round_of(&e, &f, &g, &h, &a, &b, &c, &d, K[i + 4] + w[i + 4]);
+            round_of(&d, &e, &f, &g, &h, &a, &b, &c, K[i + 5] + w[i + 5]);
+            round_of(&c, &d, &e, &f, &g, &h, &a, &b, K[i + 6] + w[i + 6]);
+            round_of(&b, &c, &d, &e, &f, &g, &h, &a, K[i + 7] + w[i + 7]);
         }
-        for (int i = 0; i < 8; i++)
-            h[i] += s[i];
+        state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+        state[4] += e, state[5] += f, state[6] += g, state[7] += h;
     }
 }
 
@@ -81,10 +92,12 @@ static void fast(uint32_t h[8], const uint8_t *p, size_t blocks)
 }
 #endif
 
+int bai_sha256_plain;
+
 static void blocks_of(uint32_t h[8], const uint8_t *p, size_t blocks)
 {
 #if defined(__x86_64__)
-    if (has_instructions()) {
+    if (!bai_sha256_plain && has_instructions()) {
         fast(h, p, blocks);
         return;
     }

@@ -150,6 +150,10 @@ int main(void)
 {
     test_crc();
     test_sha();
+    bai_crc32c_plain = bai_sha256_plain = 1; /* the same on a processor without the instructions */
+    test_crc();
+    test_sha();
+    bai_crc32c_plain = bai_sha256_plain = 0;
     test_put();
     test_not_files();
     return check_done();
