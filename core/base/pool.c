@@ -21,6 +21,7 @@ enum { SPINS = 4000 };
 struct bai_pool {
     int workers, started;
     pthread_t *threads;
+    void (*enter)(void);
     void (*fn)(void *, int64_t, int);
     void *ctx;
     int64_t tasks;
@@ -99,6 +100,8 @@ static void *worker_main(void *arg)
     start s = *(start *)arg;
     free(arg);
     bai_denormals_off();
+    if (s.pool->enter)
+        s.pool->enter();
     for (int epoch = 0;;) {
         wait_change(&s.pool->epoch, epoch, &s.pool->sleepers);
         epoch = atomic_load_explicit(&s.pool->epoch, memory_order_acquire);
@@ -110,14 +113,14 @@ static void *worker_main(void *arg)
     }
 }
 
-bai_pool *bai_pool_new(int workers, ba_err *e)
+bai_pool *bai_pool_new(int workers, void (*enter)(void), ba_err *e)
 {
     bai_pool *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
     if (!p) {
         ba_fail(e, BA_EMACHINE, "no memory for a pool of %d threads", workers);
         return NULL;
     }
-    *p = (bai_pool){ .workers = workers < 1 ? 1 : workers };
+    *p = (bai_pool){ .workers = workers < 1 ? 1 : workers, .enter = enter };
     p->threads = calloc((size_t)p->workers, sizeof *p->threads);
     sigset_t all, old; /* signals belong to the main thread */
     sigfillset(&all);

@@ -8,7 +8,8 @@
 
 typedef struct bai_pool bai_pool;
 
-bai_pool *bai_pool_new(int workers, ba_err *e); /* workers >= 1, the caller counted */
+/* workers >= 1, the caller counted; every thread of the pool calls enter (may be NULL) before its first task. */
+bai_pool *bai_pool_new(int workers, void (*enter)(void), ba_err *e);
 void bai_pool_free(bai_pool *p);
 int bai_pool_workers(const bai_pool *p);
 /* Runs fn(ctx, task, worker) for every task in 0..tasks-1, handed out one by one; returns when all are done. */

@@ -96,8 +96,10 @@ static int walk(tape *p, ba_tensor *loss, ba_tensor *const *wrt, int n_wrt, ba_e
 
 int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_tensor **grad, ba_err *e)
 {
-    if (bai_graph_check(g, e) || bai_tensor_check(loss, "loss", e))
+    if (bai_graph_check(g, e) || bai_tensor_in(g, loss, "loss", e))
         return BA_EARG;
+    if (n < 0 || (n && (!wrt || !grad)))
+        return ba_fail(e, BA_EARG, "gradient: %d tensors, but no list of them", n);
     loss = bai_resolve(loss);
     if (ba_type_count(&loss->type) != 1 || loss->type.rank || loss->type.dtype != BA_F32) {
         char t[96];
@@ -105,7 +107,7 @@ int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_t
         return ba_fail(e, BA_EARG, "gradient: the loss is %s; a scalar f32[] is expected (take the mean)", t);
     }
     for (int i = 0; i < n; i++)
-        if (!wrt || !grad || bai_tensor_check(wrt[i], "gradient", e))
+        if (bai_tensor_in(g, wrt[i], "gradient", e))
             return BA_EARG;
     int r = bai_cut(g, &loss, 1, e);
     if (r)

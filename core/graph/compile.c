@@ -10,7 +10,7 @@ static int oom(ba_err *e) { return ba_fail(e, BA_EMACHINE, "no memory to compile
 
 static int writes(const bai_node *n, int i)
 {
-    return n->kind == BAI_OP && (n->op->inout >> i & 1);
+    return n->kind == BAI_OP && i < 32 && (n->op->inout >> i & 1);
 }
 
 /* An update may run as soon as its gradient is there and everybody else has read the old value; moving it there frees
@@ -20,14 +20,14 @@ static int64_t earliest(bai_node **list, const int64_t *place, int64_t i)
     int64_t p = -1;
     const bai_node *n = list[i];
     for (int k = 0; k < n->n_in; k++) {
-        const ba_tensor *t = n->in[k];
-        if (!t)
+        if (!n->in[k])
             continue;
+        const ba_tensor *t = bai_root(n->in[k]); /* a reshaped weight is the weight */
         if (t->node->kind == BAI_OP && place[t->node->order] > p)
             p = place[t->node->order];
         for (int64_t j = 0; t->node->kind == BAI_VARIABLE && j < i; j++)
             for (int m = 0; m < list[j]->n_in; m++)
-                if (list[j]->in[m] && list[j]->in[m]->node == t->node && (writes(n, k) || writes(list[j], m)) && place[j] > p)
+                if (list[j]->in[m] && bai_root(list[j]->in[m])->node == t->node && !(list[j]->op->flags & BA_OP_ALIAS) && (writes(n, k) || writes(list[j], m)) && place[j] > p)
                     p = place[j];
     }
     return p;
@@ -103,13 +103,6 @@ static int split_steps(ba_program *p, ba_err *e)
 
 static int64_t bytes_of(const ba_type *t) { return ba_type_count(t) * ba_dtype_size(t->dtype); }
 
-static ba_tensor *root_of(ba_tensor *t) /* the tensor whose memory t is */
-{
-    while (t->node->kind == BAI_OP && (t->node->op->flags & BA_OP_ALIAS))
-        t = t->node->in[0];
-    return t;
-}
-
 static int in_arena(const ba_tensor *root) { return root->node->kind == BAI_OP && !root->node->fixed; }
 
 static int64_t new_buffer(ba_program *p, int64_t bytes, int64_t from, int64_t to, int role)
@@ -127,12 +120,12 @@ static void make_buffers(ba_program *p)
         }
     for (int64_t i = 0; i < p->n_steps; i++)
         for (int k = 0; k < p->node[i]->n_in; k++) {
-            ba_tensor *t = p->node[i]->in[k] ? root_of(p->node[i]->in[k]) : NULL;
+            ba_tensor *t = p->node[i]->in[k] ? bai_root(p->node[i]->in[k]) : NULL;
             if (t && in_arena(t))
                 p->buffer[t->buffer].to = i;
         }
     for (int i = 0; i < p->graph->n_fetch; i++) {
-        ba_tensor *t = root_of(bai_resolve(p->graph->fetch[i].t));
+        ba_tensor *t = bai_root(bai_resolve(p->graph->fetch[i].t));
         if (in_arena(t))
             p->buffer[t->buffer].to = p->n_steps;
     }
@@ -147,10 +140,10 @@ static void reuse_buffers(ba_program *p)
         for (int k = 0; out->buffer >= 0 && k < n->n_in && k < 32; k++) {
             if (!(n->op->reuse >> k & 1) || !n->in[k])
                 continue;
-            ba_tensor *t = root_of(n->in[k]);
+            ba_tensor *t = bai_root(n->in[k]);
             int once = 0;
             for (int m = 0; m < n->n_in; m++)
-                once += n->in[m] && root_of(n->in[m]) == t;
+                once += n->in[m] && bai_root(n->in[m]) == t;
             if (!in_arena(t) || once != 1 || p->buffer[t->buffer].to != i || p->buffer[t->buffer].bytes != p->buffer[out->buffer].bytes)
                 continue;
             bai_buffer *gone = &p->buffer[out->buffer];
@@ -186,7 +179,7 @@ static int64_t scratch_of(ba_program *p, const bai_node *n)
 /* Where the values of a tensor lie. Leaves and fixed tensors keep their memory in node->data. */
 static void *address(ba_program *p, ba_tensor *t)
 {
-    t = root_of(t);
+    t = bai_root(t);
     bai_node *n = t->node;
     if (n->kind == BAI_VARIABLE)
         return bai_store_data(n->store, n->variable);

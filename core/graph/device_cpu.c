@@ -34,19 +34,16 @@ static int tier_of(const char *name, ba_err *e)
     return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2 or avx512 expected", name);
 }
 
-static void settle(void *ctx, int64_t task, int worker)
-{
-    (void)ctx, (void)task, (void)worker;
-    bai_gemm_thread();
-}
-
 /* Matrix products in bf16 pay only where the processor multiplies tiles (AMX); emulated or paired-dot ones are slower than fp32. */
 static int fast_bf16(void)
 {
 #if defined(__x86_64__)
     unsigned a, b, c, d;
     __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
-    return bai_tier_best() >= BAI_TIER_AVX512 && (d >> 22 & 1) && (d >> 24 & 1); /* AMX-BF16, AMX-TILE */
+    if (bai_tier_best() < BAI_TIER_AVX512 || !(d >> 22 & 1) || !(d >> 24 & 1)) /* AMX-BF16, AMX-TILE */
+        return 0;
+    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    return (a >> 17 & 3) == 3; /* the kernel saves tile registers */
 #else
     return 0;
 #endif
@@ -61,14 +58,12 @@ static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
     }
     c->tier = tier_of(tier, e);
     if (c->tier >= 0)
-        c->pool = bai_pool_new(threads ? (int)threads : processors(), e);
+        c->pool = bai_pool_new(threads ? (int)threads : processors(), bai_gemm_thread, e);
     if (!c->pool) {
         free(c);
         return NULL;
     }
     c->bf16 = fast_bf16();
-    for (int i = 0; i < 8; i++) /* every worker comes by at least once; the call may be repeated */
-        bai_pool_run(c->pool, 4 * bai_pool_workers(c->pool), settle, NULL);
     snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, %s", bai_tier_name(c->tier), bai_pool_workers(c->pool),
              bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(), c->bf16 ? "fast bf16" : "no fast bf16");
     return c;

@@ -20,6 +20,20 @@ int bai_tensor_check(const ba_tensor *t, const char *what, ba_err *e)
     return t && t->tag == BAI_TAG_TENSOR ? BA_OK : ba_fail(e, BA_EARG, "%s: tensor expected, got %s", what, t ? "something else" : "nothing");
 }
 
+int bai_tensor_in(const ba_graph *g, const ba_tensor *t, const char *what, ba_err *e)
+{
+    if (bai_tensor_check(t, what, e))
+        return BA_EARG;
+    return t->node->graph == g ? BA_OK : ba_fail(e, BA_EARG, "%s: the tensor belongs to another graph", what);
+}
+
+ba_tensor *bai_root(ba_tensor *t)
+{
+    while (t->node->kind == BAI_OP && (t->node->op->flags & BA_OP_ALIAS))
+        t = t->node->in[0];
+    return t;
+}
+
 ba_tensor *bai_resolve(ba_tensor *t)
 {
     while (t && t->forward)
@@ -70,6 +84,7 @@ ba_graph *ba_graph_new(ba_device *d, uint64_t seed, ba_err *e)
     g->device = d;
     g->seed = seed;
     g->dtype = BA_F32;
+    g->refs = 1;
     if (bai_graph_text(g, "", e) < 0 || ba_graph_role(g, "other", e)) {
         ba_graph_free(g);
         return NULL;
@@ -79,7 +94,15 @@ ba_graph *ba_graph_new(ba_device *d, uint64_t seed, ba_err *e)
 
 void ba_graph_free(ba_graph *g)
 {
-    if (!g || g->tag != BAI_TAG_GRAPH || g->refs-- > 0)
+    if (!g || g->tag != BAI_TAG_GRAPH || g->given_up)
+        return;
+    g->given_up = 1;
+    bai_graph_unref(g);
+}
+
+void bai_graph_unref(ba_graph *g)
+{
+    if (--g->refs)
         return;
     g->tag = 0;
     free(g->texts);
@@ -92,12 +115,12 @@ void ba_graph_free(ba_graph *g)
     free(g);
 }
 
-static int set_text(ba_graph *g, const char *s, int *slot, const char *what, ba_err *e)
+static int set_text(ba_graph *g, const char *s, int *slot, size_t most, const char *what, ba_err *e)
 {
     if (bai_graph_check(g, e))
         return e ? e->code : BA_EARG;
-    if (!s || strlen(s) > 60)
-        return ba_fail(e, BA_EARG, "graph: %s: a text of at most 60 bytes expected", what);
+    if (!s || strlen(s) > most)
+        return ba_fail(e, BA_EARG, "graph: %s: a text of at most %zu bytes expected", what, most);
     int i = bai_graph_text(g, s, e);
     if (i < 0)
         return i;
@@ -105,8 +128,8 @@ static int set_text(ba_graph *g, const char *s, int *slot, const char *what, ba_
     return BA_OK;
 }
 
-int ba_graph_role(ba_graph *g, const char *role, ba_err *e) { return set_text(g, role, g ? &g->role : NULL, "role", e); }
-int ba_graph_place(ba_graph *g, const char *place, ba_err *e) { return set_text(g, place, g ? &g->place : NULL, "place", e); }
+int ba_graph_role(ba_graph *g, const char *role, ba_err *e) { return set_text(g, role, g ? &g->role : NULL, 50, "role", e); }
+int ba_graph_place(ba_graph *g, const char *place, ba_err *e) { return set_text(g, place, g ? &g->place : NULL, 60, "place", e); }
 
 int ba_graph_precision(ba_graph *g, int32_t dtype, ba_err *e)
 {
@@ -128,6 +151,7 @@ bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *
         no_memory(e);
         return NULL;
     }
+    n->graph = g;
     n->kind = kind;
     n->n_in = n_in;
     n->n_out = n_out;
@@ -276,7 +300,10 @@ static int judge_inputs(ba_graph *g, const ba_op *op, int n_in, ba_tensor *const
             continue;
         if (!in[i] || in[i]->tag != BAI_TAG_TENSOR)
             return ba_fail(e, BA_EARG, "%s: input %d is not a tensor", op->name, i);
-        (void)g;
+        if (in[i]->node->graph != g)
+            return ba_fail(e, BA_EARG, "%s: input %d belongs to another graph", op->name, i);
+        if (i < 32 && (op->inout >> i & 1) && bai_resolve(in[i])->node->kind != BAI_VARIABLE)
+            return ba_fail(e, BA_EARG, "%s: input %d is updated in place; a variable expected", op->name, i);
     }
     return BA_OK;
 }
@@ -360,6 +387,8 @@ int ba_tensor_type(const ba_tensor *t, ba_type *out, ba_err *e)
 {
     if (bai_tensor_check(t, "type", e))
         return BA_EARG;
+    if (!out)
+        return ba_fail(e, BA_EARG, "type: nowhere to put it");
     *out = t->type;
     return BA_OK;
 }
@@ -374,7 +403,7 @@ const char *ba_tensor_op(const ba_tensor *t)
 
 int ba_fetch(ba_graph *g, const char *name, ba_tensor *t, ba_err *e)
 {
-    if (bai_graph_check(g, e) || bai_tensor_check(t, "fetch", e))
+    if (bai_graph_check(g, e) || bai_tensor_in(g, t, "fetch", e))
         return BA_EARG;
     if (!name || !*name)
         return ba_fail(e, BA_EARG, "fetch: a name is expected");

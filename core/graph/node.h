@@ -23,6 +23,7 @@ struct ba_tensor {
 };
 
 struct bai_node {
+    ba_graph *graph;
     bai_kind kind;
     const ba_op *op;        /* BAI_OP only */
     void *params;
@@ -45,7 +46,8 @@ typedef struct bai_fetch { const char *name; ba_tensor *t; } bai_fetch;
 
 struct ba_graph {
     uint32_t tag;
-    int refs;                   /* programs that need it */
+    int refs;                   /* its owner, until ba_graph_free, and the programs that need it */
+    int given_up;               /* by its owner */
     bai_arena arena;
     ba_device *device;
     uint64_t seed;
@@ -64,6 +66,9 @@ struct ba_graph {
 ba_tensor *bai_resolve(ba_tensor *t);               /* follows forward */
 int bai_graph_check(const ba_graph *g, ba_err *e);
 int bai_tensor_check(const ba_tensor *t, const char *what, ba_err *e);
+int bai_tensor_in(const ba_graph *g, const ba_tensor *t, const char *what, ba_err *e); /* a tensor of this very graph */
+void bai_graph_unref(ba_graph *g);
+ba_tensor *bai_root(ba_tensor *t);                  /* the tensor whose memory t is: looks through aliases */
 int bai_graph_text(ba_graph *g, const char *s, ba_err *e); /* index of the text, made when new */
 void bai_type_text(const ba_type *t, char *out, size_t size); /* "f32[32,197,192]" */
 bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *e);

@@ -1,15 +1,15 @@
 /* plan: what a program costs, role by role and node by node, before it runs. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "program.h"
 
 static ba_plan_row *row_of(ba_program *p, int role)
 {
     for (int i = 0; i < p->n_rows; i++)
-        if (!strcmp(p->row[i].role, p->graph->texts[role]))
+        if (p->row_role[i] == role)
             return &p->row[i];
+    p->row_role[p->n_rows] = role;
     ba_plan_row *r = &p->row[p->n_rows++];
     snprintf(r->role, sizeof r->role, "%s", p->graph->texts[role]);
     return r;
@@ -18,7 +18,8 @@ static ba_plan_row *row_of(ba_program *p, int role)
 int bai_plan_make(ba_program *p, ba_err *e)
 {
     p->row = calloc((size_t)p->graph->n_texts + 1, sizeof *p->row);
-    if (!p->row)
+    p->row_role = bai_arena_take(&p->mem, ((size_t)p->graph->n_texts + 1) * sizeof *p->row_role);
+    if (!p->row || !p->row_role)
         return ba_fail(e, BA_EMACHINE, "no memory for the plan");
     for (int64_t i = 0; i < p->n_nodes; i++) {
         ba_plan_row *r = row_of(p, p->live[i]->role);
@@ -57,7 +58,7 @@ int ba_plan_row_get(const ba_program *p, int64_t i, ba_plan_row *out, ba_err *e)
     *out = p->row[i];
     out->seconds = 0;
     for (int64_t k = 0; k < p->n_steps; k++)
-        if (!strcmp(p->graph->texts[p->node[k]->role], out->role))
+        if (p->node[k]->role == p->row_role[i])
             out->seconds += p->step[k].seconds;
     return BA_OK;
 }

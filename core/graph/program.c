@@ -21,7 +21,7 @@ void ba_program_free(ba_program *p)
         p->device->ops->release(p->device->self, p->owned[i]);
     free(p->row);
     bai_arena_free(&p->mem);
-    ba_graph_free(p->graph);
+    bai_graph_unref(p->graph);
     free(p);
 }
 
@@ -72,6 +72,8 @@ int ba_program_type(const ba_program *p, const char *name, ba_type *t, ba_err *e
 {
     if (check(p, e))
         return BA_EARG;
+    if (!t)
+        return ba_fail(e, BA_EARG, "type: nowhere to put it");
     const bai_port *f = find(p->input, p->n_input, name, "input", NULL);
     if (!f && !(f = find(p->fetch, p->n_fetch, name, "input or fetched tensor", e)))
         return BA_EARG;

@@ -30,6 +30,7 @@ struct ba_program {
     bai_buffer *buffer;
     int64_t n_buffers;
     ba_plan_row *row;
+    int *row_role;              /* [n_rows] index of the role's text */
     int n_rows, profile;
 };
 

@@ -184,6 +184,8 @@ int ba_store_type(const ba_store *s, int64_t i, ba_type *t, ba_err *e)
 {
     if (check_at(s, i, e))
         return BA_EARG;
+    if (!t)
+        return ba_fail(e, BA_EARG, "type: nowhere to put it");
     *t = s->e[i].type;
     return BA_OK;
 }

@@ -43,7 +43,7 @@ static void task(void *ctx, int64_t b, int worker)
     double ls = log_sum(s, n, t), lh = log_sum(h, n, t), kl = 0;
     for (int64_t i = 0; i < n; i++) {
         double a = (double)s[i] / t - ls, c = (double)h[i] / t - lh, p = exp(c);
-        kl += p > 0 ? p * (c - a) : 0;
+        kl += p == 0 ? 0 : p * (c - a);
         if (k->out[1].data)
             ((float *)k->out[1].data)[b * n + i] = (float)(t * (exp(a) - p));
     }

@@ -63,11 +63,11 @@ static inline float v_top(vf v)
     return m;
 }
 
-/* e^x to 1 ulp or so for |x| < 87; saturates beyond. */
-static inline vf v_exp(vf x)
+/* e^x to 1 ulp or so for |x| < 87; saturates beyond. NaN stays NaN: it must be seen, wherever it came from. */
+static inline vf v_exp(vf given)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number in the low mantissa bits */
-    x = v_min(v_max(x, v_set(-87.0f)), v_set(88.0f));
+    vf x = v_min(v_max(given, v_set(-87.0f)), v_set(88.0f));
     vf shifted = x * 1.44269504088896341f + magic;
     vf n = shifted - magic;
     vf f = x - n * 0.693359375f;
@@ -81,7 +81,7 @@ static inline vf v_exp(vf x)
     p = p * f + 1.0f;
     p = p * f + 1.0f;
     vi bits = (vi)shifted - (vi)v_set(magic);
-    return (vf)((vi)p + (bits << 23));
+    return v_select(given == given, (vf)((vi)p + (bits << 23)), given);
 }
 
 /* The standard normal's distribution function and density times sqrt(2 pi), from one exponential.

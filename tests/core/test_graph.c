@@ -239,6 +239,92 @@ static void test_errors(void)
     check_group("errors are one sentence");
 }
 
+/* Everything that takes a tensor refuses one of another graph; updates want variables; results want a place. */
+static void test_strangers(void)
+{
+    int64_t dim[] = { 3 };
+    float z[3] = { 0 };
+    int32_t one = 1;
+    ba_graph *a = ba_graph_new(dev, 1, &err), *b = ba_graph_new(dev, 1, &err);
+    ba_tensor *x = ba_constant(a, BA_F32, 1, dim, z, &err), *l = mean_of(b, ba_constant(b, BA_F32, 1, dim, z, &err)), *g;
+    ba_tensor *in[6] = { x, x, x, x, ba_scalar(a, 1, &err), ba_constant(a, BA_I32, 0, NULL, &one, &err) };
+    said("neg: input 0 belongs to another graph", ba_op_apply(b, "neg", 1, in, 0, NULL, &err) ? 0 : err.code);
+    said("fetch: the tensor belongs to another graph", ba_fetch(b, "x", x, &err));
+    said("gradient: the tensor belongs to another graph", ba_grad(b, l, 1, &x, &g, &err));
+    said("loss: the tensor belongs to another graph", ba_grad(a, l, 1, &x, &g, &err));
+    said("gradient: 1 tensors, but no list", ba_grad(b, l, 1, NULL, &g, &err));
+    said("adamw: input 0 is updated in place; a variable expected", ba_op_apply(a, "adamw", 6, in, 0, NULL, &err) ? 0 : err.code);
+    said("type: nowhere to put it", ba_tensor_type(x, NULL, &err));
+    said("role: a text of at most 50 bytes", ba_graph_role(a, "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", &err));
+    ba_graph_free(a);
+    ba_graph_free(b);
+    check_group("tensors of another graph are refused");
+}
+
+/* An update must wait for whoever reads the old value through a reshape. */
+static void test_update_through_alias(void)
+{
+    int64_t dim[] = { 8 };
+    float ones[8], got[8], x[8] = { 0 };
+    int32_t step = 1;
+    for (int i = 0; i < 8; i++)
+        ones[i] = 1;
+    ba_store *s = ba_store_new(dev, 0, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    const char *names[] = { "p", "m", "v" };
+    ba_tensor *v[3];
+    for (int i = 0; i < 3; i++) {
+        ba_store_add(s, names[i], 1, dim, i ? BA_INIT_ZERO : BA_INIT_ONE, 0, 0, &err);
+        v[i] = ba_variable(g, s, names[i], &err);
+    }
+    ba_tensor *d = ba_input(g, "g", BA_F32, 1, dim, &err), *late = ba_input(g, "x", BA_F32, 1, dim, &err);
+    ba_tensor *seen = op(g, "reshape", BA_ATTRS(BA_S("shape", "2,4")), 1, v[0]);
+    for (int i = 0; i < 3; i++)
+        late = op(g, "neg", 0, NULL, 1, late);
+    ba_fetch(g, "sum", op(g, "add", 0, NULL, 2, seen, op(g, "reshape", BA_ATTRS(BA_S("shape", "2,4")), 1, late)), &err);
+    op(g, "adamw", 0, NULL, 6, v[0], d, v[1], v[2], ba_scalar(g, 0.5, &err), ba_constant(g, BA_I32, 0, NULL, &step, &err));
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && !ba_program_feed(p, "g", ones, 32, &err) && !ba_program_feed(p, "x", x, 32, &err) && !ba_program_run(p, &err) &&
+          !ba_program_read(p, "sum", got, 32, &err), "%s", err.msg);
+    CHECK(got[0] == 1 && got[7] == 1, "the old value is 1, read was %g", (double)got[0]);
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_store_free(s);
+    check_group("updates wait for readers through a reshape");
+}
+
+/* More inputs than bits in a mask, a role of the longest length with its backward part, and NaN that must not vanish. */
+static void test_edges(void)
+{
+    int64_t dim[] = { 8 }, q[] = { 1, 4, 12 }, z[] = { 1, 3 };
+    float x[48], logits[3] = { 1, 2, 3 }, bad[3] = { NAN, NAN, NAN }, out[16], kl;
+    ba_store *s = ba_store_new(dev, 0, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    CHECK(ba_graph_role(g, "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr", &err) == BA_OK, "%s", err.msg);
+    ba_store_add(s, "w", 1, dim, BA_INIT_ONE, 0, 0, &err);
+    ba_tensor *w = ba_variable(g, s, "w", &err), *t = w, *grad, *many[40];
+    for (int i = 0; i < 40; i++)
+        many[i] = t = op(g, "mul", 0, NULL, 2, t, w);
+    CHECK(ba_grad(g, mean_of(g, t), 1, &w, &grad, &err) == BA_OK, "%s", err.msg);
+    ba_fetch(g, "norm", ba_op_apply(g, "grad_norm", 40, many, 0, NULL, &err), &err);
+    ba_fetch(g, "grad", grad, &err);
+    for (int i = 0; i < 48; i++)
+        x[i] = i % 12 < 4 ? NAN : (float)sin(i);
+    ba_fetch(g, "attention", op(g, "attention", 0, NULL, 1, ba_constant(g, BA_F32, 3, q, x, &err)), &err);
+    ba_fetch(g, "kl", op(g, "kl_divergence", 0, NULL, 2, ba_constant(g, BA_F32, 2, z, logits, &err), ba_constant(g, BA_F32, 2, z, bad, &err)), &err);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && ba_program_run(p, &err) == BA_OK, "%s", err.msg);
+    CHECK(ba_plan_rows(p) == 2, "%lld roles", (long long)ba_plan_rows(p));
+    CHECK(!ba_program_read(p, "grad", out, 32, &err) && fabs((double)out[0] - 41.0 / 8) < 1e-5, "d(w^41)/dw = %g", (double)out[0]);
+    CHECK(!ba_program_read(p, "attention", out, 64, &err) && isnan(out[0]), "attention of NaN is %g", (double)out[0]);
+    CHECK(!ba_program_read(p, "kl", &kl, 4, &err) && isnan(kl), "KL to a NaN teacher is %g", (double)kl);
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_graph_free(NULL);
+    ba_store_free(s);
+    check_group("many inputs, long roles, NaN stays visible");
+}
+
 static void test_nan_scores(void)
 {
     int64_t dim[] = { 2, 3 };
@@ -268,6 +354,9 @@ int main(void)
     test_updates();
     test_fixed();
     test_errors();
+    test_strangers();
+    test_update_through_alias();
+    test_edges();
     test_nan_scores();
     test_threads();
     ba_device_free(dev);

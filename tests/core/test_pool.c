@@ -8,7 +8,9 @@
 
 enum { MOST = 1000 };
 static atomic_int seen[MOST];
-static atomic_int bad_worker;
+static atomic_int bad_worker, entered;
+
+static void enter(void) { atomic_fetch_add(&entered, 1); }
 
 static void task(void *ctx, int64_t t, int worker)
 {
@@ -21,7 +23,8 @@ int main(void)
 {
     for (int workers = 1; workers <= 5; workers++) {
         ba_err e = { 0 };
-        bai_pool *p = bai_pool_new(workers, &e);
+        atomic_store(&entered, 0);
+        bai_pool *p = bai_pool_new(workers, enter, &e);
         CHECK(p, "%s", e.msg);
         if (!p)
             continue;
@@ -37,6 +40,7 @@ int main(void)
         }
         CHECK(wrong == 0, "%ld tasks not run exactly once by %d workers", wrong, workers);
         bai_pool_free(p);
+        CHECK(atomic_load(&entered) == workers - 1, "%d of %d threads entered", atomic_load(&entered), workers - 1);
     }
     CHECK(atomic_load(&bad_worker) == 0, "%d worker numbers out of range", atomic_load(&bad_worker));
     check_group("every task once");

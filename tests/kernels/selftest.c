@@ -106,7 +106,7 @@ int bai_selftest_counted(ba_device *d, uint64_t seed, FILE *out, bai_selftest_co
     }
     int cpu = !strcmp(d->ops->name, "cpu"), ready = 1;
     for (int i = 0; cpu && i < 3; i++)
-        ready &= (w.pools[i] = bai_pool_new(i + 1, &e)) != NULL;
+        ready &= (w.pools[i] = bai_pool_new(i + 1, bai_gemm_thread, &e)) != NULL;
     fprintf(out, "%s; seed %llu (BAUTA_SEED repeats it)\n", ba_device_describe(d), (unsigned long long)seed);
     if (walk_check(&w, &w.forward, ready && bai_op_count() > 0, "%s", ready ? "no operations" : e.msg))
         for (int i = 0; i < bai_op_count(); i++)

@@ -93,7 +93,7 @@ typedef struct ba_op {
     int min_in, max_in;       /* inputs; those past min_in may be left out (NULL) */
     int n_out;
     uint32_t flags;
-    uint32_t inout;           /* bit i: input i is updated in place (a variable); repeats every inout_every inputs when that is > 0 */
+    uint32_t inout;           /* bit i: input i (of the first 32) is a variable and is updated in place */
     uint32_t reuse;           /* bit i: output 0 may take the buffer of input i when i is not read later */
     uint32_t params_size, nparams;
     const ba_param *params;
