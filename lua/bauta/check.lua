@@ -10,7 +10,7 @@ local check = {}
 local show = errors.show
 local biggest = 2 ^ 53
 
-local function article(word) return (word:find("^[aeiou]") and "an " or "a ") .. word end
+local article = errors.article
 
 function check.expected(row)
     if row.type == "int" then
@@ -90,7 +90,7 @@ end
 check.class_of = class_of
 
 local function object(class, v)
-    if class_of(v) ~= class then return nil, "is " .. show(v):gsub("^a ([aeiou])", "an %1") end
+    if class_of(v) ~= class then return nil, "is " .. show(v) end
     return v
 end
 
@@ -111,6 +111,7 @@ function check.value(row, v, prefix)
     if row.accept then
         got, why = row.accept(v)
         if got == nil and why and why:find(" expected", 1, true) then return nil, ("%s%s"):format(prefix, why) end
+        if got == nil and type(v) ~= "table" and type(v) ~= "function" and why:find("^is [^en]") then why = "" end
     elseif how then got, why = how(row, v)
     else
         local inner = row.type:match("^list of (.+)$")

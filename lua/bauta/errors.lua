@@ -71,6 +71,8 @@ function errors.text(e)
     return table.concat(out, "\n")
 end
 
+function errors.article(word) return (word:find("^[aeiou]") and "an " or "a ") .. word end
+
 -- A value as it is shown in messages.
 function errors.show(v)
     if type(v) == "string" then
@@ -85,7 +87,7 @@ function errors.show(v)
     end
     if type(v) == "table" or type(v) == "function" or type(v) == "userdata" then
         local mt = type(v) == "table" and getmetatable(v)
-        return mt and type(mt.class) == "string" and "a " .. mt.class or "a " .. type(v)
+        return errors.article(mt and type(mt.class) == "string" and mt.class or type(v))
     end
     return tostring(v)
 end

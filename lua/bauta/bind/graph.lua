@@ -53,7 +53,7 @@ end
 -- Number of weights.
 function Store:size()
     local n = 0
-    for _, t in ipairs(self:list()) do n = n + t.count end
+    for _, t in ipairs(Store.list(self)) do n = n + t.count end
     return n
 end
 

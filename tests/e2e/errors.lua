@@ -1,0 +1,117 @@
+-- errors: what a command line and a script can get wrong: the exit status and exactly one line on standard error.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local shell = require "shell"
+local t = require "harness"
+
+local function fails(want_status, want, arguments, what)
+    local status, _, err = shell.bauta(arguments)
+    t.equal(status, want_status, (what or arguments) .. ": status; " .. err)
+    local line = err:gsub("\n$", "")
+    t.check(not line:find "\n", "%s: one line expected, got %s", what or arguments, line)
+    if want then t.equal(line, "bauta: " .. want, what or arguments) end
+end
+
+local n = 0
+local function script(text, more)
+    n = n + 1
+    local path = shell.folder .. "/s" .. n .. ".lua"
+    shell.write(path, text)
+    return ("run '%s' --out '%s/runs' %s"):format(path, shell.folder, more or ""), path
+end
+
+local function script_fails(status, want, text, more)
+    local arguments, path = script(text, more)
+    fails(status, want and want:gsub("SCRIPT", (path:gsub("%%", "%%%%"))), arguments, text:sub(1, 60))
+end
+
+-- ---- the command line ----
+fails(2, 'command line: no such verb "rnu"; did you mean run?; bauta --help lists them', "rnu x.lua")
+fails(2, nil, "run")
+fails(2, "command line: no such option --resmue; did you mean --resume?; bauta run --help lists what there is", "run x.lua --resmue")
+fails(2, "command line: --threads = \"many\"; an integer 0..1024 expected; bauta run --help lists what there is", "run x.lua --threads many")
+fails(2, "command line: --threads = \"-1\"; an integer 0..1024 expected; bauta run --help lists what there is", "run x.lua --threads=-1")
+fails(2, "command line: --threads: N expected after it; bauta run --help lists what there is", "run x.lua --threads")
+fails(2, "command line: --resume takes no value; bauta run --help lists what there is", "run x.lua --resume=yes")
+fails(2, "command line: no such option -x; options are written --name; bauta run --help lists what there is", "run x.lua -x")
+fails(2, 'command line: --set "epochs": key=value expected, as epochs=2 or student.depth=3', ("run '%s/tiny.lua' --set epochs"):format(shell.here))
+fails(2, "command line: --resume and --restart exclude each other", ("run '%s/tiny.lua' --resume --restart"):format(shell.here))
+fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
+fails(4, nil, "plugins mask nosuch")
+fails(2, 'command line: no such operation "topkk"; did you mean topk?', "ops topkk")
+fails(3, "/nonexistent: no such run", "show /nonexistent")
+fails(2, 'command line: no such benchmark "stpe"; did you mean step?', "bench stpe")
+fails(5, nil, ("run '%s/tiny.lua' --device nosuch"):format(shell.here))
+t.group "the command line"
+
+for _, verb in ipairs { "run", "plan", "eval", "show", "export", "plugins", "ops", "bench", "doctor", "selftest", "log", "version" } do
+    local status, out, err = shell.bauta(verb .. " --help")
+    t.check(status == 0 and out:find("usage: bauta " .. verb, 1, true) and err == "", "%s --help: %s%s", verb, out, err)
+end
+t.equal(shell.bauta "--help", 0, "--help")
+t.equal(shell.bauta "version", 0, "version")
+t.equal(shell.bauta "help run", 0, "help run")
+local status, out = shell.bauta(("run '%s/tiny.lua' --help"):format(shell.here))
+t.check(status == 0 and out:find("epochs", 1, true) and out:find('"distill", "train"', 1, true), "help of a script: %s", out)
+t.group "help"
+
+-- ---- scripts ----
+script_fails(2, "SCRIPT:2: 'end' expected near '<eof>'", "local x = 1\nif x then")
+script_fails(2, "SCRIPT:3: attempt to index local 't' (a nil value)", "local bauta = require 'bauta'\nlocal t\nprint(t.x)")
+script_fails(2, "SCRIPT:1: variable 'epohcs' is not declared", "print(epohcs)")
+script_fails(2, "SCRIPT:1: variable 'epochs' is not declared; write local epochs = ...", "epochs = 3")
+script_fails(2, "SCRIPT: the script returned nothing; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }", "local x = 1")
+script_fails(2, "SCRIPT: the script returned 5; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }", "return 5")
+script_fails(2, "SCRIPT: the script is empty", "")
+script_fails(2, "SCRIPT: the script is empty", " \n\n")
+script_fails(2, "SCRIPT: binary chunk refused", "\27LJ\2\2")
+script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?", "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
+script_fails(2, "SCRIPT:3: mask student.keep = 0; expected 0 < keep <= 1", "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
+script_fails(2, "SCRIPT: still running after 1 s (--script-timeout)", "while true do end", "--script-timeout 1")
+script_fails(2, nil, "local t = {} for i = 1, 1e9 do t[i] = { i } end")
+script_fails(2, nil, "error 'my own words'")
+script_fails(2, nil, "error({})")
+script_fails(2, nil, "require 'nosuchmodule'")
+script_fails(2, nil, "local f = load(string.char(27) .. 'LJ') f()")
+script_fails(2, "SCRIPT: --data: this script does not use arg.data", "return 5", "--data /tmp")
+fails(2, "/nonexistent/x.lua: no such script", "run /nonexistent/x.lua")
+fails(2, shell.folder .. ": is a folder; the path of a Lua script expected", ("run '%s'"):format(shell.folder))
+for _, head in ipairs { "\239\187\191", "#!/usr/bin/env bauta\n", "" } do
+    local arguments = script(head .. "return 5\r\n")
+    local s, _, err = shell.bauta(arguments)
+    t.check(s == 2 and err:find("returned 5", 1, true), "BOM, #! and CRLF are taken: %s", err)
+end
+t.group "scripts"
+
+-- ---- settings from the command line ----
+local function tiny_fails(status, want, more) fails(status, want and want:gsub("TINY", shell.here .. "/tiny.lua"), shell.tiny(more), more) end
+tiny_fails(2, "TINY: --set epohcs: no parameter of the script and no setting of its runs", "--set epohcs=2")
+tiny_fails(2, '--set student.detph: arch deit.detph: no such setting; did you mean depth?', "--set student.detph=2")
+tiny_fails(2, '--set student.depth: arch deit.depth = "x" is not a number; expected an integer 0..1000', "--set student.depth=x")
+tiny_fails(2, "--set mask.keep: mask student.keep = 1.5; a count is a whole number; expected 0 < keep < 1 or a whole number of patches", "--set mask.keep=1.5")
+tiny_fails(2, nil, "--set mask.keep=17")
+tiny_fails(2, nil, "--set epochs=0")
+tiny_fails(2, nil, "--set kind=nosuch")
+tiny_fails(2, nil, "--set batch=97")
+tiny_fails(2, nil, "--set student.patch=5")
+tiny_fails(3, nil, "--set student.classes=11 --set teacher.classes=11")
+tiny_fails(3, nil, "--set teacher.weights=/nonexistent.safetensors")
+t.group "settings from the command line"
+
+-- ---- runs ----
+shell.bauta(shell.tiny("--set epochs=1"))
+tiny_fails(2, nil, "--set epochs=1")
+tiny_fails(6, nil, "--set epochs=2 --resume")
+tiny_fails(6, nil, "--set epochs=1 --resume --set optimiser.lr=0.1")
+local s, _, err = shell.bauta(shell.tiny("--set name=diverges --set kind=nan --set epochs=20"))
+t.equal(s, 1, "a loss that is no number: " .. err)
+t.check(err:find("at step", 1, true) and not err:gsub("\n$", ""):find "\n", "one line about it: %s", err)
+s = shell.sh(("'%s' %s & sleep 0.7; '%s' %s; s=$?; kill %%1 2>/dev/null; wait; exit $s"):format(shell.program,
+    shell.tiny "--set name=busy --set epochs=90", shell.program, shell.tiny "--set name=busy --set epochs=90 --resume"))
+t.equal(s, 7, "already running")
+fails(5, nil, ("run '%s/tiny.lua' --out /proc/nosuch"):format(shell.here), "a folder that cannot be made")
+s, _, err = shell.sh(("'%s' %s | head -c 1"):format(shell.program, shell.tiny "--set name=piped --set epochs=1"))
+t.equal(s, 0, "a closed pipe: " .. err)
+t.group "runs"
+
+shell.clean()
+return t.done()

@@ -1,0 +1,144 @@
+-- runs: tiny experiments from the command line to their files: tables, state, weights, pictures; equal numbers whatever the
+-- number of threads, and through kills and signals.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local bind = require "bauta.bind.run"
+local shell = require "shell"
+local t = require "harness"
+
+local function path(name) return shell.folder .. "/" .. name end
+
+local function tables(run)
+    local log, out = bind.log(path(run)), {}
+    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do out[name] = log:table(name) end
+    out.documents = log:documents()
+    log:free()
+    return out
+end
+
+-- Rows of a table as text, without what is measured by the clock.
+local function numbers(run, name)
+    local tab, lines = tables(run)[name], {}
+    for i = 1, tab.n do
+        local cells = {}
+        for _, column in ipairs(tab.names) do
+            if not column:find "^time" and column ~= "images_per_s" and column ~= "memory_peak" then
+                cells[#cells + 1] = type(tab[column][i]) == "string" and tab[column][i] or ("%.17g"):format(tab[column][i])
+            end
+        end
+        lines[i] = table.concat(cells, " ")
+    end
+    return table.concat(lines, "\n")
+end
+
+local function same_run(a, b, what)
+    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do t.equal(numbers(a, name), numbers(b, name), what .. ": table " .. name) end
+    t.check(shell.same(a .. "/student.safetensors", b .. "/student.safetensors"), "%s: weights", what)
+end
+
+-- ---- one run, and what it leaves ----
+local status, out, err = shell.bauta(shell.tiny("--threads 2", "a"))
+t.equal(status, 0, "status; " .. err)
+t.equal(err, "", "nothing on standard error")
+t.check(out:find("tiny: complete", 1, true), "closing line: %s", out)
+local a = tables "a/tiny"
+t.equal(a.train.n, 12, "rows of train")
+t.equal(a.eval.n, 2, "rows of eval")
+t.equal(a.mask.n, 2, "rows of mask")
+t.equal(a.result.n, 1, "rows of result")
+t.equal(a.mask.kept[1], 8, "kept patches")
+for _, column in ipairs { "step", "epoch", "loss", "loss_ce", "loss_kd", "top1", "teacher_top1", "grad_norm", "lr", "time_step" } do
+    t.check(a.train[column] and #a.train[column] == 12, "column %s of train", column)
+end
+for i = 1, 12 do
+    t.near(a.train.loss[i], a.train.loss_ce[i] + a.train.loss_kd[i], 1e-4, "the losses sum up")
+    t.equal(a.train.step[i], i, "steps count from 1")
+end
+local state = bind.state(path "a/tiny")
+t.equal(state.state, "complete", "state")
+t.equal(state.step, 12, "step of the state")
+t.check(a.result.teacher_macs[1] > 0 and a.result.teacher_papers[1] > a.result.teacher_macs[1], "teacher's cost")
+t.check(a.documents.script and a.documents.script:find("smallest distillation", 1, true), "the script is in the log")
+t.check(a.documents.settings:find('"temperature": 2', 1, true) and a.documents.settings:find('"drop_path": 0.1', 1, true), "settings are in the log")
+t.check(a.documents.configuration:find("schedule.lag = true", 1, true), "defaults are in the log")
+for _, file in ipairs { "run.h5", "journal.bin", "state.json", "student.safetensors", "report/teacher-view.png", "checkpoints/last", "checkpoints/epoch-0002.ckpt" } do
+    t.check(shell.read(path("a/tiny/" .. file)), "file %s", file)
+end
+t.equal(shell.read(path "a/tiny/report/teacher-view.png"):sub(2, 4), "PNG", "picture")
+if os.execute "command -v h5dump >/dev/null 2>&1" == 0 then
+    local _, dump = shell.sh(("h5dump -H -d /train '%s'"):format(path "a/tiny/run.h5"))
+    t.check(dump:find('"teacher_top1"', 1, true), "h5dump reads run.h5")
+else t.skip("h5dump", "not installed") end
+t.group "a run and its files"
+
+-- ---- the same again ----
+shell.bauta(shell.tiny("--threads 2", "b"))
+same_run("a/tiny", "b/tiny", "a second run")
+shell.bauta(shell.tiny("--threads 1 --loaders 1", "c"))
+same_run("a/tiny", "c/tiny", "one thread")
+shell.bauta(shell.tiny("--threads 3 --loaders 3", "d"))
+same_run("a/tiny", "d/tiny", "three threads")
+shell.bauta(shell.tiny("--set kind=lua", "e"))
+t.equal(numbers("e/tiny", "train"), numbers("a/tiny", "train"), "the criterion written in Lua gives the plugin's numbers")
+t.group "equal numbers"
+
+-- ---- killed and resumed ----
+-- Waits until `file` holds at least n evaluations (or the end), then sends the signal. Returns the status of the run.
+local function interrupted(arguments, delay, signal)
+    return (shell.sh(("'%s' %s & p=$!; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(shell.program, arguments, delay, signal)))
+end
+
+shell.bauta(shell.tiny("--set epochs=6 --threads 1", "f"))
+local kills = 0
+for i, delay in ipairs { 0.15, 0.3, 0.5, 0.8, 1.2 } do
+    local s = interrupted(shell.tiny("--set epochs=6 --threads 1 " .. (i == 1 and "--restart" or "--resume"), "g"), delay, "KILL")
+    if s == 137 then kills = kills + 1 end
+end
+status, out, err = shell.bauta(shell.tiny("--set epochs=6 --threads 1 --resume", "g"))
+t.equal(status, 0, ("resumed after %d kills; %s"):format(kills, err))
+same_run("f/tiny", "g/tiny", "killed and resumed")
+t.group(("killed and resumed (%d kills)"):format(kills))
+
+local arguments = shell.tiny("--set epochs=60 --threads 1", "h")
+t.equal(interrupted(arguments, 1.5, "TERM"), 85, "SIGTERM: saved, start again")
+t.equal(bind.state(path "h/tiny").state, "stopped", "state after SIGTERM")
+local stopped = bind.state(path "h/tiny").step
+t.equal(interrupted(arguments .. " --resume", 1.5, "INT"), 130, "SIGINT: stopped by Ctrl-C")
+t.check(bind.state(path "h/tiny").step >= stopped, "it had gone on")
+t.equal(shell.bauta(arguments .. " --resume"), 0, "resumed again")
+shell.bauta(shell.tiny("--set epochs=60 --threads 2", "i"))
+same_run("i/tiny", "h/tiny", "stopped twice within an epoch")
+t.group "signals"
+
+-- ---- a suite ----
+status, out, err = shell.bauta(shell.tiny("--set kind=suite", "s"))
+t.equal(status, 0, "suite; " .. err)
+t.check(out:find("all/student", 1, true) and out:find("teacher MACs", 1, true), "the table: %s", out)
+t.check(shell.read(path "s/all/report.txt"), "the table as a file")
+local first = numbers("s/all/student", "result")
+status, out = shell.bauta(shell.tiny("--set kind=suite", "s"))
+t.check(status == 0 and out:find("complete, taken from", 1, true), "complete runs are taken: %s", out)
+shell.bauta(shell.tiny("--set kind=suite --restart", "s"))
+t.equal(numbers("s/all/student", "result"), first, "restarted: the same numbers")
+t.group "suites"
+
+-- ---- looking at runs ----
+status, out = shell.bauta(("show '%s'"):format(path "a/tiny"))
+t.check(status == 0 and out:find("complete", 1, true) and out:find("top-1", 1, true), "show: %s", out)
+status, out = shell.bauta(("show '%s'"):format(path "s"))
+t.check(status == 0 and out:find("all/teacher", 1, true), "show a folder: %s", out)
+status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json"):format(shell.here, path "a"))
+t.check(status == 0, "eval: %s", err)
+t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "eval gives the run's accuracy")
+status, out, err = shell.bauta(("export '%s' --to '%s'"):format(path "a/tiny", path "exported.safetensors"))
+t.check(status == 0, "export: %s", err)
+status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a", path "exported.safetensors"))
+t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "exported weights: " .. err)
+status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tiny"))
+t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
+os.remove(path "a/tiny/run.h5")
+status, out, err = shell.bauta(("log repair '%s'"):format(path "a/tiny"))
+t.check(status == 0 and shell.read(path "a/tiny/run.h5"), "log repair: %s", err)
+t.group "show, eval, export, log"
+
+shell.clean()
+return t.done()

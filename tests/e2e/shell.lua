@@ -1,0 +1,41 @@
+-- shell: running the program under test from a test: status, what it wrote, files it left.
+local shell = { program = arg[1] or error("usage: bauta lua TEST PROGRAM"), folder = os.tmpname() }
+
+os.remove(shell.folder)
+os.execute("mkdir -p '" .. shell.folder .. "'")
+shell.here = arg[0]:match("^(.*)/[^/]*$") or "."
+
+function shell.read(path)
+    local f = io.open(path, "rb")
+    if not f then return nil end
+    local text = f:read "*a"
+    f:close()
+    return text
+end
+
+function shell.write(path, text)
+    local f = assert(io.open(path, "wb"))
+    f:write(text)
+    f:close()
+end
+
+-- Exit status, standard output and standard error of a shell command.
+function shell.sh(command)
+    local out, err = shell.folder .. "/out.txt", shell.folder .. "/err.txt"
+    local status = os.execute(("( %s ) >'%s' 2>'%s' </dev/null"):format(command, out, err))
+    return math.floor(status / 256), shell.read(out), shell.read(err)
+end
+
+-- The same of the program with arguments as in a shell.
+function shell.bauta(arguments) return shell.sh(("'%s' %s"):format(shell.program, arguments)) end
+
+function shell.tiny(more, out) return ("run '%s/tiny.lua' --out '%s/%s' %s"):format(shell.here, shell.folder, out or "runs", more or "") end
+
+function shell.same(a, b)
+    local x, y = shell.read(shell.folder .. "/" .. a), shell.read(shell.folder .. "/" .. b)
+    return x ~= nil and x == y
+end
+
+function shell.clean() os.execute("rm -rf '" .. shell.folder .. "'") end
+
+return shell
