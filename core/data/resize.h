@@ -28,5 +28,6 @@ typedef struct bai_resizer {
 
 int bai_resize(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, uint8_t *out, ba_err *e);
 void bai_resizer_end(bai_resizer *r);
+extern int bai_resize_plain; /* for tests: 1 takes the way of machines without AVX2 */
 
 #endif

@@ -254,9 +254,14 @@ const char *put_file(const char *name, const void *p, int64_t n)
     return to;
 }
 
+uint32_t crc_on(uint32_t crc, const void *p, int64_t n)
+{
+    return (uint32_t)crc32(crc, p, (uInt)n);
+}
+
 uint32_t crc_of(const void *p, int64_t n)
 {
-    return (uint32_t)crc32(0, p, (uInt)n);
+    return crc_on(0, p, n);
 }
 
 uint32_t next_random(uint64_t *state) /* splitmix64 */

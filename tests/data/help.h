@@ -35,6 +35,7 @@ void scratch_end(void);
 const char *put_file(const char *name, const void *p, int64_t n); /* returns its path; makes folders as needed */
 
 uint32_t crc_of(const void *p, int64_t n); /* zlib's */
+uint32_t crc_on(uint32_t crc, const void *p, int64_t n);
 uint32_t next_random(uint64_t *state);
 
 #endif
