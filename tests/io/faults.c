@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "help.h"
+#include "replay.h"
 
 static enum fault kind;
 static long at, count;
@@ -149,7 +150,10 @@ ONCE(ssize_t, write, (int fd, const void *p, size_t n))
     if (f == 3)
         return half_and_die(fd, p, n, 0, 0);
     mark(fd, 1);
-    return (ssize_t)syscall(SYS_write, fd, p, f == 2 && n > 1 ? n / 2 : n);
+    ssize_t done = (ssize_t)syscall(SYS_write, fd, p, f == 2 && n > 1 ? n / 2 : n);
+    if (done > 0)
+        replay_wrote(fd, -1, p, (size_t)done);
+    return done;
 }
 
 TWICE(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t offset), (fd, p, n, offset))
@@ -160,7 +164,10 @@ TWICE(ssize_t, pwrite, (int fd, const void *p, size_t n, off_t offset), (fd, p, 
     if (f == 3)
         return half_and_die(fd, p, n, offset, 1);
     mark(fd, 1);
-    return (ssize_t)syscall(SYS_pwrite64, fd, p, f == 2 && n > 1 ? n / 2 : n, offset);
+    ssize_t done = (ssize_t)syscall(SYS_pwrite64, fd, p, f == 2 && n > 1 ? n / 2 : n, offset);
+    if (done > 0)
+        replay_wrote(fd, offset, p, (size_t)done);
+    return done;
 }
 
 TWICE(ssize_t, pread, (int fd, void *p, size_t n, off_t offset), (fd, p, n, offset))
@@ -173,6 +180,7 @@ ONCE(int, fsync, (int fd))
     if (fails(0))
         return -1;
     mark(fd, 0);
+    replay_flushed(fd);
     return (int)syscall(SYS_fsync, fd);
 }
 
@@ -181,6 +189,7 @@ ONCE(int, fdatasync, (int fd))
     if (fails(0))
         return -1;
     mark(fd, 0);
+    replay_flushed(fd);
     return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -196,15 +205,43 @@ ONCE(int, renameat, (int a, const char *from, int b, const char *to))
     if (fails(0))
         return -1;
     renamed(a, from);
+    replay_renamed(a, from, to);
     return (int)syscall(SYS_renameat2, a, from, b, to, 0);
 }
 
-ONCE(int, unlinkat, (int fd, const char *name, int flags)) { return fails(0) ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags); }
-ONCE(int, symlinkat, (const char *to, int fd, const char *name)) { return fails(0) ? -1 : (int)syscall(SYS_symlinkat, to, fd, name); }
-ONCE(int, mkdirat, (int fd, const char *name, mode_t mode)) { return fails(0) ? -1 : (int)syscall(SYS_mkdirat, fd, name, mode); }
+ONCE(int, unlinkat, (int fd, const char *name, int flags))
+{
+    int r = fails(0) ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags);
+    if (!r)
+        replay_removed(fd, name);
+    return r;
+}
+
+ONCE(int, symlinkat, (const char *to, int fd, const char *name))
+{
+    int r = fails(0) ? -1 : (int)syscall(SYS_symlinkat, to, fd, name);
+    if (!r)
+        replay_linked(fd, name, to);
+    return r;
+}
+
+ONCE(int, mkdirat, (int fd, const char *name, mode_t mode))
+{
+    int r = fails(0) ? -1 : (int)syscall(SYS_mkdirat, fd, name, mode);
+    if (!r)
+        replay_folder(fd, name);
+    return r;
+}
+
 ONCE(int, flock, (int fd, int how)) { return fails(0) ? -1 : (int)syscall(SYS_flock, fd, how); }
 
-TWICE(int, ftruncate, (int fd, off_t n), (fd, n)) { return fails(0) ? -1 : (int)syscall(SYS_ftruncate, fd, n); }
+TWICE(int, ftruncate, (int fd, off_t n), (fd, n))
+{
+    int r = fails(0) ? -1 : (int)syscall(SYS_ftruncate, fd, n);
+    if (!r)
+        replay_truncated(fd, n);
+    return r;
+}
 
 TWICE(int, posix_fallocate, (int fd, off_t from, off_t n), (fd, from, n))
 {
@@ -213,7 +250,13 @@ TWICE(int, posix_fallocate, (int fd, off_t from, off_t n), (fd, from, n))
 
 static int opened(int fd, const char *path, int flags, mode_t mode)
 {
-    return fails(0) ? -1 : (int)syscall(SYS_openat, fd, path, flags, mode);
+    struct stat st;
+    int keep = errno, isnew = flags & O_CREAT && fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW);
+    errno = keep;
+    int r = fails(0) ? -1 : (int)syscall(SYS_openat, fd, path, flags, mode);
+    if (r >= 0 && isnew)
+        replay_created(fd, path, r);
+    return r;
 }
 
 int shim_openat(int fd, const char *path, int flags, ...) __asm__("openat");

@@ -1,6 +1,7 @@
 /* test_run: the life of a run: new, logged, saved, finished, resumed, begun again; what each wrong call says; and that its
  * run.h5 is what h5dump and h5py make of it. */
 #include <fcntl.h>
+#include <hdf5.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -440,6 +441,47 @@ static void test_lock(void)
     check_group("one process at a time");
 }
 
+/* run.h5 is replaced as fast as it goes, and read as fast as it goes: every opening is good, the rows never shrink. */
+static void test_live_readers(void)
+{
+    int status;
+    long bad = 0, opens = 0;
+    hsize_t last = 0, n = 0;
+    pid_t p = fork();
+    if (!p) {
+        ba_err e = { 0 };
+        ba_run *r = ba_run_open(folder, "live", BA_RUN_NEW, 0, &e);
+        int64_t t = ba_run_stream(r, "train", "", 4, train, &e);
+        double v[4] = { 1, 2, 3, 4 };
+        for (;;) {
+            for (int i = 0; i < 20; i++)
+                if (ba_run_row(r, t, v, 4, &e))
+                    _exit(1);
+            if (ba_run_snapshot(r, &e))
+                _exit(1);
+        }
+    }
+    while (file_size(at("live/run.h5")) < 0 && !waitpid(p, &status, WNOHANG))
+        usleep(1000);
+    for (; opens < 1000; opens++) {
+        hid_t f = H5Fopen(at("live/run.h5"), H5F_ACC_RDONLY, H5P_DEFAULT), d = f < 0 ? -1 : H5Dopen2(f, "train", H5P_DEFAULT), s = d < 0 ? -1 : H5Dget_space(d);
+        if (s < 0 || H5Sget_simple_extent_dims(s, &n, NULL) != 1 || n < last)
+            bad++;
+        last = n;
+        if (s >= 0)
+            H5Sclose(s);
+        if (d >= 0)
+            H5Dclose(d);
+        if (f >= 0)
+            H5Fclose(f);
+    }
+    kill(p, SIGKILL);
+    CHECK(waitpid(p, &status, 0) == p && WIFSIGNALED(status), "the writer ended by itself: %x", status);
+    CHECK(!bad, "%ld of %ld openings", bad, opens);
+    printf("# %ld openings, %lld rows at last\n", opens, (long long)last);
+    check_group("reading while it is written");
+}
+
 static void test_signals(void)
 {
     int status;
@@ -498,6 +540,7 @@ int main(void)
     test_resume();
     test_foreign();
     test_lock();
+    test_live_readers();
     test_signals();
     test_speed();
     return check_done();
