@@ -38,6 +38,8 @@ int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t v
 int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what); /* -1, silently */
 int bai_build_has(const ba_build *b, const char *who, const char *what);          /* any layer */
 
+void bai_shape_text(const ba_type *t, char *out, size_t size);                    /* "f32[2,197,192]" */
+
 /* sums */
 int bai_sum_put(ba_build *b, bai_sum sum, ba_err *e);
 bai_sum *bai_sum_of(ba_build *b, const ba_tensor *t);      /* NULL: t is not such a sum */

@@ -43,7 +43,7 @@ static int begin(ba_build *b, bai_call call, ba_err *e)
         *dot = 0;
         if (!bai_build_has(b, who, dot + 1)) {
             ba_build_get(b, who, dot + 1, -1, &why);
-            return ba_fail(e, BA_EARG, "%s '%s' needs %s: %s", bai_kind_name(d->kind), d->name, d->needs[i], why.msg);
+            return ba_fail(e, BA_EARG, "%s %s needs %s: %s", bai_kind_name(d->kind), d->name, d->needs[i], why.msg);
         }
     }
     b->call = call;
@@ -184,23 +184,34 @@ int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_
 }
 
 /* ---- criteria ---- */
-static int judge_scores(const ba_build *b, const ba_plugin_desc *d, const char *whom, ba_tensor *t, ba_err *e)
+/* Scores of another model's grid: the usual mistake, with its own sentence. */
+static int other_grid(const ba_build *b, const ba_plugin_desc *d, const char *whom, int64_t patches, ba_err *e)
 {
-    ba_type s;
-    if (ba_tensor_type(t, &s, NULL))
-        return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are no tensor", d->name);
-    int64_t N = bai_build_fact_get(b, whom, "patches");
-    if (s.rank == 2 && s.dtype == BA_F32 && s.dim[1] == N)
-        return BA_OK;
-    for (int64_t i = 0; s.rank == 2 && i < b->n_facts; i++) {
+    for (int64_t i = 0; i < b->n_facts; i++) {
         const bai_fact *f = &b->facts[i];
-        if (!strcmp(f->what, "patches") && f->value == s.dim[1])
+        if (!strcmp(f->what, "patches") && f->value == patches)
             return ba_fail(e, BA_EARG, "%s has %lldx%lld patches, %s has %lldx%lld; mask %s needs equal grids", whom,
                 (long long)bai_build_fact_get(b, whom, "grid_rows"), (long long)bai_build_fact_get(b, whom, "grid_columns"), f->who,
                 (long long)bai_build_fact_get(b, f->who, "grid_rows"), (long long)bai_build_fact_get(b, f->who, "grid_columns"), d->name);
     }
-    return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores have %d axes, [%lld,%lld] of type %d; f32 [B,%lld] expected", d->name, s.rank,
-                   (long long)s.dim[0], (long long)s.dim[1], s.dtype, (long long)N);
+    return BA_OK;
+}
+
+static int judge_scores(ba_build *b, const ba_plugin_desc *d, const char *whom, ba_tensor *t, ba_err *e)
+{
+    char have[100], want[100];
+    ba_type s, images;
+    if (ba_tensor_type(t, &s, NULL))
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are no tensor", d->name);
+    ba_tensor *batch = ba_build_get(b, "batch", "images", -1, NULL);
+    ba_type right = { BA_F32, 2, { batch && !ba_tensor_type(batch, &images, NULL) ? images.dim[0] : s.dim[0], bai_build_fact_get(b, whom, "patches") } };
+    if (s.dtype == right.dtype && s.rank == 2 && s.dim[0] == right.dim[0] && s.dim[1] == right.dim[1])
+        return BA_OK;
+    if (s.dtype == right.dtype && s.rank == 2 && s.dim[1] != right.dim[1] && other_grid(b, d, whom, s.dim[1], e))
+        return BA_EARG;
+    bai_shape_text(&s, have, sizeof have);
+    bai_shape_text(&right, want, sizeof want);
+    return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are %s; %s expected", d->name, have, want);
 }
 
 int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tensor **out, ba_err *e)
@@ -215,27 +226,33 @@ int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tenso
         return ba_fail(e, BA_EARG, "mask %s: no model '%.60s' to be masked is known here", d->name, whom ? whom : "");
     const ba_mask_ops *ops = d->ops;
     ba_err said = { 0 };
+    ba_tensor *t = NULL;
     int r = begin(b, (bai_call){ .desc = d, .label = d->name, .weights = "", .whom = whom }, e);
     if (r)
         return r;
-    r = ops->score(&bai_host, b, ba_params_struct(mask), out, &said);
+    r = ops->score(&bai_host, b, ba_params_struct(mask), &t, &said);
     end(b);
-    if (r) {
-        *out = NULL;
-        return failed(d, r, &said, e);
-    }
-    if (*out)
-        r = judge_scores(b, d, whom, *out = bai_sum_joined(b, *out), e);
-    if (r)
-        *out = NULL;
+    r = r ? failed(d, r, &said, e) : t ? judge_scores(b, d, whom, t = bai_sum_joined(b, t), e) : BA_OK;
+    *out = r ? NULL : t;
     return r;
 }
 
 /* ---- losses ---- */
+static int judge_loss(const ba_plugin_desc *d, const ba_tensor *t, ba_err *e)
+{
+    char have[100];
+    ba_type s;
+    if (ba_tensor_type(t, &s, NULL))
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is no tensor", d->name);
+    if (s.rank == 0 && s.dtype == BA_F32)
+        return BA_OK;
+    bai_shape_text(&s, have, sizeof have);
+    return ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is %s; f32[] expected", d->name, have);
+}
+
 int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_store *store, ba_tensor **out, ba_err *e)
 {
     char weights[80];
-    ba_type t;
     if (!b || !out)
         return ba_fail(e, BA_EARG, "loss: a build and a place for the loss expected");
     const ba_plugin_desc *d = desc_of(b, loss, BA_KIND_LOSS, e);
@@ -246,17 +263,14 @@ int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_stor
         return ba_fail(e, BA_EARG, "loss %s: label '%.64s'; 1 to 64 bytes without spaces and slashes expected", d->name, label);
     const ba_loss_ops *ops = d->ops;
     ba_err said = { 0 };
+    ba_tensor *t = NULL;
     snprintf(weights, sizeof weights, "%s.", label ? label : d->name);
     int r = begin(b, (bai_call){ .desc = d, .label = label ? label : d->name, .weights = weights, .store = store }, e);
     if (r)
         return r;
-    r = ops->build(&bai_host, b, ba_params_struct(loss), out, &said);
+    r = ops->build(&bai_host, b, ba_params_struct(loss), &t, &said);
     end(b);
-    if (r || ba_tensor_type(*out, &t, NULL) || t.rank || t.dtype != BA_F32) {
-        int null = !*out || ba_tensor_type(*out, &t, NULL);
-        *out = NULL;
-        return r ? failed(d, r, &said, e) : null ? ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is no tensor", d->name)
-            : ba_fail(e, BA_EPLUGIN, "plugin %s: its loss has %d axes and type %d; an f32 scalar expected", d->name, t.rank, t.dtype);
-    }
-    return BA_OK;
+    r = r ? failed(d, r, &said, e) : judge_loss(d, t = bai_sum_joined(b, t), e);
+    *out = r ? NULL : t;
+    return r;
 }

@@ -78,39 +78,37 @@ static ba_tensor *signal_of(ba_build *b, const char *who, const char *what, int6
 }
 
 /* ---- what an architecture publishes has the shape that the name promises ---- */
-typedef struct promise { const char *what; int rank, layered; int64_t dim[4]; } promise;
+typedef struct promise { const char *what; int layered; ba_type type; } promise;
 
-static int shape_error(const char *what, const ba_type *t, const promise *p, ba_err *e)
+static int keeps(const promise *p, const char *what, int64_t layer, int64_t depth, const ba_type *t, ba_err *e)
 {
-    char have[80] = "", want[80] = "";
-    for (int i = 0; i < t->rank; i++)
-        snprintf(have + strlen(have), sizeof have - strlen(have), "%s%lld", i ? "," : "", (long long)t->dim[i]);
-    for (int i = 0; i < p->rank; i++)
-        snprintf(want + strlen(want), sizeof want - strlen(want), "%s%lld", i ? "," : "", (long long)p->dim[i]);
-    return ba_fail(e, BA_EPLUGIN, "published %s is [%s]; [%s] expected", what, have, want);
+    char have[100], want[100];
+    if (!p->layered && layer >= 0)
+        return ba_fail(e, BA_EPLUGIN, "published %s of layer %lld; %s belong to no layer", what, (long long)layer, what);
+    if (p->layered && (layer < 0 || layer >= depth))
+        return ba_fail(e, BA_EPLUGIN, "published %s of layer %lld; the model has %lld blocks", what, (long long)layer, (long long)depth);
+    int same = t->rank == p->type.rank;
+    for (int k = 0; same && k < t->rank; k++)
+        same = t->dim[k] == p->type.dim[k];
+    if (same)
+        return BA_OK;
+    bai_shape_text(t, have, sizeof have);
+    bai_shape_text(&p->type, want, sizeof want);
+    return ba_fail(e, BA_EPLUGIN, "published %s are %s; %s expected", what, have, want);
 }
 
 static int judge_published(const ba_build *b, const char *what, int64_t layer, const ba_type *t, ba_err *e)
 {
     const char *who = b->call.who;
-    int64_t B = t->rank ? t->dim[0] : 1, E = bai_build_fact_get(b, who, "prefix"), N = bai_build_fact_get(b, who, "patches");
-    int64_t heads = bai_build_fact_get(b, who, "heads"), dim = bai_build_fact_get(b, who, "dim"), kept = bai_build_fact_get(b, who, "kept");
-    int64_t T = E + (kept >= 0 ? kept : N);
+    int64_t B = t->rank ? t->dim[0] : 1, E = bai_build_fact_get(b, who, "prefix"), kept = bai_build_fact_get(b, who, "kept");
+    int64_t T = E + (kept >= 0 ? kept : bai_build_fact_get(b, who, "patches")), dim = bai_build_fact_get(b, who, "dim");
     const promise all[] = {
-        { "logits", 2, 0, { B, bai_build_fact_get(b, who, "classes") } }, { "features", 3, 0, { B, T, dim } },
-        { "tokens", 3, 1, { B, T, dim } }, { "class_attention", 4, 1, { B, heads, E, T } },
+        { "logits", 0, { 0, 2, { B, bai_build_fact_get(b, who, "classes") } } }, { "features", 0, { 0, 3, { B, T, dim } } },
+        { "tokens", 1, { 0, 3, { B, T, dim } } }, { "class_attention", 1, { 0, 4, { B, bai_build_fact_get(b, who, "heads"), E, T } } },
     };
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (strcmp(all[i].what, what))
-            continue;
-        if (all[i].layered != (layer >= 0) || layer >= bai_build_fact_get(b, who, "depth"))
-            return ba_fail(e, BA_EPLUGIN, "published %s of layer %lld; the model has %lld blocks", what, (long long)layer,
-                           (long long)bai_build_fact_get(b, who, "depth"));
-        int same = t->rank == all[i].rank;
-        for (int k = 0; same && k < t->rank; k++)
-            same = t->dim[k] == all[i].dim[k];
-        return same ? BA_OK : shape_error(what, t, &all[i], e);
-    }
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (!strcmp(all[i].what, what))
+            return keeps(&all[i], what, layer, bai_build_fact_get(b, who, "depth"), t, e);
     return BA_OK;
 }
 

@@ -8,10 +8,10 @@
 
 enum { LIMIT_MS = 10000 };
 
-static int judge_mode(const char *path, const char *what, ba_err *e)
+static int judge_mode(const char *path, const char *of, const char *what, ba_err *e)
 {
     struct stat s;
-    if (stat(path, &s))
+    if (stat(of, &s))
         return ba_fail(e, BA_EPLUGIN, "plugin %.300s: cannot be read", path);
     if (s.st_mode & S_IWOTH)
         return ba_fail(e, BA_EPLUGIN, "plugin %.300s: the %s may be written by everyone (mode %04o)", path, what, (unsigned)s.st_mode & 07777);
@@ -30,7 +30,7 @@ static int judge_place(const char *path, ba_err *e)
     folder[slash - path] = 0;
     if (stat(path, &s) || !S_ISREG(s.st_mode))
         return ba_fail(e, BA_EPLUGIN, "plugin %.300s: not a file", path);
-    if (judge_mode(folder, "folder", e) || judge_mode(path, "file", e))
+    if (judge_mode(path, folder, "folder", e) || judge_mode(path, path, "file", e))
         return BA_EPLUGIN;
     char *to = realpath(path, NULL), *home = realpath(folder, NULL);
     size_t n = home ? strlen(home) : 0;
