@@ -283,9 +283,9 @@ static void draw_scene(const scenes *s, int64_t i, int label, canvas *c, ba_pict
     int n = 1 + (int)(clutter * between(&d, 4, 10));
     for (int k = 0; k < n; k++)
         paint_distractor(c, &d, l);
-    float r = between(&d, 0.48f, 0.75f), room = 1 - 0.9f * r;
+    float r = between(&d, 0.5f, 0.75f), room = 0.9f * (1 - 0.9f * r);
     float x = between(&d, -room, room), y = between(&d, -room, room);
-    pose p = make_pose(&d, x, y, r, (float)s->p.turn * 0.017453293f, 0.16f);
+    pose p = make_pose(&d, x, y, r, (float)s->p.turn * 0.017453293f, 0.12f);
     material m = make_material(&d, colour_of(&d, 0.6f, 0.9f), 0.3f, 4);
     out->box = paint(c, &p, shapes[label], &m, (light){ l.x * 0.8f, l.y * 0.8f });
     grain(c, &d, 0.05f + 0.05f * clutter, out->pixels);
@@ -340,6 +340,6 @@ const ba_plugin_desc ba_plugin = {
         BA_INT(params, train, 20000, 1, 100000000, "images", "pictures of the train split"),
         BA_INT(params, test, 2000, 1, 100000000, "images", "pictures of the test split"),
         BA_INT(params, seed, 0, 0, 9007199254740991, NULL, "another seed, other pictures"),
-        BA_FLOAT(params, turn, 30, 0, 180, "degrees", "objects are turned by at most so much, either way"),
-        BA_FLOAT(params, clutter, 0.5, 0, 1, NULL, "0: a plain background; 1: much behind the object")),
+        BA_FLOAT(params, turn, 20, 0, 180, "degrees", "objects are turned by at most so much, either way"),
+        BA_FLOAT(params, clutter, 0.4, 0, 1, NULL, "0: a plain background; 1: much behind the object")),
 };
