@@ -145,7 +145,8 @@ int bai_file_open(int dirfd, const char *path, const char *label, int64_t *size,
     struct stat st;
     int fd = openat(dirfd, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
-        return ba_fail(e, errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? BA_EDATA : BA_EMACHINE, "%.300s: %s", label, strerror(errno));
+        return ba_fail(e, errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? BA_EDATA : BA_EMACHINE, "%.300s: %s", label,
+            strerror(errno));
     if (fstat(fd, &st)) {
         ba_fail(e, BA_EMACHINE, "%.300s: %s", label, strerror(errno));
         close(fd);
@@ -171,7 +172,8 @@ char *bai_file_read(int dirfd, const char *path, const char *label, int64_t limi
     else if (!(p = malloc((size_t)*size + 1)))
         ba_fail(e, BA_EMACHINE, "%.300s: no memory for %lld bytes", label, (long long)*size);
     else if (bai_pread_all(fd, p, (size_t)*size, 0)) {
-        ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.300s: %s", label, errno ? strerror(errno) : "became shorter while it was read");
+        ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.300s: %s", label, errno ? strerror(errno)
+            : "became shorter while it was read");
         free(p);
         p = NULL;
     } else

@@ -17,7 +17,8 @@ static const uint32_t K[64] = {
 static uint32_t turn(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 /* One round. The caller renames the eight words instead of moving them. */
-static inline void round_of(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *d, const uint32_t *e, const uint32_t *f,
+static inline void round_of(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *d, const uint32_t *e,
+    const uint32_t *f,
                             const uint32_t *g, uint32_t *h, uint32_t kw)
 {
     uint32_t t = *h + (turn(*e, 6) ^ turn(*e, 11) ^ turn(*e, 25)) + ((*e & *f) ^ (~*e & *g)) + kw;
@@ -28,7 +29,8 @@ static inline void round_of(const uint32_t *a, const uint32_t *b, const uint32_t
 static void plain(uint32_t state[8], const uint8_t *p, size_t blocks)
 {
     for (; blocks; blocks--, p += 64) {
-        uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
+        uint32_t w[64], a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6],
+            h = state[7];
         for (int i = 0; i < 16; i++)
             w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
         for (int i = 16; i < 64; i++)
@@ -107,7 +109,8 @@ static void blocks_of(uint32_t h[8], const uint8_t *p, size_t blocks)
 
 void bai_sha256_begin(bai_sha256 *s)
 {
-    static const uint32_t h[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
+    static const uint32_t h[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
+        0x5be0cd19 };
     memset(s, 0, sizeof *s);
     memcpy(s->h, h, sizeof h);
 }

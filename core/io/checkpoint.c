@@ -41,7 +41,8 @@ static int judge_block(const uint8_t p[BAI_BLOCK], int64_t size, const char *lab
     memcpy(&b->crc, p + 60, 4);
     memcpy(b->sha, p + 64, 32);
     if (b->payload != (uint64_t)(size - BAI_BLOCK))
-        return ba_fail(e, BA_EDATA, "%.300s: %lld bytes behind its first block, %llu expected", label, (long long)size - BAI_BLOCK, (unsigned long long)b->payload);
+        return ba_fail(e, BA_EDATA, "%.300s: %lld bytes behind its first block, %llu expected", label,
+            (long long)size - BAI_BLOCK, (unsigned long long)b->payload);
     return BA_OK;
 }
 
@@ -135,7 +136,8 @@ void ba_checkpoint_free(ba_checkpoint *c)
 
 static int check(const ba_checkpoint *c, ba_err *e)
 {
-    return c && c->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "checkpoint expected, got %s", c ? "something else (freed?)" : "nothing");
+    return c && c->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "checkpoint expected, got %s", c ? "something else (freed?)"
+        : "nothing");
 }
 
 const bai_block *bai_checkpoint_block(const ba_checkpoint *c) { return &c->block; }
@@ -209,7 +211,8 @@ int ba_checkpoint_load(const ba_checkpoint *c, const char *part, ba_store *s, ba
         return ba_fail(e, BA_EARG, "checkpoint: a part's name and a store expected");
     int64_t n = ba_store_count(s), has = tensors_of(c, part);
     if (n != has)
-        return ba_fail(e, BA_ERESUME, "%.200s: %.63s has %lld tensors there, %lld in the model", bai_weights_label(c->w), part, (long long)has, (long long)n);
+        return ba_fail(e, BA_ERESUME, "%.200s: %.63s has %lld tensors there, %lld in the model", bai_weights_label(c->w), part,
+            (long long)has, (long long)n);
     int64_t *at = calloc((size_t)n + 1, sizeof *at);
     float **v = calloc((size_t)n + 1, sizeof *v);
     int r = at && v ? load_all(c, part, s, at, v, e) : ba_fail(e, BA_EMACHINE, "%.300s: no memory", bai_weights_label(c->w));

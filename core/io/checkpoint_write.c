@@ -57,15 +57,19 @@ static void fill_block(uint8_t out[BAI_BLOCK], const bai_block *b)
 
 static int judge(const bai_content *c, ba_err *e)
 {
-    if (c->n_parts < 0 || c->n_parts > 64 || (c->n_parts && !c->parts) || c->n_values < 0 || c->n_values > 10000 || (c->n_values && !c->values))
+    if (c->n_parts < 0 || c->n_parts > 64 || (c->n_parts && !c->parts) || c->n_values < 0 || c->n_values > 10000
+        || (c->n_values && !c->values))
         return ba_fail(e, BA_EARG, "checkpoint: %d parts and %d values; at most 64 and 10000 expected", c->n_parts, c->n_values);
     for (int i = 0; i < c->n_parts; i++)
-        if (!c->parts[i].name || !*c->parts[i].name || strchr(c->parts[i].name, '/') || strlen(c->parts[i].name) > 63 || !c->parts[i].store)
+        if (!c->parts[i].name || !*c->parts[i].name || strchr(c->parts[i].name, '/') || strlen(c->parts[i].name) > 63
+            || !c->parts[i].store)
             return ba_fail(e, BA_EARG, "checkpoint: part %d: a name of 1 to 63 bytes without '/' and a store expected", i);
     for (int i = 0; i < c->n_values; i++) {
         const ba_attr *a = c->values + i;
-        if (!a->name || !*a->name || (a->type != BA_I64 && a->type != BA_F64 && a->type != BA_STR) || (a->type == BA_STR && !a->value.s))
-            return ba_fail(e, BA_EARG, "checkpoint: value %d ('%.60s'): a name and an integer, a number or a text expected", i, a->name ? a->name : "");
+        if (!a->name || !*a->name || (a->type != BA_I64 && a->type != BA_F64 && a->type != BA_STR) || (a->type == BA_STR
+            && !a->value.s))
+            return ba_fail(e, BA_EARG, "checkpoint: value %d ('%.60s'): a name and an integer, a number or a text expected", i,
+                a->name ? a->name : "");
     }
     return BA_OK;
 }
@@ -92,7 +96,8 @@ static size_t list_names(const bai_content *c, listing *l, size_t room)
             const char *name = ba_store_name(c->parts[i].store, k);
             if (room)
                 l->item[l->tensors].name = l->text + at;
-            at += 1 + (size_t)snprintf(room ? l->text + at : NULL, room ? room - at : 0, "%s/%s", c->parts[i].name, name ? name : "");
+            at += 1 + (size_t)snprintf(room ? l->text + at : NULL, room ? room - at : 0, "%s/%s", c->parts[i].name, name ? name
+                : "");
         }
     for (l->notes = 0; l->notes < c->n_values; l->notes++) {
         if (room)
@@ -178,7 +183,8 @@ int bai_checkpoint_write(int dirfd, const char *name, const char *label, bai_blo
     else if (!r && (r = write_content(&w, c, head, bytes)))
         bai_put_drop(&w.put);
     else if (!r && bai_put_end(&w.put))
-        r = ba_fail(e, BA_EMACHINE, "%.300s: %lld bytes, to the disk: %s", label, (long long)b->payload + BAI_BLOCK, strerror(errno));
+        r = ba_fail(e, BA_EMACHINE, "%.300s: %lld bytes, to the disk: %s", label, (long long)b->payload + BAI_BLOCK,
+            strerror(errno));
     free(head);
     free(l.item);
     free(l.note);

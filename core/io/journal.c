@@ -101,7 +101,8 @@ int bai_journal_append(bai_journal *j, uint32_t stream, const void *payload, siz
     if (j->broken)
         return ba_fail(e, BA_EMACHINE, "%.300s: closed by an earlier error", j->label);
     if (bytes > BAI_RECORD_MOST)
-        return ba_fail(e, BA_EARG, "%.300s: a record of %lld bytes; at most %d expected", j->label, (long long)bytes, BAI_RECORD_MOST);
+        return ba_fail(e, BA_EARG, "%.300s: a record of %lld bytes; at most %d expected", j->label, (long long)bytes,
+            BAI_RECORD_MOST);
     if (reserve(j, all, e))
         return BA_EMACHINE;
     if (bytes)
@@ -111,7 +112,8 @@ int bai_journal_append(bai_journal *j, uint32_t stream, const void *payload, siz
         int why = errno;
         if (ftruncate(j->fd, (off_t)j->end))
             j->broken = 1; /* a torn tail stays; readers skip it, but nothing may follow it */
-        return ba_fail(e, BA_EMACHINE, "%.250s: writing %lld bytes at %lld: %s", j->label, (long long)all, (long long)j->end, strerror(why));
+        return ba_fail(e, BA_EMACHINE, "%.250s: writing %lld bytes at %lld: %s", j->label, (long long)all, (long long)j->end,
+            strerror(why));
     }
     j->end += (int64_t)all;
     j->records++;

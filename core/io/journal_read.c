@@ -24,7 +24,8 @@ static int judge_header(bai_reader *r, ba_err *e)
 {
     uint8_t h[BAI_JOURNAL_HEADER];
     if (r->size < (int64_t)sizeof h)
-        return ba_fail(e, BA_EDATA, "%.300s: %lld bytes; a journal has at least %d", r->label, (long long)r->size, BAI_JOURNAL_HEADER);
+        return ba_fail(e, BA_EDATA, "%.300s: %lld bytes; a journal has at least %d", r->label, (long long)r->size,
+            BAI_JOURNAL_HEADER);
     if (bai_pread_all(r->fd, h, sizeof h, 0))
         return ba_fail(e, BA_EMACHINE, "%.300s: %s", r->label, errno ? strerror(errno) : "became shorter while it was read");
     if (memcmp(h, "BAUTAJNL", 8))
@@ -32,7 +33,8 @@ static int judge_header(bai_reader *r, ba_err *e)
     if (bai_get32(h + 60) != bai_crc32c(0, h, 60))
         return ba_fail(e, BA_EDATA, "%.300s: its header is damaged", r->label);
     if (bai_get32(h + 8) != BAI_JOURNAL_VERSION)
-        return ba_fail(e, BA_ERESUME, "%.300s: format %u; this bauta reads 1..%d", r->label, bai_get32(h + 8), BAI_JOURNAL_VERSION);
+        return ba_fail(e, BA_ERESUME, "%.300s: format %u; this bauta reads 1..%d", r->label, bai_get32(h + 8),
+            BAI_JOURNAL_VERSION);
     r->id = bai_get64(h + 16);
     return BA_OK;
 }

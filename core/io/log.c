@@ -22,7 +22,7 @@ int bai_is_name(const char *s, const char *also, size_t most)
     return n >= 1 && n <= most;
 }
 
-/* ---- declarations: u32 stream, u32 columns, name, doc; per column u32 type, u32 size, name, unit, doc; texts end with zero ---- */
+/* ---- declarations: u32 stream, u32 columns, name, doc; per column u32 type, u32 size, name, unit, doc ---- */
 
 static size_t pack_text(uint8_t *out, size_t at, size_t room, const char *s)
 {
@@ -107,7 +107,8 @@ static int unpack(const bai_record *rec, bai_table *t)
     t->columns = take_number(&c);
     take_text(&c, t->name, sizeof t->name);
     take_text(&c, t->doc, sizeof t->doc);
-    if (c.bad || t->stream < BAI_FIRST_STREAM || t->columns < 1 || t->columns > BAI_COLUMNS || !bai_is_name(t->name, "_-", BAI_NAME - 1))
+    if (c.bad || t->stream < BAI_FIRST_STREAM || t->columns < 1 || t->columns > BAI_COLUMNS || !bai_is_name(t->name, "_-",
+        BAI_NAME - 1))
         return 0;
     if (!(t->column = calloc((size_t)t->columns, sizeof *t->column)))
         return -1;
@@ -132,7 +133,8 @@ int bai_table_same(const bai_table *a, const bai_table *b)
         return 0;
     for (int i = 0; i < a->columns; i++) {
         const bai_column *x = a->column + i, *y = b->column + i;
-        if (strcmp(x->name, y->name) || strcmp(x->unit, y->unit) || strcmp(x->doc, y->doc) || x->type != y->type || x->size != y->size)
+        if (strcmp(x->name, y->name) || strcmp(x->unit, y->unit) || strcmp(x->doc, y->doc) || x->type != y->type
+            || x->size != y->size)
             return 0;
     }
     return 1;
@@ -226,7 +228,8 @@ static int take_picture(ba_log *l, const bai_record *rec)
     bai_pictures d = { .rows = take_number(&c) }, *at = NULL;
     d.columns = take_number(&c);
     take_text(&c, d.name, sizeof d.name);
-    if (c.bad || d.rows < 1 || d.columns < 1 || (uint64_t)(d.rows * d.columns) != c.left || !bai_is_name(d.name, "_.-", BAI_NAME - 1))
+    if (c.bad || d.rows < 1 || d.columns < 1 || (uint64_t)(d.rows * d.columns) != c.left || !bai_is_name(d.name, "_.-",
+        BAI_NAME - 1))
         return 0;
     for (int64_t i = 0; i < l->pictures && !at; i++)
         if (!strcmp(l->picture[i].name, d.name))
@@ -372,7 +375,8 @@ int ba_log_field(const ba_log *l, int64_t stream, int64_t column, ba_field *out,
     const bai_column *c = column_at(l, stream, column, e);
     if (!c || !out)
         return c ? ba_fail(e, BA_EARG, "log: nowhere to put the answer") : BA_EARG;
-    *out = (ba_field){ .name = c->name, .type = c->type, .size = c->type == BA_STR ? c->size : 0, .unit = c->unit, .doc = c->doc };
+    *out = (ba_field){ .name = c->name, .type = c->type, .size = c->type == BA_STR ? c->size : 0,
+        .unit = c->unit, .doc = c->doc };
     return BA_OK;
 }
 
@@ -380,7 +384,8 @@ static int check_rows(const bai_table *t, int64_t from, int64_t count, ba_err *e
 {
     if (from >= 0 && count >= 0 && from <= t->rows && count <= t->rows - from)
         return BA_OK;
-    return ba_fail(e, BA_EARG, "log: %s: rows %lld.. (%lld of them) of %lld", t->name, (long long)from, (long long)count, (long long)t->rows);
+    return ba_fail(e, BA_EARG, "log: %s: rows %lld.. (%lld of them) of %lld", t->name, (long long)from, (long long)count,
+        (long long)t->rows);
 }
 
 int ba_log_read(const ba_log *l, int64_t stream, int64_t column, int64_t from, int64_t count, double *out, ba_err *e)
@@ -413,7 +418,8 @@ int ba_log_text(const ba_log *l, int64_t stream, int64_t column, int64_t row, ch
     if (check_rows(t, row, 1, e))
         return BA_EARG;
     if (c->type != BA_STR || !out || size < 1)
-        return ba_fail(e, BA_EARG, "log: %s.%s: %s", t->name, c->name, c->type != BA_STR ? "is no text column" : "nowhere to put the text");
+        return ba_fail(e, BA_EARG, "log: %s.%s: %s", t->name, c->name, c->type != BA_STR ? "is no text column"
+            : "nowhere to put the text");
     const char *p = (const char *)t->row + row * t->row_size + c->offset;
     size_t n = strnlen(p, (size_t)c->size), most = (size_t)size - 1;
     memcpy(out, p, n < most ? n : most);

@@ -65,7 +65,8 @@ static int judge_size(const char *what, int64_t columns, int64_t rows, ba_err *e
 {
     if (columns >= 1 && rows >= 1 && columns <= SIDE && rows <= SIDE && columns * rows <= PIXELS)
         return BA_OK;
-    return ba_fail(e, BA_EARG, "%.200s: %lld x %lld pixels; 1 to %d a side and at most %d in all expected", what, (long long)columns, (long long)rows, SIDE, PIXELS);
+    return ba_fail(e, BA_EARG, "%.200s: %lld x %lld pixels; 1 to %d a side and at most %d in all expected", what,
+        (long long)columns, (long long)rows, SIDE, PIXELS);
 }
 
 int ba_png_write(const char *path, const uint8_t *rgb, int64_t columns, int64_t rows, ba_err *e)
@@ -81,7 +82,8 @@ int ba_png_write(const char *path, const uint8_t *rgb, int64_t columns, int64_t 
         return ba_fail(e, BA_EMACHINE, "%.300s: no memory to write it", path);
     }
     int dirfd = bai_folder_of(path, &base);
-    int bad = dirfd < 0 || bai_file_put(dirfd, base, b.p, b.n) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno)) : BA_OK;
+    int bad = dirfd < 0 || bai_file_put(dirfd, base, b.p, b.n) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno))
+        : BA_OK;
     if (dirfd >= 0)
         close(dirfd);
     free(b.p);
@@ -115,10 +117,13 @@ static void write_text(ba_sheet *s, int64_t x, int64_t y, int64_t room, const ch
     }
 }
 
-ba_sheet *ba_sheet_new(int64_t columns, int64_t rows, int64_t cell_width, int64_t cell_height, int32_t captions, const char *title, ba_err *e)
+ba_sheet *ba_sheet_new(int64_t columns, int64_t rows, int64_t cell_width, int64_t cell_height, int32_t captions,
+    const char *title, ba_err *e)
 {
-    if (columns < 1 || rows < 1 || columns > SIDE || rows > SIDE || cell_width < 1 || cell_height < 1 || cell_width > SIDE || cell_height > SIDE) {
-        ba_fail(e, BA_EARG, "sheet: %lld x %lld cells of %lld x %lld pixels", (long long)columns, (long long)rows, (long long)cell_width, (long long)cell_height);
+    if (columns < 1 || rows < 1 || columns > SIDE || rows > SIDE || cell_width < 1 || cell_height < 1 || cell_width > SIDE
+        || cell_height > SIDE) {
+        ba_fail(e, BA_EARG, "sheet: %lld x %lld cells of %lld x %lld pixels", (long long)columns, (long long)rows,
+            (long long)cell_width, (long long)cell_height);
         return NULL;
     }
     ba_sheet s = { .tag = TAG, .columns = columns, .rows = rows, .cell_width = cell_width, .cell_height = cell_height,
@@ -159,19 +164,22 @@ static int check(const ba_sheet *s, int64_t column, int64_t row, ba_err *e)
     if (!s || s->tag != TAG)
         return ba_fail(e, BA_EARG, "sheet expected, got %s", s ? "something else (freed?)" : "nothing");
     if (column < 0 || column >= s->columns || row < 0 || row >= s->rows)
-        return ba_fail(e, BA_EARG, "sheet: cell %lld, %lld of %lld x %lld", (long long)column, (long long)row, (long long)s->columns, (long long)s->rows);
+        return ba_fail(e, BA_EARG, "sheet: cell %lld, %lld of %lld x %lld", (long long)column, (long long)row,
+            (long long)s->columns, (long long)s->rows);
     return BA_OK;
 }
 
 static int64_t left_of(const ba_sheet *s, int64_t column) { return MARGIN + column * (s->cell_width + MARGIN); }
 static int64_t top_of(const ba_sheet *s, int64_t row) { return MARGIN + s->head + row * (s->cell_height + s->caption + MARGIN); }
 
-int ba_sheet_picture(ba_sheet *s, int64_t column, int64_t row, const uint8_t *rgb, int64_t width, int64_t height, int64_t scale, ba_err *e)
+int ba_sheet_picture(ba_sheet *s, int64_t column, int64_t row, const uint8_t *rgb, int64_t width, int64_t height,
+    int64_t scale, ba_err *e)
 {
     if (check(s, column, row, e))
         return BA_EARG;
     if (!rgb || width < 1 || height < 1 || scale < 1 || width > s->cell_width / scale || height > s->cell_height / scale)
-        return ba_fail(e, BA_EARG, "sheet: a picture of %lld x %lld, %lld times, does not fit into %lld x %lld", (long long)width, (long long)height,
+        return ba_fail(e, BA_EARG, "sheet: a picture of %lld x %lld, %lld times, does not fit into %lld x %lld",
+            (long long)width, (long long)height,
             (long long)scale, (long long)s->cell_width, (long long)s->cell_height);
     int64_t x0 = left_of(s, column), y0 = top_of(s, row);
     for (int64_t y = 0; y < height * scale; y++)
@@ -190,13 +198,16 @@ static void darken(ba_sheet *s, int64_t y0, int64_t y1, int64_t x0, int64_t x1)
                 s->rgb[3 * (y * s->width + x) + c] /= 4;
 }
 
-int ba_sheet_mask(ba_sheet *s, int64_t column, int64_t row, int64_t grid_rows, int64_t grid_columns, const int32_t *kept, int64_t n, ba_err *e)
+int ba_sheet_mask(ba_sheet *s, int64_t column, int64_t row, int64_t grid_rows, int64_t grid_columns, const int32_t *kept,
+    int64_t n, ba_err *e)
 {
     if (check(s, column, row, e))
         return BA_EARG;
     place in = s->in[row * s->columns + column];
-    if (!in.width || grid_rows < 1 || grid_columns < 1 || grid_rows > in.height || grid_columns > in.width || n < 0 || (n && !kept))
-        return ba_fail(e, BA_EARG, "sheet: a grid of %lld x %lld on a picture of %lld x %lld", (long long)grid_rows, (long long)grid_columns,
+    if (!in.width || grid_rows < 1 || grid_columns < 1 || grid_rows > in.height || grid_columns > in.width || n < 0 || (n
+        && !kept))
+        return ba_fail(e, BA_EARG, "sheet: a grid of %lld x %lld on a picture of %lld x %lld", (long long)grid_rows,
+            (long long)grid_columns,
             (long long)in.height, (long long)in.width);
     uint8_t *keep = calloc((size_t)(grid_rows * grid_columns), 1);
     int bad = keep ? BA_OK : ba_fail(e, BA_EMACHINE, "sheet: no memory");

@@ -107,7 +107,8 @@ static int begin_new(ba_run *r, const char *label, ba_err *e)
     if (!exists(r->dirfd, "journal.bin"))
         return make_journal(r, label, e);
     (void)bai_state_read(r->dirfd, r->path, &s, NULL);
-    return ba_fail(e, BA_ERESUME, "%.200s: holds a run already (%s, epoch %lld, step %lld); continue it with --resume or begin again with --restart",
+    return ba_fail(e, BA_ERESUME, "%.200s: holds a run already (%s, epoch %lld, step %lld); "
+        "continue it with --resume or begin again with --restart",
         r->path, s.state, (long long)s.epoch, (long long)s.step);
 }
 
@@ -154,13 +155,15 @@ static int take_reserve(ba_run *r, int64_t bytes, ba_err *e)
     if (!why)
         return BA_OK;
     bai_run_make_room(r);
-    return ba_fail(e, BA_EMACHINE, "%.300s: no room for the %lld bytes kept for a last checkpoint: %s", r->path, (long long)bytes, strerror(why));
+    return ba_fail(e, BA_EMACHINE, "%.300s: no room for the %lld bytes kept for a last checkpoint: %s", r->path,
+        (long long)bytes, strerror(why));
 }
 
 static int begin_events(ba_run *r, int32_t mode, ba_err *e)
 {
     static const ba_field fields[] = {
-        { "time", BA_F64, 0, "s", "seconds since 1970" }, { "epoch", BA_I64, 0, NULL, "whole epochs done" }, { "step", BA_I64, 0, NULL, "steps done" },
+        { "time", BA_F64, 0, "s", "seconds since 1970" }, { "epoch", BA_I64, 0, NULL, "whole epochs done" }, { "step", BA_I64,
+            0, NULL, "steps done" },
         { "kind", BA_STR, 15, NULL, "what kind of event" }, { "text", BA_STR, 240, NULL, "in words" },
     };
     r->events = ba_run_stream(r, "events", "what happened, and when", 5, fields, e);
@@ -184,13 +187,15 @@ static int open_all(ba_run *r, int32_t mode, int64_t reserve, ba_err *e)
     if ((r->lockfd = bai_lock(r->dirfd, r->path, e)) < 0)
         return r->lockfd;
     sweep(r->dirfd);
-    if (bai_folder_make(r->dirfd, "checkpoints") || (r->savefd = openat(r->dirfd, "checkpoints", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+    if (bai_folder_make(r->dirfd, "checkpoints") || (r->savefd = openat(r->dirfd, "checkpoints",
+        O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
         return ba_fail(e, BA_EMACHINE, "%.300s/checkpoints: %s", r->path, strerror(errno));
     sweep(r->savefd);
     int bad = mode == BA_RUN_NEW ? begin_new(r, label, e) : mode == BA_RUN_RESUME ? go_on(r, label, e) : begin_again(r, label, e);
     if (bad || (bad = take_reserve(r, reserve, e)) || (bad = bai_state_write(r->dirfd, r->path, &r->state, e)))
         return bad;
-    if (!(r->journal = bai_journal_open(r->dirfd, "journal.bin", label, e)) || !(r->log = bai_log_open(r->dirfd, "journal.bin", label, e)))
+    if (!(r->journal = bai_journal_open(r->dirfd, "journal.bin", label, e)) || !(r->log = bai_log_open(r->dirfd, "journal.bin",
+        label, e)))
         return BA_EMACHINE;
     if ((bad = bai_run_adopt(r, e)))
         return bad;
@@ -217,7 +222,8 @@ ba_run *ba_run_open(const char *dir, const char *name, int32_t mode, int64_t res
     }
     *r = (ba_run){ .tag = BAI_TAG_RUN, .dirfd = -1, .savefd = -1, .lockfd = -1 };
     r->synced = r->drawn = bai_now(CLOCK_MONOTONIC);
-    r->state = (ba_run_state){ .state = "running", .pid = getpid(), .started = bai_now(CLOCK_REALTIME), .updated = bai_now(CLOCK_REALTIME) };
+    r->state = (ba_run_state){ .state = "running", .pid = getpid(), .started = bai_now(CLOCK_REALTIME),
+        .updated = bai_now(CLOCK_REALTIME) };
     gethostname(r->state.host, sizeof r->state.host - 1);
     if (snprintf(r->path, sizeof r->path, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name) >= (int)sizeof r->path)
         ba_fail(e, BA_EARG, "%.300s: %s", dir, strerror(ENAMETOOLONG));
@@ -289,7 +295,8 @@ int ba_file_put(const char *path, const void *data, int64_t bytes, ba_err *e)
     if (!path || !*path || bytes < 0 || (!data && bytes))
         return ba_fail(e, BA_EARG, "file: a path and its bytes expected");
     int dirfd = bai_folder_of(path, &base);
-    int bad = dirfd < 0 || bai_file_put(dirfd, base, data, (size_t)bytes) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno)) : BA_OK;
+    int bad = dirfd < 0 || bai_file_put(dirfd, base, data, (size_t)bytes) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path,
+        strerror(errno)) : BA_OK;
     if (dirfd >= 0)
         close(dirfd);
     return bad;

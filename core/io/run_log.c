@@ -39,7 +39,8 @@ int bai_run_make_room(ba_run *r)
 void bai_run_full(ba_run *r, const ba_err *first)
 {
     if (!*r->full)
-        snprintf(r->full, sizeof r->full, "%.300s (step %lld): the reserved space is in use now; save and stop", first->msg, (long long)r->state.step);
+        snprintf(r->full, sizeof r->full, "%.300s (step %lld): the reserved space is in use now; save and stop", first->msg,
+            (long long)r->state.step);
 }
 
 int bai_run_append(ba_run *r, uint32_t stream, const void *p, size_t n, ba_err *e)
@@ -67,11 +68,13 @@ int bai_run_here(const ba_run *r, ba_err *e)
 static int judge_field(const char *stream, int i, const ba_field *f, ba_err *e)
 {
     if (!f->name || !bai_is_name(f->name, "_./-", BAI_NAME - 1))
-        return ba_fail(e, BA_EARG, "stream %s: column %d: name '%.80s': 1 to %d letters, digits, _ . / - expected", stream, i, f->name ? f->name : "", BAI_NAME - 1);
+        return ba_fail(e, BA_EARG, "stream %s: column %d: name '%.80s': 1 to %d letters, digits, _ . / - expected", stream, i,
+            f->name ? f->name : "", BAI_NAME - 1);
     if (f->type != BA_I64 && f->type != BA_F64 && f->type != BA_STR)
         return ba_fail(e, BA_EARG, "stream %s: column %s: type %d; BA_I64, BA_F64 or BA_STR expected", stream, f->name, f->type);
     if (f->type == BA_STR ? f->size < 1 || f->size > BAI_TEXT : f->size != 0 && f->size != 8)
-        return ba_fail(e, BA_EARG, "stream %s: column %s: size %d; %s expected", stream, f->name, f->size, f->type == BA_STR ? "1 to 4096" : "0");
+        return ba_fail(e, BA_EARG, "stream %s: column %s: size %d; %s expected", stream, f->name, f->size, f->type == BA_STR
+            ? "1 to 4096" : "0");
     return BA_OK;
 }
 
@@ -127,7 +130,8 @@ int bai_run_adopt(ba_run *r, ba_err *e)
     for (int64_t i = 0; i < r->log->tables; i++) {
         bai_table t = r->log->table[i];
         if (t.stream != (uint32_t)(BAI_FIRST_STREAM + i))
-            return ba_fail(e, BA_ERESUME, "%.300s: the declaration of a stream before '%s' is lost; begin again", r->path, t.name);
+            return ba_fail(e, BA_ERESUME, "%.300s: the declaration of a stream before '%s' is lost; begin again", r->path,
+                t.name);
         t.row = NULL;
         if (!(t.column = malloc((size_t)t.columns * sizeof *t.column)))
             return ba_fail(e, BA_EMACHINE, "%.300s: no memory", r->path);
@@ -157,7 +161,8 @@ int64_t ba_run_stream(ba_run *r, const char *name, const char *doc, int32_t n, c
     if (bai_run_check(r, e))
         return BA_EARG;
     if (!name || !bai_is_name(name, "_-", BAI_NAME - 1) || !strcmp(name, "about") || !strcmp(name, "images"))
-        return ba_fail(e, BA_EARG, "stream '%.80s': 1 to %d letters, digits, _ - expected, and not about or images", name ? name : "", BAI_NAME - 1);
+        return ba_fail(e, BA_EARG, "stream '%.80s': 1 to %d letters, digits, _ - expected, and not about or images", name
+            ? name : "", BAI_NAME - 1);
     if (n < 1 || n > BAI_COLUMNS || !fields)
         return ba_fail(e, BA_EARG, "stream %s: %d columns; 1 to %d expected", name, n, BAI_COLUMNS);
     bai_table t = { .columns = n, .column = calloc((size_t)n, sizeof *t.column) };
@@ -208,7 +213,8 @@ int ba_run_row(ba_run *r, int64_t stream, const double *values, int32_t n, ba_er
             continue;
         }
         if (c->type == BA_STR || !(fabs(values[i]) <= 0x1p53) || (double)(whole = (int64_t)values[i]) != values[i])
-            return ba_fail(e, BA_EARG, "row of %s: column %s: %g; %s expected", t->name, c->name, values[i], c->type == BA_STR ? "a text" : "a whole number");
+            return ba_fail(e, BA_EARG, "row of %s: column %s: %g; %s expected", t->name, c->name, values[i], c->type == BA_STR
+                ? "a text" : "a whole number");
         memcpy(r->row + c->offset, &whole, 8);
     }
     return bai_run_append(r, t->stream, r->row, (size_t)t->row_size, e);
@@ -240,7 +246,8 @@ int ba_run_event(ba_run *r, const char *kind, const char *text, ba_err *e)
 {
     if (bai_run_check(r, e))
         return BA_EARG;
-    ba_value v[5] = { { .f = bai_now(CLOCK_REALTIME) }, { .i = r->state.epoch }, { .i = r->state.step }, { .s = kind }, { .s = text } };
+    ba_value v[5] = { { .f = bai_now(CLOCK_REALTIME) }, { .i = r->state.epoch }, { .i = r->state.step }, { .s = kind },
+        { .s = text } };
     return ba_run_row_any(r, r->events, v, 5, e);
 }
 
@@ -253,7 +260,8 @@ int ba_run_document(ba_run *r, const char *name, const char *text, int64_t bytes
     if (!name || !bai_is_name(name, "_.-", BAI_NAME - 1) || name[0] == '.')
         return ba_fail(e, BA_EARG, "document '%.80s': 1 to %d letters, digits, _ . - expected", name ? name : "", BAI_NAME - 1);
     if (bytes < 0 || bytes > BAI_RECORD_MOST - BAI_NAME || (!text && bytes))
-        return ba_fail(e, BA_EARG, "document %s: %lld bytes; a text of at most %d expected", name, (long long)bytes, BAI_RECORD_MOST - BAI_NAME);
+        return ba_fail(e, BA_EARG, "document %s: %lld bytes; a text of at most %d expected", name, (long long)bytes,
+            BAI_RECORD_MOST - BAI_NAME);
     size_t head = strlen(name) + 1;
     char *p = malloc(head + (size_t)bytes);
     if (!p)
@@ -273,7 +281,8 @@ int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, con
     if (!name || !bai_is_name(name, "_.-", BAI_NAME - 1) || name[0] == '.')
         return ba_fail(e, BA_EARG, "image '%.80s': 1 to %d letters, digits, _ . - expected", name ? name : "", BAI_NAME - 1);
     if (rows < 1 || columns < 1 || rows > 4096 || columns > 2048 || !pixels)
-        return ba_fail(e, BA_EARG, "image %s: %lld x %lld; at most 4096 x 2048 expected", name, (long long)rows, (long long)columns);
+        return ba_fail(e, BA_EARG, "image %s: %lld x %lld; at most 4096 x 2048 expected", name, (long long)rows,
+            (long long)columns);
     int32_t size[2] = { (int32_t)rows, (int32_t)columns };
     size_t head = sizeof size + strlen(name) + 1, n = (size_t)(rows * columns);
     uint8_t *p = malloc(head + n);

@@ -109,7 +109,8 @@ int bai_save_clear(ba_run *r, ba_err *e)
     if (!d)
         return BA_EMACHINE;
     for (struct dirent *f; !bad && (f = readdir(d));)
-        if ((is_checkpoint(f->d_name) || !strcmp(f->d_name, "last") || !strcmp(f->d_name, "best")) && unlinkat(r->savefd, f->d_name, 0))
+        if ((is_checkpoint(f->d_name) || !strcmp(f->d_name, "last") || !strcmp(f->d_name, "best")) && unlinkat(r->savefd,
+            f->d_name, 0))
             bad = ba_fail(e, BA_EMACHINE, "%.300s/checkpoints/%.100s: %s", r->path, f->d_name, strerror(errno));
     closedir(d);
     return bad;
@@ -192,7 +193,8 @@ int ba_run_checkpoint(ba_run *r, int64_t epoch, int64_t step, int32_t best, int3
     if (bai_run_here(r, e) || bai_journal_sync(r->journal, e)) /* what it says about the journal must be on the disk first */
         return BA_EMACHINE;
     r->synced = bai_now(CLOCK_MONOTONIC);
-    bai_block b = { .run = bai_journal_id(r->journal), .records = bai_journal_records(r->journal), .epoch = epoch, .step = step, .best = best != 0 };
+    bai_block b = { .run = bai_journal_id(r->journal), .records = bai_journal_records(r->journal), .epoch = epoch,
+        .step = step, .best = best != 0 };
     bai_content c = { n_parts, n_values, parts, values };
     choose_name(r, epoch, step, name, sizeof name);
     int bad = save(r, name, &b, &c, &first);

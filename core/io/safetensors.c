@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const bai_st_dtype dtypes[] = {
-    { "F32", 4, 1 }, { "F16", 2, 1 }, { "BF16", 2, 1 }, { "F64", 8, 1 }, { "I64", 8, 0 }, { "I32", 4, 0 }, { "I16", 2, 0 }, { "I8", 1, 0 },
+    { "F32", 4, 1 }, { "F16", 2, 1 }, { "BF16", 2, 1 }, { "F64", 8, 1 }, { "I64", 8, 0 }, { "I32", 4, 0 }, { "I16", 2, 0 },
+        { "I8", 1, 0 },
     { "U64", 8, 0 }, { "U32", 4, 0 }, { "U16", 2, 0 }, { "U8", 1, 0 }, { "BOOL", 1, 0 }, { "F8_E4M3", 1, 0 }, { "F8_E5M2", 1, 0 },
 };
 
@@ -62,7 +63,8 @@ static char *put_utf8(char *o, uint32_t c)
     else if (c < 0x10000)
         *o++ = (char)(0xe0 | c >> 12), *o++ = (char)(0x80 | (c >> 6 & 63)), *o++ = (char)(0x80 | (c & 63));
     else
-        *o++ = (char)(0xf0 | c >> 18), *o++ = (char)(0x80 | (c >> 12 & 63)), *o++ = (char)(0x80 | (c >> 6 & 63)), *o++ = (char)(0x80 | (c & 63));
+        *o++ = (char)(0xf0 | c >> 18), *o++ = (char)(0x80 | (c >> 12 & 63)),
+        *o++ = (char)(0x80 | (c >> 6 & 63)), *o++ = (char)(0x80 | (c & 63));
     return o;
 }
 
@@ -99,7 +101,8 @@ static int utf8_length(const char *p, const char *end)
     for (int i = 1; i < n; i++)
         if ((c[i] & 0xc0) != 0x80)
             return 0;
-    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) || (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90))
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) || (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4
+        && c[1] >= 0x90))
         return 0;
     return n;
 }
@@ -177,7 +180,8 @@ static int read_dtype(parser *s, bai_st_entry *t)
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         if (!strcmp(name, dtypes[i].name))
             t->dtype = dtypes + i;
-    return t->dtype ? BA_OK : ba_fail(s->e, BA_EDATA, "%.200s: %.150s: unknown dtype '%.20s'; F32, F16, BF16 or F64 expected", s->label, t->name, name);
+    return t->dtype ? BA_OK : ba_fail(s->e, BA_EDATA, "%.200s: %.150s: unknown dtype '%.20s'; F32, F16, BF16 or F64 expected",
+        s->label, t->name, name);
 }
 
 /* {"dtype": .., "shape": .., "data_offsets": ..}, in any order, each once. */
@@ -193,12 +197,14 @@ static int entry(parser *s, bai_st_entry *t)
             return BA_EDATA;
         int which = !strcmp(key, "dtype") ? 1 : !strcmp(key, "shape") ? 2 : !strcmp(key, "data_offsets") ? 4 : 0;
         if (!which || (seen & which))
-            return ba_fail(s->e, BA_EDATA, "%.200s: %.150s: %s '%.40s'", s->label, t->name, which ? "two entries" : "unknown entry", key);
+            return ba_fail(s->e, BA_EDATA, "%.200s: %.150s: %s '%.40s'", s->label, t->name, which ? "two entries"
+                : "unknown entry", key);
         seen |= which;
         if (!next_is(s, ':'))
             return bad(s, "':' expected");
         if (which == 1 ? read_dtype(s, t) : which == 2 ? (t->rank = numbers(s, t->dim, BAI_ST_RANK, "more than 8 dimensions")) < 0
-                       : (n = numbers(s, at, 2, "more than two data_offsets")) < 0 || (n < 2 && bad(s, "two data_offsets expected")))
+                       : (n = numbers(s, at, 2, "more than two data_offsets")) < 0 || (n < 2 && bad(s,
+                           "two data_offsets expected")))
             return BA_EDATA;
     } while (next_is(s, ','));
     if (!next_is(s, '}'))
@@ -264,7 +270,8 @@ static int member(parser *s)
     if (!strcmp(name, "__metadata__"))
         return metadata(s);
     if (length < 1 || length > BAI_ST_NAME)
-        return ba_fail(s->e, BA_EDATA, "%.200s: a tensor's name has %lld bytes; 1 to %d expected", s->label, (long long)length, BAI_ST_NAME);
+        return ba_fail(s->e, BA_EDATA, "%.200s: a tensor's name has %lld bytes; 1 to %d expected", s->label, (long long)length,
+            BAI_ST_NAME);
     if (grow(s, (void **)&s->h->entry, sizeof *s->h->entry, s->h->count, &s->entries, BAI_ST_TENSORS, "tensors"))
         return BA_EDATA;
     bai_st_entry *t = s->h->entry + s->h->count;
@@ -292,7 +299,8 @@ static int members(parser *s)
     return s->p == s->end ? BA_OK : bad(s, "something follows the closing '}'");
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const bai_st_entry *)a)->name, ((const bai_st_entry *)b)->name); }
+static int by_name(const void *a, const void *b) { return strcmp(((const bai_st_entry *)a)->name,
+    ((const bai_st_entry *)b)->name); }
 static int by_key(const void *a, const void *b) { return strcmp(((const ba_note *)a)->key, ((const ba_note *)b)->key); }
 
 static int by_place(const void *a, const void *b)
@@ -309,7 +317,8 @@ static int judge_size(bai_st_entry *t, int64_t data, const char *label, ba_err *
         if (__builtin_mul_overflow(bytes, t->dim[i], &bytes) || __builtin_mul_overflow(t->count, t->dim[i], &t->count))
             return ba_fail(e, BA_EDATA, "%.200s: %.150s: more than 2^63 bytes by its shape", label, t->name);
     if (t->begin > t->end)
-        return ba_fail(e, BA_EDATA, "%.200s: %.150s: offsets %lld..%lld decrease", label, t->name, (long long)t->begin, (long long)t->end);
+        return ba_fail(e, BA_EDATA, "%.200s: %.150s: offsets %lld..%lld decrease", label, t->name, (long long)t->begin,
+            (long long)t->end);
     if (t->end > data)
         return ba_fail(e, BA_EDATA, "%.200s: %.150s: offsets %lld..%lld lie beyond the %lld bytes of data", label, t->name,
             (long long)t->begin, (long long)t->end, (long long)data);
@@ -341,7 +350,8 @@ static int judge_cover(const bai_st_header *h, int64_t data, const char *label, 
         at = t->end;
     }
     if (!r && at != data)
-        r = ba_fail(e, BA_EDATA, "%.200s: %lld bytes of data, the last tensor ends at %lld", label, (long long)data, (long long)at);
+        r = ba_fail(e, BA_EDATA, "%.200s: %lld bytes of data, the last tensor ends at %lld", label, (long long)data,
+            (long long)at);
     free(order);
     return r;
 }

@@ -29,7 +29,8 @@ static void prepare(void)
 static hid_t text_type(size_t size)
 {
     hid_t t = H5Tcopy(H5T_C_S1);
-    if (t >= 0 && (H5Tset_size(t, size ? size : 1) < 0 || H5Tset_cset(t, H5T_CSET_UTF8) < 0 || H5Tset_strpad(t, H5T_STR_NULLPAD) < 0)) {
+    if (t >= 0 && (H5Tset_size(t, size ? size : 1) < 0 || H5Tset_cset(t, H5T_CSET_UTF8) < 0 || H5Tset_strpad(t,
+        H5T_STR_NULLPAD) < 0)) {
         H5Tclose(t);
         return -1;
     }
@@ -78,7 +79,8 @@ static hid_t row_type(const bai_table *t)
     hid_t row = H5Tcreate(H5T_COMPOUND, (size_t)t->row_size);
     for (int i = 0; i < t->columns && row >= 0; i++) {
         const bai_column *c = t->column + i;
-        hid_t cell = c->type == BA_STR ? text_type((size_t)c->size) : H5Tcopy(c->type == BA_I64 ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE);
+        hid_t cell = c->type == BA_STR ? text_type((size_t)c->size) : H5Tcopy(c->type == BA_I64 ? H5T_NATIVE_INT64
+            : H5T_NATIVE_DOUBLE);
         int good = cell >= 0 && H5Tinsert(row, c->name, (size_t)c->offset, cell) >= 0;
         if (cell >= 0)
             good &= H5Tclose(cell) >= 0;

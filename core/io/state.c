@@ -82,7 +82,8 @@ int bai_state_read(int dirfd, const char *path, ba_run_state *out, ba_err *e)
     take_text(o, "host", out->host, sizeof out->host);
     take_text(o, "reason", out->reason, sizeof out->reason);
     json_decref(o);
-    return known_state(out->state) ? BA_OK : ba_fail(e, BA_EDATA, "%s: state '%s'; running, complete, stopped or failed expected", label, out->state);
+    return known_state(out->state) ? BA_OK : ba_fail(e, BA_EDATA,
+        "%s: state '%s'; running, complete, stopped or failed expected", label, out->state);
 }
 
 int ba_run_state_read(const char *path, ba_run_state *out, ba_err *e)

@@ -26,7 +26,8 @@ struct ba_weights {
 
 static int check(const ba_weights *w, ba_err *e)
 {
-    return w && w->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "weights expected, got %s", w ? "something else (freed?)" : "nothing");
+    return w && w->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "weights expected, got %s", w ? "something else (freed?)"
+        : "nothing");
 }
 
 int bai_weights_fd(const ba_weights *w) { return w->fd; }
@@ -59,9 +60,11 @@ static int read_header(ba_weights *w, int64_t offset, int64_t bytes, ba_err *e)
         return ba_fail(e, BA_EDATA, "%.300s: %lld bytes; a safetensors file has at least 8", w->label, (long long)bytes);
     memcpy(&length, front, 8);
     if (length > BAI_ST_HEADER)
-        return ba_fail(e, BA_EDATA, "%.300s: header of %llu bytes; at most %d expected (is it safetensors?)", w->label, (unsigned long long)length, BAI_ST_HEADER);
+        return ba_fail(e, BA_EDATA, "%.300s: header of %llu bytes; at most %d expected (is it safetensors?)", w->label,
+            (unsigned long long)length, BAI_ST_HEADER);
     if ((int64_t)length > bytes - 8)
-        return ba_fail(e, BA_EDATA, "%.300s: header of %llu bytes, the file has %lld behind the length", w->label, (unsigned long long)length, (long long)bytes - 8);
+        return ba_fail(e, BA_EDATA, "%.300s: header of %llu bytes, the file has %lld behind the length", w->label,
+            (unsigned long long)length, (long long)bytes - 8);
     char *text = malloc((size_t)length + 1);
     if (!text)
         return ba_fail(e, BA_EMACHINE, "%.300s: no memory for its header", w->label);
@@ -139,7 +142,8 @@ static int check_at(const ba_weights *w, int64_t i, int64_t count, ba_err *e)
 {
     if (check(w, e))
         return BA_EARG;
-    return i >= 0 && i < count ? BA_OK : ba_fail(e, BA_EARG, "%.300s: number %lld of %lld", w->label, (long long)i, (long long)count);
+    return i >= 0 && i < count ? BA_OK : ba_fail(e, BA_EARG, "%.300s: number %lld of %lld", w->label, (long long)i,
+        (long long)count);
 }
 
 int ba_weights_info(const ba_weights *w, int64_t i, ba_weight_info *out, ba_err *e)
@@ -149,7 +153,8 @@ int ba_weights_info(const ba_weights *w, int64_t i, ba_weight_info *out, ba_err 
     if (!out)
         return ba_fail(e, BA_EARG, "weights: nowhere to put the answer");
     const bai_st_entry *t = w->h.entry + i;
-    *out = (ba_weight_info){ .name = t->name, .dtype = t->dtype->name, .rank = t->rank, .count = t->count, .bytes = t->end - t->begin };
+    *out = (ba_weight_info){ .name = t->name, .dtype = t->dtype->name, .rank = t->rank, .count = t->count,
+        .bytes = t->end - t->begin };
     for (int k = 0; k < 8; k++)
         out->dim[k] = k < t->rank ? t->dim[k] : 1;
     return BA_OK;
@@ -206,7 +211,8 @@ static int read_piece(const ba_weights *w, const bai_st_entry *t, void *to, int6
 {
     if (!bai_pread_all(w->fd, to, (size_t)n, w->data + t->begin + offset))
         return BA_OK;
-    return ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.200s: %.150s: %s", w->label, t->name, errno ? strerror(errno) : "the file became shorter while it was read");
+    return ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.200s: %.150s: %s", w->label, t->name, errno ? strerror(errno)
+        : "the file became shorter while it was read");
 }
 
 int ba_weights_read(const ba_weights *w, int64_t i, float *out, int64_t count, ba_err *e)
@@ -215,9 +221,11 @@ int ba_weights_read(const ba_weights *w, int64_t i, float *out, int64_t count, b
         return BA_EARG;
     const bai_st_entry *t = w->h.entry + i;
     if (count != t->count || (!out && count))
-        return ba_fail(e, BA_EARG, "%.200s: %.150s: room for %lld numbers given, it has %lld", w->label, t->name, (long long)count, (long long)t->count);
+        return ba_fail(e, BA_EARG, "%.200s: %.150s: room for %lld numbers given, it has %lld", w->label, t->name,
+            (long long)count, (long long)t->count);
     if (!t->dtype->is_float)
-        return ba_fail(e, BA_EDATA, "%.200s: %.150s: dtype %s; F32, F16, BF16 or F64 expected", w->label, t->name, t->dtype->name);
+        return ba_fail(e, BA_EDATA, "%.200s: %.150s: dtype %s; F32, F16, BF16 or F64 expected", w->label, t->name,
+            t->dtype->name);
     if (t->dtype->bytes == 4)
         return read_piece(w, t, out, 0, 4 * count, e);
     char *piece = malloc(CHUNK);

@@ -151,7 +151,8 @@ static void describe(const match *m, char *out, size_t size)
     snprintf(name, sizeof name, "%.512spatch_embed.proj.weight", m->prefix);
     if ((j = ba_weights_find(m->w, name)) < 0 || ba_weights_info(m->w, j, &t, NULL) || t.rank != 4)
         return;
-    at = (size_t)snprintf(out, size, "; the file fits width %lld, patch %lldx%lld", (long long)t.dim[0], (long long)t.dim[2], (long long)t.dim[3]);
+    at = (size_t)snprintf(out, size, "; the file fits width %lld, patch %lldx%lld", (long long)t.dim[0], (long long)t.dim[2],
+        (long long)t.dim[3]);
     do
         snprintf(name, sizeof name, "%.512sblocks.%lld.norm1.weight", m->prefix, (long long)depth);
     while (ba_weights_find(m->w, name) >= 0 && ++depth < 1000);
@@ -182,7 +183,8 @@ static int match_all(match *m, ba_err *e)
     char fits[160], more[64] = "";
     describe(m, fits, sizeof fits);
     if (m->wrong > NAMED && m->report && m->report_at < m->report_size)
-        snprintf(m->report + m->report_at, (size_t)(m->report_size - m->report_at), "and %lld more\n", (long long)m->wrong - NAMED);
+        snprintf(m->report + m->report_at, (size_t)(m->report_size - m->report_at), "and %lld more\n",
+            (long long)m->wrong - NAMED);
     if (m->wrong > m->in_line)
         snprintf(more, sizeof more, "; and %lld more", (long long)(m->wrong - m->in_line));
     const char *base = strrchr(bai_weights_label(m->w), '/');
@@ -198,7 +200,8 @@ static int judge_numbers(const match *m, const char *name, const float *v, int64
             isnan(v[i]) ? nan++ : infinite++;
     if (!nan && !infinite)
         return BA_OK;
-    return ba_fail(e, BA_EDATA, "%.200s: %.200s has %lld %s", bai_weights_label(m->w), name, (long long)(nan ? nan : infinite), nan ? "NaN" : "infinite numbers");
+    return ba_fail(e, BA_EDATA, "%.200s: %.200s has %lld %s", bai_weights_label(m->w), name, (long long)(nan ? nan : infinite),
+        nan ? "NaN" : "infinite numbers");
 }
 
 /* Reads everything that is wanted, then writes it into the store. */
@@ -227,7 +230,8 @@ static int transfer(match *m, ba_err *e)
     return r;
 }
 
-int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size, ba_err *e)
+int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size,
+    ba_err *e)
 {
     if (!s || ba_store_count(s) < 1)
         return ba_fail(e, BA_EARG, "weights: a store with at least one tensor expected");

@@ -111,19 +111,22 @@ static int is_text(const char *s)
 static int judge_item(const ba_weight_item *w, ba_err *e)
 {
     if (!w->name || !*w->name || strlen(w->name) > BAI_ST_NAME || !strcmp(w->name, "__metadata__") || !is_text(w->name))
-        return ba_fail(e, BA_EARG, "weights: name '%.100s': 1 to %d bytes of UTF-8 expected", w->name ? w->name : "", BAI_ST_NAME);
+        return ba_fail(e, BA_EARG, "weights: name '%.100s': 1 to %d bytes of UTF-8 expected", w->name ? w->name : "",
+            BAI_ST_NAME);
     if (w->type.dtype != BA_F32 || w->type.rank < 0 || w->type.rank > BA_MAX_RANK)
         return ba_fail(e, BA_EARG, "weights: %.200s: fp32 of rank 0 to %d expected", w->name, BA_MAX_RANK);
     for (int64_t k = 0, bytes = 4; k < w->type.rank; k++)
         if (w->type.dim[k] < 0 || __builtin_mul_overflow(bytes, w->type.dim[k], &bytes) || bytes > INT64_C(1) << 46)
-            return ba_fail(e, BA_EARG, "weights: %.200s: axis %lld has %lld elements", w->name, (long long)k, (long long)w->type.dim[k]);
+            return ba_fail(e, BA_EARG, "weights: %.200s: axis %lld has %lld elements", w->name, (long long)k,
+                (long long)w->type.dim[k]);
     return BA_OK;
 }
 
 static int judge(int64_t n, const ba_weight_item *items, int64_t n_notes, const ba_note *notes, ba_err *e)
 {
     if (n < 0 || n > BAI_ST_TENSORS || (n && !items) || n_notes < 0 || n_notes > BAI_ST_NOTES || (n_notes && !notes))
-        return ba_fail(e, BA_EARG, "weights: %lld tensors and %lld notes; at most %d of each expected", (long long)n, (long long)n_notes, BAI_ST_TENSORS);
+        return ba_fail(e, BA_EARG, "weights: %lld tensors and %lld notes; at most %d of each expected", (long long)n,
+            (long long)n_notes, BAI_ST_TENSORS);
     const char **names = malloc((size_t)(n + n_notes + 1) * sizeof *names);
     int r = names ? BA_OK : ba_fail(e, BA_EMACHINE, "weights: no memory");
     for (int64_t i = 0; i < n && !r; i++)
@@ -131,7 +134,8 @@ static int judge(int64_t n, const ba_weight_item *items, int64_t n_notes, const 
             names[i] = items[i].name;
     for (int64_t i = 0; i < n_notes && !r; i++) {
         if (!notes[i].key || !notes[i].value || !is_text(notes[i].key) || !is_text(notes[i].value))
-            r = ba_fail(e, BA_EARG, "weights: note %lld ('%.60s'): key and value of UTF-8 expected", (long long)i, notes[i].key ? notes[i].key : "");
+            r = ba_fail(e, BA_EARG, "weights: note %lld ('%.60s'): key and value of UTF-8 expected", (long long)i, notes[i].key
+                ? notes[i].key : "");
         else
             names[n + i] = notes[i].key;
     }

@@ -29,7 +29,8 @@ int64_t ba_store_find(const ba_store *s, const char *name)
     return -1;
 }
 
-int64_t ba_store_add(ba_store *s, const char *name, int32_t rank, const int64_t *dim, int32_t init, double scale, int32_t flags, ba_err *e)
+int64_t ba_store_add(ba_store *s, const char *name, int32_t rank, const int64_t *dim, int32_t init, double scale,
+    int32_t flags, ba_err *e)
 {
     (void)init, (void)flags;
     if (s->count == 256)

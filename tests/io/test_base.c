@@ -117,9 +117,12 @@ static void test_put(void)
     CHECK(all >= 6, "%ld operations", all);
     close(dirfd);
     CHECK(ba_file_put("/", "x", 1, &e) == BA_EMACHINE, "%d", e.code);
-    CHECK(ba_file_put("/no/such/folder/x", "x", 1, &e) == BA_EMACHINE && strstr(e.msg, "/no/such/folder/x: No such file"), "%s", e.msg);
-    CHECK(ba_file_put(NULL, "x", 1, &e) == BA_EARG && ba_file_put("x", NULL, 1, &e) == BA_EARG && ba_file_put("x", "", -1, &e) == BA_EARG, "%s", e.msg);
-    CHECK(bai_is_temporary(".a.0123456789abcdef.tmp") && !bai_is_temporary("a.tmp") && !bai_is_temporary(".hidden") && !bai_is_temporary(".x.0123456789abcdeX.tmp"), "names");
+    CHECK(ba_file_put("/no/such/folder/x", "x", 1, &e) == BA_EMACHINE && strstr(e.msg, "/no/such/folder/x: No such file"),
+        "%s", e.msg);
+    CHECK(ba_file_put(NULL, "x", 1, &e) == BA_EARG && ba_file_put("x", NULL, 1, &e) == BA_EARG && ba_file_put("x", "", -1,
+        &e) == BA_EARG, "%s", e.msg);
+    CHECK(bai_is_temporary(".a.0123456789abcdef.tmp") && !bai_is_temporary("a.tmp") && !bai_is_temporary(".hidden")
+        && !bai_is_temporary(".x.0123456789abcdeX.tmp"), "names");
     check_group("names put in one step");
 }
 
@@ -131,9 +134,12 @@ static void test_not_files(void)
     ba_err e;
     snprintf(path, sizeof path, "%s/pipe", folder);
     CHECK(!mkfifo(path, 0600), "mkfifo");
-    CHECK(bai_file_open(AT_FDCWD, path, "p", &size, &e) == BA_EDATA && !strcmp(e.msg, "p: is a pipe; a regular file expected"), "%s", e.msg);
-    CHECK(bai_file_open(AT_FDCWD, folder, "f", &size, &e) == BA_EDATA && !strcmp(e.msg, "f: is a folder; a regular file expected"), "%s", e.msg);
-    CHECK(bai_file_open(AT_FDCWD, "/dev/null", "d", &size, &e) == BA_EDATA && !strcmp(e.msg, "d: is a device; a regular file expected"), "%s", e.msg);
+    CHECK(bai_file_open(AT_FDCWD, path, "p", &size, &e) == BA_EDATA && !strcmp(e.msg, "p: is a pipe; a regular file expected"),
+        "%s", e.msg);
+    CHECK(bai_file_open(AT_FDCWD, folder, "f", &size, &e) == BA_EDATA && !strcmp(e.msg,
+        "f: is a folder; a regular file expected"), "%s", e.msg);
+    CHECK(bai_file_open(AT_FDCWD, "/dev/null", "d", &size, &e) == BA_EDATA && !strcmp(e.msg,
+        "d: is a device; a regular file expected"), "%s", e.msg);
     CHECK(bai_file_open(AT_FDCWD, "/no/such", "n", &size, &e) == BA_EDATA && strstr(e.msg, "No such file"), "%s", e.msg);
     snprintf(path, sizeof path, "%s/loop", folder);
     CHECK(!symlink("loop", path) && bai_file_open(AT_FDCWD, path, "l", &size, &e) == BA_EDATA, "%s", e.msg);

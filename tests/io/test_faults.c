@@ -17,7 +17,8 @@ static const ba_field fields[] = { { "step", BA_I64, 0, NULL, NULL }, { "x", BA_
 static char folder[400];
 static ba_store *store;
 
-typedef struct outcome { int64_t rows, saved; int errors, silent, complete; } outcome; /* rows, saved: acknowledged; silent: an error without a line */
+typedef struct outcome { int64_t rows, saved; int errors, silent,
+    complete; } outcome; /* rows, saved: acknowledged; silent: an error without a line */
 
 static int note(outcome *o, int code, const ba_err *e)
 {
@@ -60,7 +61,8 @@ static void life(const char *name, int mode, int64_t until, outcome *o)
         note(o, e.code ? e.code : BA_EBUG, &e);
         return;
     }
-    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, t = ba_run_stream(r, "train", "", 2, fields, &e);
+    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, t = ba_run_stream(r, "train", "", 2, fields,
+        &e);
     int bad = t < 0 && note(o, (int)t, &e);
     o->rows = step;
     for (int64_t next; !bad && step < until; step = next) {
@@ -86,10 +88,12 @@ static void check_rows(const char *path, const outcome *o, const char *what, lon
     ba_log *l = ba_log_open(path, &e);
     int64_t s = l ? ba_log_find(l, "train") : -1, n = s >= 0 ? ba_log_rows(l, s) : 0;
     double v[2];
-    CHECK(n >= o->rows && (l || !o->rows), "%s %ld: %lld rows, %lld acknowledged; %s", what, k, (long long)n, (long long)o->rows, e.msg);
+    CHECK(n >= o->rows && (l || !o->rows), "%s %ld: %lld rows, %lld acknowledged; %s", what, k, (long long)n,
+        (long long)o->rows, e.msg);
     CHECK(!l || !ba_log_damaged(l), "%s %ld: damaged", what, k);
     for (int64_t i = 0; i < n; i++)
-        if (ba_log_read(l, s, 0, i, 1, v, &e) || ba_log_read(l, s, 1, i, 1, v + 1, &e) || v[0] != (double)i || v[1] != 0.5 * (double)i)
+        if (ba_log_read(l, s, 0, i, 1, v, &e) || ba_log_read(l, s, 1, i, 1, v + 1, &e) || v[0] != (double)i
+            || v[1] != 0.5 * (double)i)
             CHECK(0, "%s %ld: row %lld is wrong", what, k, (long long)i);
     ba_log_free(l);
 }
@@ -115,7 +119,8 @@ static void check_saved(const char *path, const outcome *o, const char *what, lo
     }
     if (d)
         closedir(d);
-    CHECK(newest >= o->saved, "%s %ld: the newest checkpoint is of step %lld, %lld was acknowledged", what, k, (long long)newest, (long long)o->saved);
+    CHECK(newest >= o->saved, "%s %ld: the newest checkpoint is of step %lld, %lld was acknowledged", what, k,
+        (long long)newest, (long long)o->saved);
 }
 
 static void check_hdf5(const char *path, const char *what, long k)
@@ -156,8 +161,10 @@ static void check_all(const char *name, const outcome *o, const char *what, long
 }
 
 static const struct { const char *what; enum fault kind; int error, step; } kinds[] = {
-    { "no room once, at", FAULT_ONCE, ENOSPC, 1 }, { "I/O error once, at", FAULT_ONCE, EIO, 1 }, { "no room from", FAULT_FOREVER, ENOSPC, 1 },
-    { "I/O error from", FAULT_FOREVER, EIO, 3 }, { "quota, half a write at", FAULT_TORN, EDQUOT, 1 }, { "interrupted once, at", FAULT_ONCE, EINTR, 2 },
+    { "no room once, at", FAULT_ONCE, ENOSPC, 1 }, { "I/O error once, at", FAULT_ONCE, EIO, 1 }, { "no room from",
+        FAULT_FOREVER, ENOSPC, 1 },
+    { "I/O error from", FAULT_FOREVER, EIO, 3 }, { "quota, half a write at", FAULT_TORN, EDQUOT, 1 }, { "interrupted once, at",
+        FAULT_ONCE, EINTR, 2 },
 };
 
 static long test_new(int i, long *all)
@@ -206,7 +213,8 @@ static long test_resume(int i)
         CHECK(!o.silent && (o.errors || o.complete), "%s %ld", kinds[i].what, k);
         outcome after = { 0 };
         life("res", BA_RUN_RESUME, 30, &after);
-        CHECK(after.complete && after.rows == 30, "%s %ld: resumed afterwards: %lld rows", kinds[i].what, k, (long long)after.rows);
+        CHECK(after.complete && after.rows == 30, "%s %ld: resumed afterwards: %lld rows", kinds[i].what, k,
+            (long long)after.rows);
         check_all("res", &after, "resumed after", k);
         if (k > n)
             break;

@@ -48,7 +48,8 @@ static void fill(const char *folder, int64_t reserve, int expect_saved)
     CHECK(!bad || *last.msg, "%s", last.msg);
     ba_run_free(r);
     snprintf(path, sizeof path, "%s/r", folder);
-    CHECK(!expect_saved || (!ba_run_state_read(path, &state, &e) && !strcmp(state.state, "failed") && state.exit_code == 5), "%s", e.msg);
+    CHECK(!expect_saved || (!ba_run_state_read(path, &state, &e) && !strcmp(state.state, "failed") && state.exit_code == 5),
+        "%s", e.msg);
     ba_log *l = ba_log_open(path, &e);
     int64_t rows = ba_log_rows(l, ba_log_find(l, "train"));
     CHECK(rows == done && !ba_log_damaged(l) && !ba_log_torn(l), "%lld of %lld rows", (long long)rows, (long long)done);

@@ -62,7 +62,8 @@ static seen read_file(const char *name)
     while ((s.result = bai_reader_next(reader, &r, &e)) > 0) {
         size_t n = content(r.seq, want);
         s.records++;
-        s.wrong += (s.last != UINT64_MAX && r.seq <= s.last) || r.stream != stream_of(r.seq) || n != r.bytes || memcmp(want, r.data, n);
+        s.wrong += (s.last != UINT64_MAX && r.seq <= s.last) || r.stream != stream_of(r.seq) || n != r.bytes || memcmp(want,
+            r.data, n);
         s.last = r.seq;
     }
     s.damaged = bai_reader_damaged(reader);
@@ -144,7 +145,8 @@ static void test_flips(void)
         if (s.records < least)
             least = s.records;
     }
-    CHECK(!wrong && !unnoticed && least == RECORDS - 1, "%ld wrong records, %ld unnoticed, at least %lld read", wrong, unnoticed, (long long)least);
+    CHECK(!wrong && !unnoticed && least == RECORDS - 1, "%ld wrong records, %ld unnoticed, at least %lld read", wrong,
+        unnoticed, (long long)least);
     for (int i = 0; i < 500; i++) { /* pieces taken out, put in, overwritten */
         char *copy = malloc((size_t)size + 600);
         int64_t at = 64 + (int64_t)(noise(&seed) % (uint64_t)(size - 700)), n = 1 + (int64_t)(noise(&seed) % 600), now = size;
@@ -167,7 +169,8 @@ static void test_flips(void)
         if (s.records < least)
             least = s.records;
     }
-    CHECK(!wrong && !unnoticed && least > RECORDS - 80, "%ld wrong records, %ld unnoticed, at least %lld read", wrong, unnoticed, (long long)least);
+    CHECK(!wrong && !unnoticed && least > RECORDS - 80, "%ld wrong records, %ld unnoticed, at least %lld read", wrong,
+        unnoticed, (long long)least);
     close(fd);
     free(all);
     check_group("2,000 bit flips, 500 larger damages");
@@ -183,7 +186,8 @@ static void test_cut(void)
     spill(path, all, size);
     seen s = read_file("j");
     CHECK(s.records == RECORDS - 1 && s.damaged == 1, "%lld", (long long)s.records);
-    CHECK(bai_journal_open(dirfd, "j", "j", &e) == NULL && !strcmp(e.msg, "j: damaged; it is copied, not repaired in place"), "%s", e.msg);
+    CHECK(bai_journal_open(dirfd, "j", "j", &e) == NULL && !strcmp(e.msg, "j: damaged; it is copied, not repaired in place"),
+        "%s", e.msg);
     CHECK(!bai_journal_cut(dirfd, "j", "j", 100, &e), "%s", e.msg);
     bai_journal *j = bai_journal_open(dirfd, "j", "j", &e);
     CHECK(j && bai_journal_records(j) == 100 && bai_journal_id(j) == 42, "%s", e.msg);
@@ -196,7 +200,8 @@ static void test_cut(void)
     CHECK(bai_journal_cut(dirfd, "j", "j", UINT64_MAX, &e) == BA_ERESUME, "%s", e.msg);
     CHECK(!bai_journal_cut(dirfd, "j", "j", 0, &e) && file_size(path) == 64, "%s", e.msg);
     spill(path, "BAUTAJNL", 8);
-    CHECK(bai_journal_cut(dirfd, "j", "j", 1, &e) == BA_EDATA && !strcmp(e.msg, "j: 8 bytes; a journal has at least 64"), "%s", e.msg);
+    CHECK(bai_journal_cut(dirfd, "j", "j", 1, &e) == BA_EDATA && !strcmp(e.msg, "j: 8 bytes; a journal has at least 64"), "%s",
+        e.msg);
     free(all);
     check_group("copies up to a record");
 }
@@ -230,7 +235,8 @@ static void test_follow(void)
 static void test_failing_writes(void)
 {
     uint8_t p[100];
-    static const struct { enum fault kind; int error; } kinds[] = { { FAULT_ONCE, ENOSPC }, { FAULT_ONCE, EIO }, { FAULT_TORN, ENOSPC }, { FAULT_ONCE, EDQUOT } };
+    static const struct { enum fault kind; int error; } kinds[] = { { FAULT_ONCE, ENOSPC }, { FAULT_ONCE, EIO }, { FAULT_TORN,
+        ENOSPC }, { FAULT_ONCE, EDQUOT } };
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
         for (long k = 1; k <= 60; k += 7) {
             ba_err e = { 0 };
@@ -247,7 +253,8 @@ static void test_failing_writes(void)
             }
             fault_disarm();
             seen s = read_file("j");
-            CHECK(failed == 1 && s.records == (int64_t)good && !s.wrong && !s.torn && !s.damaged, "kind %zu, operation %ld: %ld failures, %lld records", kind, k, failed, (long long)s.records);
+            CHECK(failed == 1 && s.records == (int64_t)good && !s.wrong && !s.torn && !s.damaged,
+                "kind %zu, operation %ld: %ld failures, %lld records", kind, k, failed, (long long)s.records);
             CHECK(strstr(e.msg, "j: writing ") && strstr(e.msg, strerror(kinds[kind].error)), "%s", e.msg);
             bai_journal_free(j);
         }
@@ -256,7 +263,8 @@ static void test_failing_writes(void)
     fault_arm(FAULT_ONCE, 1, EIO);
     CHECK(bai_journal_sync(j, &e) == BA_EMACHINE && !strcmp(e.msg, "j: flushing to disk: Input/output error"), "%s", e.msg);
     fault_disarm();
-    CHECK(bai_journal_sync(j, &e) == BA_EMACHINE && bai_journal_append(j, 16, p, 1, &e) == BA_EMACHINE && !strcmp(e.msg, "j: closed by an earlier error"),
+    CHECK(bai_journal_sync(j, &e) == BA_EMACHINE && bai_journal_append(j, 16, p, 1, &e) == BA_EMACHINE && !strcmp(e.msg,
+        "j: closed by an earlier error"),
         "a flush is not tried again: %s", e.msg);
     bai_journal_free(j);
     check_group("failing writes");
@@ -277,7 +285,8 @@ static void test_file_size_limit(void)
         good++;
     setrlimit(RLIMIT_FSIZE, &old);
     seen s = read_file("j");
-    CHECK(good > 50 && good < 1000 && s.records == (int64_t)good && !s.wrong && !s.torn, "%lld of %lld", (long long)s.records, (long long)good);
+    CHECK(good > 50 && good < 1000 && s.records == (int64_t)good && !s.wrong && !s.torn, "%lld of %lld", (long long)s.records,
+        (long long)good);
     CHECK(strstr(e.msg, "File too large"), "%s", e.msg);
     bai_journal_free(j);
     check_group("a limit on the file's size");

@@ -16,7 +16,8 @@
 
 enum { EVERY = 40, LIVES = 12, FOLDERS = 14 };
 
-static const ba_field fields[] = { { "step", BA_I64, 0, NULL, NULL }, { "x", BA_F64, 0, NULL, NULL }, { "y", BA_F64, 0, NULL, NULL } };
+static const ba_field fields[] = { { "step", BA_I64, 0, NULL, NULL }, { "x", BA_F64, 0, NULL, NULL }, { "y", BA_F64, 0, NULL,
+    NULL } };
 static char folder[400], path[500];
 
 static double x_of(int64_t step) { return 1.0 / (double)(step + 3); }
@@ -40,7 +41,8 @@ static void live(int fd, long kill_at, ba_store *s)
         fprintf(stderr, "%s\n", e.msg);
         _exit(4);
     }
-    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, t = ba_run_stream(r, "train", "", 3, fields, &e);
+    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, t = ba_run_stream(r, "train", "", 3, fields,
+        &e);
     ba_part part = { "w", s };
     fault_disarm();
     tell(fd, INT64_MAX); /* what was there may be shorter now, by the rows behind the checkpoint */

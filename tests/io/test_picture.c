@@ -38,9 +38,11 @@ static void test_png(void)
     CHECK(p && w == 37 && h == 11 && !memcmp(p, rgb, sizeof rgb), "%u x %u", w, h);
     free(p);
     CHECK(!ba_png_write(path, rgb, 1, 1, &e), "%s", e.msg);
-    CHECK(ba_png_write(path, rgb, 0, 1, &e) == BA_EARG && ba_png_write(path, rgb, 1, 30001, &e) == BA_EARG && ba_png_write(path, rgb, 30000, 30000, &e) == BA_EARG
+    CHECK(ba_png_write(path, rgb, 0, 1, &e) == BA_EARG && ba_png_write(path, rgb, 1, 30001, &e) == BA_EARG
+        && ba_png_write(path, rgb, 30000, 30000, &e) == BA_EARG
        && ba_png_write(path, NULL, 1, 1, &e) == BA_EARG && ba_png_write(NULL, rgb, 1, 1, &e) == BA_EARG, "%s", e.msg);
-    CHECK(ba_png_write("/no/such/x.png", rgb, 1, 1, &e) == BA_EMACHINE && !strcmp(e.msg, "/no/such/x.png: No such file or directory"), "%s", e.msg);
+    CHECK(ba_png_write("/no/such/x.png", rgb, 1, 1, &e) == BA_EMACHINE && !strcmp(e.msg,
+        "/no/such/x.png: No such file or directory"), "%s", e.msg);
     check_group("png");
 }
 
@@ -54,12 +56,14 @@ static void test_sheet(void)
     rgb[0] = 100;
     ba_sheet *s = ba_sheet_new(2, 1, 10, 8, 1, "two", &e);
     CHECK(s, "%s", e.msg);
-    CHECK(!ba_sheet_picture(s, 1, 0, rgb, 4, 4, 2, &e) && !ba_sheet_caption(s, 1, 0, "a caption that is too long", &e), "%s", e.msg);
+    CHECK(!ba_sheet_picture(s, 1, 0, rgb, 4, 4, 2, &e) && !ba_sheet_caption(s, 1, 0, "a caption that is too long", &e), "%s",
+        e.msg);
     CHECK(!ba_sheet_mask(s, 1, 0, 2, 2, kept, 2, &e), "%s", e.msg);
     const uint8_t *p = ba_sheet_pixels(s, &w, &h);
     CHECK(w == 8 + 2 * 18 && h == 8 + 16 + 8 + 12 + 8, "%lld x %lld", (long long)w, (long long)h);
     const uint8_t *at = p + 3 * (24 * w + 26); /* the picture's corner */
-    CHECK(at[0] == 100 && at[1] == 200 && at[3] == 100 && at[6] == 200 && at[3 * w] == 100 && at[6 * w] == 200, "scaled: %d %d", at[0], at[1]);
+    CHECK(at[0] == 100 && at[1] == 200 && at[3] == 100 && at[6] == 200 && at[3 * w] == 100 && at[6 * w] == 200,
+        "scaled: %d %d", at[0], at[1]);
     CHECK(at[3 * 4] == 50 && at[3 * (4 * w)] == 50 && at[3 * (4 * w + 4)] == 200, "masked: %d %d", at[3 * 4], at[3 * (4 * w)]);
     CHECK(at[-3] == 255 && at[3 * 8] == 255 && at[3 * (8 * w)] == 255, "around it");
     long dark = 0;
@@ -68,15 +72,19 @@ static void test_sheet(void)
     CHECK(dark > 60 && dark < 600, "%ld dark dots of text", dark);
     CHECK(!ba_sheet_write(s, path, &e), "%s", e.msg);
     CHECK(ba_sheet_picture(s, 2, 0, rgb, 4, 4, 1, &e) == BA_EARG && !strcmp(e.msg, "sheet: cell 2, 0 of 2 x 1"), "%s", e.msg);
-    CHECK(ba_sheet_picture(s, 0, 0, rgb, 4, 4, 3, &e) == BA_EARG && !strcmp(e.msg, "sheet: a picture of 4 x 4, 3 times, does not fit into 10 x 8"), "%s", e.msg);
-    CHECK(ba_sheet_picture(s, 0, 0, rgb, 4, 4, INT64_MAX, &e) == BA_EARG && ba_sheet_picture(s, 0, 0, NULL, 1, 1, 1, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_sheet_picture(s, 0, 0, rgb, 4, 4, 3, &e) == BA_EARG && !strcmp(e.msg,
+        "sheet: a picture of 4 x 4, 3 times, does not fit into 10 x 8"), "%s", e.msg);
+    CHECK(ba_sheet_picture(s, 0, 0, rgb, 4, 4, INT64_MAX, &e) == BA_EARG && ba_sheet_picture(s, 0, 0, NULL, 1, 1, 1,
+        &e) == BA_EARG, "%s", e.msg);
     CHECK(ba_sheet_mask(s, 0, 0, 2, 2, kept, 2, &e) == BA_EARG, "no picture there: %s", e.msg);
     kept[1] = 4;
     CHECK(ba_sheet_mask(s, 1, 0, 2, 2, kept, 2, &e) == BA_EARG && !strcmp(e.msg, "sheet: patch 4 of 4"), "%s", e.msg);
-    CHECK(ba_sheet_mask(s, 1, 0, INT64_MAX, 2, kept, 1, &e) == BA_EARG && ba_sheet_mask(s, 1, 0, 2, 2, kept, -1, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_sheet_mask(s, 1, 0, INT64_MAX, 2, kept, 1, &e) == BA_EARG && ba_sheet_mask(s, 1, 0, 2, 2, kept, -1,
+        &e) == BA_EARG, "%s", e.msg);
     CHECK(ba_sheet_caption(s, 0, 0, NULL, &e) == BA_EARG && ba_sheet_caption(NULL, 0, 0, "x", &e) == BA_EARG, "%s", e.msg);
     ba_sheet_free(s);
-    CHECK(!ba_sheet_new(0, 1, 1, 1, 0, NULL, &e) && !ba_sheet_new(10000, 10000, 10, 10, 0, NULL, &e) && !ba_sheet_new(INT64_MAX, 1, INT64_MAX, 1, 0, NULL, &e), "%s", e.msg);
+    CHECK(!ba_sheet_new(0, 1, 1, 1, 0, NULL, &e) && !ba_sheet_new(10000, 10000, 10, 10, 0, NULL, &e)
+        && !ba_sheet_new(INT64_MAX, 1, INT64_MAX, 1, 0, NULL, &e), "%s", e.msg);
     check_group("sheets");
 }
 

@@ -22,7 +22,8 @@ static void session(int mode, int64_t until)
     ba_err e = { 0 };
     ba_run *r = ba_run_open(folder, "r", mode, 0, &e);
     CHECK(r, "%s", e.msg);
-    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, saved = step, t = ba_run_stream(r, "train", "", 2, fields, &e);
+    int64_t step = ba_run_resumed(r) ? ba_checkpoint_step(ba_run_resumed(r)) : 0, saved = step, t = ba_run_stream(r, "train",
+        "", 2, fields, &e);
     ba_part part = { "w", store };
     for (int bad = 0; !bad && step < until;) {
         double v[] = { (double)step, x_of((double)step) };

@@ -22,7 +22,8 @@ static const ba_field train[] = {
     { "epoch", BA_I64, 0, NULL, "whole epochs done" }, { "step", BA_I64, 0, NULL, "steps done" },
     { "train/loss", BA_F64, 0, "nats", "loss of the batch" }, { "lr", BA_F64, 0, NULL, "learning rate" },
 };
-static const ba_field mixed[] = { { "n", BA_I64, 0, NULL, NULL }, { "x", BA_F64, 0, "s", NULL }, { "t", BA_STR, 6, NULL, "text" } };
+static const ba_field mixed[] = { { "n", BA_I64, 0, NULL, NULL }, { "x", BA_F64, 0, "s", NULL }, { "t", BA_STR, 6, NULL,
+    "text" } };
 
 static ba_store *weights(double scale)
 {
@@ -37,7 +38,8 @@ static int save(ba_run *r, int64_t epoch, int64_t step, int best, ba_err *e)
 {
     ba_store *s = weights(1.0 / (double)(step + 1));
     ba_part part = { "student", s };
-    ba_attr v[] = { BA_I("seed", INT64_MIN), BA_F("best", 0.1 * (double)step), BA_S("script", "line 1\nline \"2\" \xc3\xa4"), BA_F("nan", NAN) };
+    ba_attr v[] = { BA_I("seed", INT64_MIN), BA_F("best", 0.1 * (double)step), BA_S("script", "line 1\nline \"2\" \xc3\xa4"),
+        BA_F("nan", NAN) };
     int bad = ba_run_checkpoint(r, epoch, step, best, 1, &part, 4, v, e);
     ba_store_free(s);
     return bad;
@@ -85,19 +87,22 @@ static void test_life(void)
     int64_t t = ba_run_stream(r, "train", "one row a step", 4, train, &e), m = ba_run_stream(r, "mixed", NULL, 3, mixed, &e);
     CHECK(t >= 0 && m > t && ba_run_stream(r, "train", "one row a step", 4, train, &e) == t, "%s", e.msg);
     rows(r, t, 0, 25);
-    ba_value v[] = { { .i = INT64_MAX }, { .f = -0.0 }, { .s = "abcde\xc3\xa4" } }, w[] = { { .i = -1 }, { .f = INFINITY }, { .s = NULL } };
+    ba_value v[] = { { .i = INT64_MAX }, { .f = -0.0 }, { .s = "abcde\xc3\xa4" } }, w[] = { { .i = -1 }, { .f = INFINITY },
+        { .s = NULL } };
     CHECK(!ba_run_row_any(r, m, v, 3, &e) && !ba_run_row_any(r, m, w, 3, &e), "%s", e.msg);
     CHECK(!ba_run_document(r, "settings", "old", 3, &e) && !ba_run_document(r, "settings", "{\"keep\": 0.5}\n", 14, &e)
        && !ba_run_document(r, "script", "", 0, &e), "%s", e.msg);
     uint8_t pixels[6] = { 0, 1, 2, 253, 254, 255 };
     CHECK(!ba_run_image(r, "heat", 2, 3, pixels, &e) && !ba_run_image(r, "heat", 2, 3, pixels, &e), "%s", e.msg);
     CHECK(ba_run_tick(r, 2, 25, &e) == 0 && !ba_run_snapshot(r, &e) && !ba_run_sync(r, &e), "%s", e.msg);
-    CHECK(!ba_run_state_read(ba_run_path(r), &state, &e) && !strcmp(state.state, "running") && state.alive && state.step == 25 && state.pid == getpid(), "%s", e.msg);
+    CHECK(!ba_run_state_read(ba_run_path(r), &state, &e) && !strcmp(state.state, "running") && state.alive && state.step == 25
+        && state.pid == getpid(), "%s", e.msg);
     CHECK(!ba_run_finish(r, BA_RUN_COMPLETE, 0, NULL, &e), "%s", e.msg);
     CHECK(ba_run_finish(r, BA_RUN_FAILED, 1, NULL, &e) == BA_EARG && strstr(e.msg, "the run is finished"), "%s", e.msg);
     CHECK(ba_run_row(r, t, (double[]){ 1, 2, 3, 4 }, 4, &e) == BA_EARG, "%s", e.msg);
     ba_run_free(r);
-    CHECK(!ba_run_state_read(at("grid/cell/s0"), &state, &e) && !strcmp(state.state, "complete") && !state.alive && state.epoch == 2, "%s", e.msg);
+    CHECK(!ba_run_state_read(at("grid/cell/s0"), &state, &e) && !strcmp(state.state, "complete") && !state.alive
+        && state.epoch == 2, "%s", e.msg);
     CHECK(file_size(at("grid/cell/s0/.reserve")) == -1, "the reserve is given back");
     check_group("a run from beginning to end");
 }
@@ -114,15 +119,20 @@ static void test_log(void)
     CHECK(l && ba_log_streams(l) == 3 && !ba_log_damaged(l) && !ba_log_torn(l), "%s", e.msg);
     int64_t t = ba_log_find(l, "train"), m = ba_log_find(l, "mixed");
     CHECK(ba_log_rows(l, t) == 25 && ba_log_fields(l, t) == 4 && ba_log_rows(l, m) == 2 && ba_log_find(l, "x") == -1, "rows");
-    CHECK(!ba_log_field(l, t, 2, &f, &e) && !strcmp(f.name, "train/loss") && f.type == BA_F64 && !strcmp(f.unit, "nats") && !strcmp(f.doc, "loss of the batch"), "%s", e.msg);
+    CHECK(!ba_log_field(l, t, 2, &f, &e) && !strcmp(f.name, "train/loss") && f.type == BA_F64 && !strcmp(f.unit, "nats")
+        && !strcmp(f.doc, "loss of the batch"), "%s", e.msg);
     CHECK(!ba_log_read(l, t, 1, 5, 20, x, &e) && x[0] == 5 && x[19] == 24, "%s", e.msg);
     CHECK(!ba_log_read(l, t, 3, 7, 1, x, &e) && isnan(x[0]) && !ba_log_read(l, t, 2, 3, 1, x, &e) && x[0] == 0.25, "%s", e.msg);
     CHECK(!ba_log_text(l, m, 2, 0, text, sizeof text, &e) && !strcmp(text, "abcde"), "cut at a character: '%s'", text);
-    CHECK(!ba_log_text(l, m, 2, 0, text, 3, &e) && !strcmp(text, "ab") && !ba_log_text(l, m, 2, 1, text, 3, &e) && !*text, "'%s'", text);
-    CHECK(ba_log_read(l, t, 0, 5, 21, x, &e) == BA_EARG && ba_log_read(l, t, 0, -1, 1, x, &e) == BA_EARG && ba_log_read(l, t, 9, 0, 1, x, &e) == BA_EARG
-       && ba_log_read(l, 9, 0, 0, 1, x, &e) == BA_EARG && ba_log_read(l, m, 2, 0, 1, x, &e) == BA_EARG && ba_log_text(l, m, 0, 0, text, 9, &e) == BA_EARG
+    CHECK(!ba_log_text(l, m, 2, 0, text, 3, &e) && !strcmp(text, "ab") && !ba_log_text(l, m, 2, 1, text, 3, &e) && !*text,
+        "'%s'", text);
+    CHECK(ba_log_read(l, t, 0, 5, 21, x, &e) == BA_EARG && ba_log_read(l, t, 0, -1, 1, x, &e) == BA_EARG && ba_log_read(l, t,
+        9, 0, 1, x, &e) == BA_EARG
+       && ba_log_read(l, 9, 0, 0, 1, x, &e) == BA_EARG && ba_log_read(l, m, 2, 0, 1, x, &e) == BA_EARG && ba_log_text(l, m, 0,
+           0, text, 9, &e) == BA_EARG
        && ba_log_read(l, t, 0, 0, INT64_MAX, x, &e) == BA_EARG && ba_log_text(l, m, 2, 2, text, 9, &e) == BA_EARG, "%s", e.msg);
-    CHECK(ba_log_documents(l) == 2 && !strcmp(ba_log_document(l, 0, &body, &bytes), "settings") && bytes == 14 && !strcmp(body, "{\"keep\": 0.5}\n"), "documents");
+    CHECK(ba_log_documents(l) == 2 && !strcmp(ba_log_document(l, 0, &body, &bytes), "settings") && bytes == 14 && !strcmp(body,
+        "{\"keep\": 0.5}\n"), "documents");
     CHECK(!ba_log_document(l, 2, NULL, NULL) && !ba_log_stream(l, 3) && !strcmp(ba_log_stream(l, m), "mixed"), "out of range");
     CHECK(!ba_log_hdf5(l, at("again.h5"), &e) && file_size(at("again.h5")) > 1000, "%s", e.msg);
     ba_log_free(l);
@@ -154,7 +164,8 @@ static void test_readers(void)
     if (shell("h5dump --version >/dev/null 2>&1", ""))
         check_skip("h5dump", "not installed");
     else {
-        CHECK(!shell("h5dump -d /train '%s' 2>&1 | grep -q 'DATASPACE  SIMPLE { ( 25 ) / ( 25 ) }'", at("grid/cell/s0/run.h5")), "h5dump");
+        CHECK(!shell("h5dump -d /train '%s' 2>&1 | grep -q 'DATASPACE  SIMPLE { ( 25 ) / ( 25 ) }'",
+            at("grid/cell/s0/run.h5")), "h5dump");
         CHECK(!shell("h5dump '%s' >/dev/null 2>&1", at("again.h5")), "h5dump of a file made from the journal");
     }
     const char *python = !shell("python3 -c 'import h5py' 2>/dev/null", "") ? "python3" : "/usr/bin/python3";
@@ -186,7 +197,8 @@ static void refuse(const char *name, int mode, int code, const char *line)
 static void test_modes(void)
 {
     ba_err e = { 0 };
-    refuse("grid/cell/s0", BA_RUN_NEW, BA_ERESUME, "holds a run already (complete, epoch 2, step 25); continue it with --resume or begin again with --restart");
+    refuse("grid/cell/s0", BA_RUN_NEW, BA_ERESUME,
+        "holds a run already (complete, epoch 2, step 25); continue it with --resume or begin again with --restart");
     refuse("grid/cell/s0", BA_RUN_RESUME, BA_ERESUME, "no complete checkpoint to resume from; begin again with --restart");
     refuse("fresh", BA_RUN_RESUME, BA_ERESUME, "holds no run to resume");
     refuse("../x", BA_RUN_NEW, BA_EARG, "run name '../x': letters, digits, . _ - in each part expected, no dot in front");
@@ -201,7 +213,8 @@ static void test_modes(void)
     refuse("file", BA_RUN_NEW, BA_EMACHINE, "Not a directory");
     CHECK(!ba_run_open("/proc", "x", BA_RUN_NEW, 0, &e) && e.code == BA_EMACHINE && strstr(e.msg, "/proc/x: "), "%s", e.msg);
     CHECK(!ba_run_open("/proc", "x", BA_RUN_NEW, 0, NULL), "no place for an error");
-    CHECK(!ba_run_open(folder, "huge", BA_RUN_NEW, INT64_C(1) << 40, &e) && e.code == BA_EMACHINE && strstr(e.msg, "no room for the 1099511627776 bytes"), "%s", e.msg);
+    CHECK(!ba_run_open(folder, "huge", BA_RUN_NEW, INT64_C(1) << 40, &e) && e.code == BA_EMACHINE && strstr(e.msg,
+        "no room for the 1099511627776 bytes"), "%s", e.msg);
     check_group("modes and names");
 }
 
@@ -211,9 +224,13 @@ static void test_bad_calls(void)
     ba_run *r = ba_run_open(folder, "bad", BA_RUN_NEW, 0, &e);
     ba_field f[2] = { { "a", BA_F64, 0, NULL, NULL }, { "b", BA_I64, 0, NULL, NULL } }, same[2] = { f[0], f[0] };
     int64_t t = ba_run_stream(r, "t", "", 2, f, &e), text = ba_run_stream(r, "text", "", 3, mixed, &e);
-#define BAD(call, line) do { int64_t code_ = (call); CHECK(code_ == BA_EARG && !strcmp(e.msg, line), "%lld '%s'", (long long)code_, e.msg); } while (0)
+#define BAD(call, line) do { \
+        int64_t code_ = (call); \
+        CHECK(code_ == BA_EARG && !strcmp(e.msg, line), "%lld '%s'", (long long)code_, e.msg); \
+    } while (0)
     BAD(ba_run_stream(r, "a/b", "", 2, f, &e), "stream 'a/b': 1 to 63 letters, digits, _ - expected, and not about or images");
-    BAD(ba_run_stream(r, "about", "", 2, f, &e), "stream 'about': 1 to 63 letters, digits, _ - expected, and not about or images");
+    BAD(ba_run_stream(r, "about", "", 2, f, &e),
+        "stream 'about': 1 to 63 letters, digits, _ - expected, and not about or images");
     BAD(ba_run_stream(r, NULL, "", 2, f, &e), "stream '': 1 to 63 letters, digits, _ - expected, and not about or images");
     BAD(ba_run_stream(r, "u", "", 0, f, &e), "stream u: 0 columns; 1 to 256 expected");
     BAD(ba_run_stream(r, "u", "", 257, f, &e), "stream u: 257 columns; 1 to 256 expected");
@@ -242,9 +259,11 @@ static void test_bad_calls(void)
     BAD(ba_run_checkpoint(r, -1, 0, 0, 0, NULL, 0, NULL, &e), "checkpoint: epoch -1, step 0; 0 or more expected");
     BAD(ba_run_checkpoint(r, 0, 0, 0, 1, NULL, 0, NULL, &e), "checkpoint: 1 parts and 0 values; at most 64 and 10000 expected");
     ba_part nothing = { "p", NULL };
-    BAD(ba_run_checkpoint(r, 0, 0, 0, 1, &nothing, 0, NULL, &e), "checkpoint: part 0: a name of 1 to 63 bytes without '/' and a store expected");
+    BAD(ba_run_checkpoint(r, 0, 0, 0, 1, &nothing, 0, NULL, &e),
+        "checkpoint: part 0: a name of 1 to 63 bytes without '/' and a store expected");
     ba_attr nameless = { .type = BA_I64 };
-    BAD(ba_run_checkpoint(r, 0, 0, 0, 0, NULL, 1, &nameless, &e), "checkpoint: value 0 (''): a name and an integer, a number or a text expected");
+    BAD(ba_run_checkpoint(r, 0, 0, 0, 0, NULL, 1, &nameless, &e),
+        "checkpoint: value 0 (''): a name and an integer, a number or a text expected");
     BAD(ba_run_finish(r, 7, 0, NULL, &e), "run: ending 7; BA_RUN_COMPLETE, _STOPPED or _FAILED expected");
     BAD(ba_run_row(NULL, 0, NULL, 0, &e), "run expected, got nothing");
     BAD(ba_run_stream((ba_run *)(void *)f, "x", "", 1, f, &e), "run expected, got something else (freed?)");
@@ -265,26 +284,31 @@ static void check_saved(const ba_checkpoint *c, int64_t epoch, int64_t step)
     ba_attr v;
     float a[20], b[20];
     ba_store *want = weights(1.0 / (double)(step + 1)), *got = weights(0);
-    CHECK(c && ba_checkpoint_epoch(c) == epoch && ba_checkpoint_step(c) == step, "epoch %lld, step %lld", (long long)ba_checkpoint_epoch(c), (long long)ba_checkpoint_step(c));
+    CHECK(c && ba_checkpoint_epoch(c) == epoch && ba_checkpoint_step(c) == step, "epoch %lld, step %lld",
+        (long long)ba_checkpoint_epoch(c), (long long)ba_checkpoint_step(c));
     CHECK(!ba_checkpoint_load(c, "student", got, &e), "%s", e.msg);
     CHECK(!ba_store_read(want, 0, a, 20, &e) && !ba_store_read(got, 0, b, 20, &e) && !memcmp(a, b, sizeof a), "weights");
     CHECK(!ba_store_read(want, 1, a, 4, &e) && !ba_store_read(got, 1, b, 4, &e) && !memcmp(a, b, 16), "weights");
     CHECK(ba_checkpoint_find(c, "seed", &v, &e) == 1 && v.type == BA_I64 && v.value.i == INT64_MIN, "%s", e.msg);
     CHECK(ba_checkpoint_find(c, "best", &v, &e) == 1 && v.type == BA_F64 && v.value.f == 0.1 * (double)step, "%s", e.msg);
-    CHECK(ba_checkpoint_find(c, "script", &v, &e) == 1 && v.type == BA_STR && !strcmp(v.value.s, "line 1\nline \"2\" \xc3\xa4"), "%s", e.msg);
-    CHECK(ba_checkpoint_find(c, "nan", &v, &e) == 1 && isnan(v.value.f) && ba_checkpoint_find(c, "none", &v, &e) == 0 && ba_checkpoint_values(c) == 4, "%s", e.msg);
+    CHECK(ba_checkpoint_find(c, "script", &v, &e) == 1 && v.type == BA_STR && !strcmp(v.value.s,
+        "line 1\nline \"2\" \xc3\xa4"), "%s", e.msg);
+    CHECK(ba_checkpoint_find(c, "nan", &v, &e) == 1 && isnan(v.value.f) && ba_checkpoint_find(c, "none", &v, &e) == 0
+        && ba_checkpoint_values(c) == 4, "%s", e.msg);
     CHECK(ba_checkpoint_value(c, 4, &v, &e) == BA_EARG && ba_checkpoint_load(c, "teacher", got, &e) == BA_ERESUME
        && strstr(e.msg, "teacher has 0 tensors there, 2 in the model"), "%s", e.msg);
     int64_t dim[] = { 4 };
     ba_store *other = fake_store();
     ba_store_add(other, "a.weight", 1, dim, 0, 0, 0, NULL);
     ba_store_add(other, "a.bias", 1, dim, 0, 0, 0, NULL);
-    CHECK(ba_checkpoint_load(c, "student", other, &e) == BA_ERESUME && strstr(e.msg, "student/a.weight has another shape than in the model"), "%s", e.msg);
+    CHECK(ba_checkpoint_load(c, "student", other, &e) == BA_ERESUME && strstr(e.msg,
+        "student/a.weight has another shape than in the model"), "%s", e.msg);
     ba_store_free(other);
     other = fake_store();
     ba_store_add(other, "a.bias", 1, dim, 0, 0, 0, NULL);
     ba_store_add(other, "a.wieght", 1, dim, 0, 0, 0, NULL);
-    CHECK(ba_checkpoint_load(c, "student", other, &e) == BA_ERESUME && strstr(e.msg, "has no tensor student/a.wieght; nearest: student/a.weight"), "%s", e.msg);
+    CHECK(ba_checkpoint_load(c, "student", other, &e) == BA_ERESUME && strstr(e.msg,
+        "has no tensor student/a.wieght; nearest: student/a.weight"), "%s", e.msg);
     ba_store_free(other);
     ba_store_free(want);
     ba_store_free(got);
@@ -312,7 +336,8 @@ static void test_resume(void)
     ba_run_free(r);
     CHECK(file_size(at("res/checkpoints/epoch-0003.ckpt")) == -1 && file_size(at("res/checkpoints/epoch-0002.ckpt")) > 0
        && file_size(at("res/checkpoints/epoch-0005.ckpt")) > 0, "three and the best are kept");
-    CHECK(link_is("res/checkpoints/last", "epoch-0006-step-00000063.ckpt") && link_is("res/checkpoints/best", "epoch-0002.ckpt"), "links");
+    CHECK(link_is("res/checkpoints/last", "epoch-0006-step-00000063.ckpt") && link_is("res/checkpoints/best",
+        "epoch-0002.ckpt"), "links");
     spill(at("res/checkpoints/.x.0123456789abcdef.tmp"), "x", 1);
     CHECK(is("res", "running"), "ended without a word");
 
@@ -320,7 +345,8 @@ static void test_resume(void)
     CHECK(r && !strcmp(ba_run_notice(r), "the previous start ended without a word (killed?)"), "%s%s", e.msg, ba_run_notice(r));
     CHECK(file_size(at("res/checkpoints/.x.0123456789abcdef.tmp")) == -1, "temporary files are swept");
     check_saved(ba_run_resumed(r), 6, 63);
-    CHECK(ba_run_stream(r, "train", "other words", 4, train, &e) == BA_ERESUME && strstr(e.msg, "stream train: the journal has it with other columns"), "%s", e.msg);
+    CHECK(ba_run_stream(r, "train", "other words", 4, train, &e) == BA_ERESUME && strstr(e.msg,
+        "stream train: the journal has it with other columns"), "%s", e.msg);
     t = ba_run_stream(r, "train", "", 4, train, &e);
     rows(r, t, 63, 70);
     CHECK(!save(r, 7, 70, 0, &e), "%s", e.msg);
@@ -342,13 +368,17 @@ static void test_resume(void)
     spill(at("res/checkpoints/epoch-0007.ckpt"), p, size);
     free(p);
     r = ba_run_open(folder, "res", BA_RUN_RESUME, 0, &e);
-    CHECK(r && strstr(ba_run_notice(r), "epoch-0007.ckpt: damaged (its bytes do not match their checksum); set aside, the one before is taken"), "%s%s", e.msg, ba_run_notice(r));
+    CHECK(r && strstr(ba_run_notice(r),
+        "epoch-0007.ckpt: damaged (its bytes do not match their checksum); set aside, the one before is taken"), "%s%s", e.msg,
+        ba_run_notice(r));
     check_saved(ba_run_resumed(r), 6, 63);
-    CHECK(link_is("res/checkpoints/last", "epoch-0006-step-00000063.ckpt") && link_is("res/checkpoints/best", "epoch-0002.ckpt"), "links");
+    CHECK(link_is("res/checkpoints/last", "epoch-0006-step-00000063.ckpt") && link_is("res/checkpoints/best",
+        "epoch-0002.ckpt"), "links");
     ba_run_free(r);
 
     r = ba_run_open(folder, "res", BA_RUN_RESTART, 0, &e);
-    CHECK(r && !ba_run_resumed(r) && file_size(at("res/checkpoints/epoch-0002.ckpt")) == -1 && file_size(at("res/run.h5")) == -1, "%s", e.msg);
+    CHECK(r && !ba_run_resumed(r) && file_size(at("res/checkpoints/epoch-0002.ckpt")) == -1
+        && file_size(at("res/run.h5")) == -1, "%s", e.msg);
     ba_run_free(r);
     refuse("res", BA_RUN_RESUME, BA_ERESUME, "no complete checkpoint to resume from; begin again with --restart");
     check_group("checkpoints and resume");
@@ -363,7 +393,8 @@ static void test_foreign(void)
     ba_run_free(b);
     copy_tree(at("one/checkpoints/epoch-0009.ckpt"), at("two/checkpoints/"));
     b = ba_run_open(folder, "two", BA_RUN_RESUME, 0, &e);
-    CHECK(b && ba_checkpoint_step(ba_run_resumed(b)) == 10 && strstr(ba_run_notice(b), "epoch-0009.ckpt: belongs to an earlier run; not used"), "%s%s", e.msg, ba_run_notice(b));
+    CHECK(b && ba_checkpoint_step(ba_run_resumed(b)) == 10 && strstr(ba_run_notice(b),
+        "epoch-0009.ckpt: belongs to an earlier run; not used"), "%s%s", e.msg, ba_run_notice(b));
     ba_run_free(b);
     int64_t size;
     char *p = slurp(at("one/checkpoints/epoch-0009.ckpt"), &size);
@@ -464,7 +495,8 @@ static void test_live_readers(void)
     while (file_size(at("live/run.h5")) < 0 && !waitpid(p, &status, WNOHANG))
         usleep(1000);
     for (; opens < 1000; opens++) {
-        hid_t f = H5Fopen(at("live/run.h5"), H5F_ACC_RDONLY, H5P_DEFAULT), d = f < 0 ? -1 : H5Dopen2(f, "train", H5P_DEFAULT), s = d < 0 ? -1 : H5Dget_space(d);
+        hid_t f = H5Fopen(at("live/run.h5"), H5F_ACC_RDONLY, H5P_DEFAULT), d = f < 0 ? -1 : H5Dopen2(f, "train", H5P_DEFAULT),
+            s = d < 0 ? -1 : H5Dget_space(d);
         if (s < 0 || H5Sget_simple_extent_dims(s, &n, NULL) != 1 || n < last)
             bad++;
         last = n;
@@ -523,7 +555,8 @@ static void test_speed(void)
     clock_gettime(CLOCK_MONOTONIC, &a);
     CHECK(!ba_run_snapshot(r, &e), "%s", e.msg);
     clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("# a row: %.2f us; run.h5 of 100,000 rows: %.0f ms\n", us, (double)(b.tv_sec - a.tv_sec) * 1e3 + 1e-6 * (double)(b.tv_nsec - a.tv_nsec));
+    printf("# a row: %.2f us; run.h5 of 100,000 rows: %.0f ms\n", us,
+        (double)(b.tv_sec - a.tv_sec) * 1e3 + 1e-6 * (double)(b.tv_nsec - a.tv_nsec));
     CHECK(us < 50, "a row takes %.2f us", us);
     ba_run_free(r);
     check_group("speed");

@@ -23,7 +23,8 @@ static int same(const ba_store *a, const ba_store *b)
     float x[2000], y[2000];
     ba_type t;
     for (int64_t i = 0; i < ba_store_count(a); i++) {
-        if (ba_store_type(a, i, &t, NULL) || ba_store_read(a, i, x, ba_type_count(&t), NULL) || ba_store_read(b, i, y, ba_type_count(&t), NULL)
+        if (ba_store_type(a, i, &t, NULL) || ba_store_read(a, i, x, ba_type_count(&t), NULL) || ba_store_read(b, i, y,
+            ba_type_count(&t), NULL)
             || memcmp(x, y, (size_t)ba_type_count(&t) * 4))
             return 0;
     }
@@ -51,7 +52,8 @@ int main(void)
     CHECK(r, "%s", e.msg);
     ba_store *back = model(d, 4), *average = model(d, 5);
     CHECK(!ba_checkpoint_load(ba_run_resumed(r), "student", back, &e) && same(a, back), "%s", e.msg);
-    CHECK(!ba_checkpoint_load(ba_run_resumed(r), "average", average, &e) && same(c, average) && !same(back, average), "%s", e.msg);
+    CHECK(!ba_checkpoint_load(ba_run_resumed(r), "average", average, &e) && same(c, average) && !same(back, average), "%s",
+        e.msg);
     ba_run_free(r);
     ba_store *all[] = { a, b, c, back, average };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -44,13 +44,16 @@ static void test_round_trip(void)
     CHECK(w && ba_weights_count(w) == 4 && ba_weights_notes(w) == 2, "%s", e.msg);
     for (int i = 0; i < 4; i++) {
         int64_t k = ba_weights_find(w, items[i].name);
-        CHECK(k >= 0 && !ba_weights_info(w, k, &t, &e) && t.rank == items[i].type.rank && t.dim[0] == items[i].type.dim[0] && !strcmp(t.dtype, "F32"), "%d: %s", i, e.msg);
-        CHECK(!ba_weights_read(w, k, back, t.count, &e) && !memcmp(back, items[i].data ? items[i].data : back, (size_t)t.count * 4), "%d: %s", i, e.msg);
+        CHECK(k >= 0 && !ba_weights_info(w, k, &t, &e) && t.rank == items[i].type.rank && t.dim[0] == items[i].type.dim[0]
+            && !strcmp(t.dtype, "F32"), "%d: %s", i, e.msg);
+        CHECK(!ba_weights_read(w, k, back, t.count, &e) && !memcmp(back, items[i].data ? items[i].data : back,
+            (size_t)t.count * 4), "%d: %s", i, e.msg);
     }
     CHECK(!ba_weights_note(w, 1, &n, &e) && !strcmp(n.key, "text") && !strcmp(n.value, notes[1].value), "%s", n.value);
     CHECK(ba_weights_find(w, "nothing") == -1, "found");
     CHECK(ba_weights_read(w, 0, back, 5, &e) == BA_EARG, "%s", e.msg);
-    CHECK(ba_weights_info(w, 4, &t, &e) == BA_EARG && ba_weights_info(w, -1, &t, &e) == BA_EARG && ba_weights_note(w, 2, &n, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_weights_info(w, 4, &t, &e) == BA_EARG && ba_weights_info(w, -1, &t, &e) == BA_EARG && ba_weights_note(w, 2, &n,
+        &e) == BA_EARG, "%s", e.msg);
     ba_weights_free(w);
     CHECK(ba_weights_info(NULL, 0, &t, &e) == BA_EARG && !strcmp(e.msg, "weights expected, got nothing"), "%s", e.msg);
     check_group("round trip");
@@ -80,7 +83,8 @@ static void test_bad_writes(void)
     CHECK(ba_weights_write(path, 1, two, 0, NULL, &e) == BA_EARG, "%s", e.msg);
     two[0].type.rank = 6;
     CHECK(ba_weights_write(path, 1, two, 0, NULL, &e) == BA_EARG, "%s", e.msg);
-    CHECK(ba_weights_write(path, -1, two, 0, NULL, &e) == BA_EARG && ba_weights_write(path, 1, NULL, 0, NULL, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_weights_write(path, -1, two, 0, NULL, &e) == BA_EARG && ba_weights_write(path, 1, NULL, 0, NULL, &e) == BA_EARG,
+        "%s", e.msg);
     CHECK(ba_weights_write(NULL, 0, NULL, 0, NULL, &e) == BA_EARG, "%s", e.msg);
     check_group("bad writes");
 }
@@ -102,7 +106,8 @@ static const struct { const char *header; int64_t data; const char *line; } defe
     { "{" T("a", "F32", "2", "0,8") ",}", 8, "header byte 54: a string expected" },
     { "{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "4,12") "}", 12, "b: begins at byte 4, inside a, which ends at 8" },
     { "{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "0,8") "}", 8, "b: begins at byte 0, inside a, which ends at 8" },
-    { "{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "12,20") "}", 20, "b: a hole before it: bytes 8..12 belong to no tensor" },
+    { "{" T("a", "F32", "2", "0,8") "," T("b", "F32", "2", "12,20") "}", 20,
+        "b: a hole before it: bytes 8..12 belong to no tensor" },
     { "{" T("a", "F32", "2", "4,12") "}", 12, "a: a hole before it: bytes 0..4 belong to no tensor" },
     { "{" T("a", "F32", "2", "0,8") "}", 9, "9 bytes of data, the last tensor ends at 8" },
     { "{}", 3, "3 bytes of data, the last tensor ends at 0" },
@@ -202,7 +207,8 @@ static void test_lengths(void)
     spill(path, "\x89HDF\r\n\x1a\n.....", 13);
     expect("is an HDF5 file; safetensors expected");
     CHECK(!ba_weights_open(folder, &e) && strstr(e.msg, "is a folder; a regular file expected"), "%s", e.msg);
-    CHECK(!ba_weights_open("/no/such/file", &e) && e.code == BA_EDATA && !strcmp(e.msg, "/no/such/file: No such file or directory"), "%s", e.msg);
+    CHECK(!ba_weights_open("/no/such/file", &e) && e.code == BA_EDATA && !strcmp(e.msg,
+        "/no/such/file: No such file or directory"), "%s", e.msg);
     CHECK(!ba_weights_open(NULL, &e) && e.code == BA_EARG && !ba_weights_open("", &e), "%s", e.msg);
     check_group("lengths and other formats");
 }
@@ -248,7 +254,8 @@ static void test_dtypes(void)
     static const uint16_t brain[] = { 0x3f80, 0xc0a0, 0x0001, 0x7f80 };
     static const float brain_as[] = { 1, -5, 0x1p-133f, INFINITY };
     static const double wide[] = { 0.1, -1e300, 16777217 };
-    static const char head[] = "{" T("h", "F16", "8", "0,16") "," T("b", "BF16", "4", "16,24") "," T("d", "F64", "3", "24,48") "," T("i", "I32", "1", "48,52") "}";
+    static const char head[] = "{" T("h", "F16", "8", "0,16") "," T("b", "BF16", "4", "16,24") "," T("d", "F64", "3",
+        "24,48") "," T("i", "I32", "1", "48,52") "}";
     char data[8 + sizeof head - 1 + 52];
     uint64_t length = sizeof head - 1;
     float v[8];
@@ -263,12 +270,16 @@ static void test_dtypes(void)
     spill(path, data, sizeof data);
     ba_weights *w = ba_weights_open(path, &e);
     CHECK(w, "%s", e.msg);
-    CHECK(!ba_weights_read(w, ba_weights_find(w, "h"), v, 8, &e) && !memcmp(v, half_as, sizeof half_as), "%s: %g %g", e.msg, v[2], v[3]);
+    CHECK(!ba_weights_read(w, ba_weights_find(w, "h"), v, 8, &e) && !memcmp(v, half_as, sizeof half_as), "%s: %g %g", e.msg,
+        v[2], v[3]);
     CHECK(!ba_weights_read(w, ba_weights_find(w, "b"), v, 4, &e) && !memcmp(v, brain_as, sizeof brain_as), "%s: %g", e.msg, v[1]);
-    CHECK(!ba_weights_read(w, ba_weights_find(w, "d"), v, 3, &e) && v[0] == 0.1f && v[1] == -INFINITY && v[2] == 16777216, "%s: %g", e.msg, v[0]);
-    CHECK(ba_weights_read(w, ba_weights_find(w, "i"), v, 1, &e) == BA_EDATA && strstr(e.msg, "i: dtype I32; F32, F16, BF16 or F64 expected"), "%s", e.msg);
+    CHECK(!ba_weights_read(w, ba_weights_find(w, "d"), v, 3, &e) && v[0] == 0.1f && v[1] == -INFINITY && v[2] == 16777216,
+        "%s: %g", e.msg, v[0]);
+    CHECK(ba_weights_read(w, ba_weights_find(w, "i"), v, 1, &e) == BA_EDATA && strstr(e.msg,
+        "i: dtype I32; F32, F16, BF16 or F64 expected"), "%s", e.msg);
     CHECK(!truncate(path, (off_t)(sizeof data - 30)), "truncate");
-    CHECK(ba_weights_read(w, ba_weights_find(w, "d"), v, 3, &e) == BA_EDATA && strstr(e.msg, "d: the file became shorter while it was read"), "%s", e.msg);
+    CHECK(ba_weights_read(w, ba_weights_find(w, "d"), v, 3, &e) == BA_EDATA && strstr(e.msg,
+        "d: the file became shorter while it was read"), "%s", e.msg);
     ba_weights_free(w);
     check_group("element types");
 }
@@ -279,7 +290,8 @@ static ba_store *vit(int64_t width, int64_t depth, int64_t classes)
 {
     ba_store *s = fake_store();
     char name[64];
-    int64_t cls[] = { 1, 1, width }, patch[] = { width, 3, 4, 4 }, one[] = { width }, head[] = { classes, width }, n[] = { classes };
+    int64_t cls[] = { 1, 1, width }, patch[] = { width, 3, 4, 4 }, one[] = { width }, head[] = { classes, width },
+        n[] = { classes };
     ba_store_add(s, "cls_token", 3, cls, 0, 0.5, 0, NULL);
     ba_store_add(s, "patch_embed.proj.weight", 4, patch, 0, 0.25, 0, NULL);
     for (int64_t i = 0; i < depth; i++) {
@@ -344,9 +356,12 @@ static void test_stores(void)
         "[8,3,4,4] in the file, [4,3,4,4] in the model; blocks.0.norm1.weight is [8] in the file, [4] in the model; blocks.0.norm1.bias is [8] in the file, "
         "[4] in the model; blocks.1.norm1.weight is [8] in the file, [4] in the model; and 4 more; the file fits width 8, patch 4x4, depth 3, 10 classes"), "%s", e.msg);
     CHECK(strstr(report, "surplus blocks.2.norm1.weight (nearest: blocks.0.norm1.weight)\n"), "%s", report);
-    CHECK(ba_weights_load(b, path, "student.", NULL, report, sizeof report, &e) == BA_EDATA && strstr(e.msg, "missing cls_token"), "%s", e.msg);
-    CHECK(ba_weights_load(NULL, path, "", NULL, NULL, 0, &e) == BA_EARG && ba_weights_load(a, NULL, "", NULL, NULL, 0, &e) == BA_EARG, "%s", e.msg);
-    CHECK(ba_weights_save(NULL, path, 0, NULL, &e) == BA_EARG && ba_weights_save(a, "/no/such/x", 0, NULL, &e) == BA_EMACHINE, "%s", e.msg);
+    CHECK(ba_weights_load(b, path, "student.", NULL, report, sizeof report, &e) == BA_EDATA && strstr(e.msg,
+        "missing cls_token"), "%s", e.msg);
+    CHECK(ba_weights_load(NULL, path, "", NULL, NULL, 0, &e) == BA_EARG && ba_weights_load(a, NULL, "", NULL, NULL, 0,
+        &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_weights_save(NULL, path, 0, NULL, &e) == BA_EARG && ba_weights_save(a, "/no/such/x", 0, NULL, &e) == BA_EMACHINE,
+        "%s", e.msg);
     ba_store_free(a);
     ba_store_free(b);
     ba_store_free(small);
@@ -365,7 +380,8 @@ static void test_renamed(void)
     ba_weight_item it[40] = { { "norm.wieght", { BA_F32, 1, { 3, 1, 1, 1, 1 } }, v } };
     char names[40][24];
     CHECK(!ba_weights_write(path, 1, it, 0, NULL, &e), "%s", e.msg);
-    CHECK(ba_weights_load(s, path, "", NULL, NULL, 0, &e) == BA_EDATA && !strcmp(e.msg, "w.safetensors: 2 of its tensors do not match: "
+    CHECK(ba_weights_load(s, path, "", NULL, NULL, 0, &e) == BA_EDATA && !strcmp(e.msg,
+        "w.safetensors: 2 of its tensors do not match: "
         "missing norm.weight (nearest: norm.wieght); surplus norm.wieght (nearest: norm.weight)"), "%s", e.msg);
     it[0].name = "module.norm.weight";
     CHECK(!ba_weights_write(path, 1, it, 0, NULL, &e) && !ba_weights_load(s, path, "module.", NULL, NULL, 0, &e), "%s", e.msg);
@@ -378,7 +394,8 @@ static void test_renamed(void)
         it[i] = (ba_weight_item){ names[i], { BA_F32, 1, { 3, 1, 1, 1, 1 } }, v };
     }
     CHECK(!ba_weights_write(path, 40, it, 0, NULL, &e), "%s", e.msg);
-    CHECK(ba_weights_load(s, path, "", NULL, report, sizeof report, &e) == BA_EDATA && strstr(report, "\nand 19 more\n"), "%s", report);
+    CHECK(ba_weights_load(s, path, "", NULL, report, sizeof report, &e) == BA_EDATA && strstr(report, "\nand 19 more\n"), "%s",
+        report);
     for (int64_t size = 1; size < 60; size++) { /* a report is never longer than its room */
         memset(report, '#', sizeof report);
         ba_weights_load(s, path, "", NULL, report, size, &e);
@@ -413,7 +430,8 @@ static void read_all(const char *p)
 
 static void test_mutations(void)
 {
-    static const char *const words[] = { "9223372036854775807", "0", "[", "]", "{", "}", "\"", ",", "\\u", "F16", "BF16", "-", "1e9", "__metadata__", "\xff", "" };
+    static const char *const words[] = { "9223372036854775807", "0", "[", "]", "{", "}", "\"", ",", "\\u", "F16", "BF16", "-",
+        "1e9", "__metadata__", "\xff", "" };
     int64_t size;
     uint64_t seed = 20260101;
     long opened = 0;

@@ -32,7 +32,8 @@ enum { BA_RUN_COMPLETE = 0, BA_RUN_STOPPED = 1, BA_RUN_FAILED = 2 }; /* how a ru
 ba_run *ba_run_open(const char *dir, const char *name, int32_t mode, int64_t reserve, ba_err *e);
 /* The last words: a last run.h5 and state.json. `how` is BA_RUN_COMPLETE, _STOPPED or _FAILED; reason may be NULL. */
 int ba_run_finish(ba_run *r, int32_t how, int32_t exit_code, const char *reason, ba_err *e);
-void ba_run_free(ba_run *r);                          /* without ba_run_finish the state stays "running": a run that ended without a word */
+/* Without ba_run_finish the state stays "running": a run that ended without a word. */
+void ba_run_free(ba_run *r);
 const char *ba_run_path(const ba_run *r);             /* the folder */
 const char *ba_run_notice(const ba_run *r);           /* lines worth telling the user about the opening ("" when none) */
 
@@ -112,7 +113,8 @@ int ba_log_read(const ba_log *l, int64_t stream, int64_t column, int64_t from, i
 /* A text cell; out gets at most size bytes, closing zero included. */
 int ba_log_text(const ba_log *l, int64_t stream, int64_t column, int64_t row, char *out, int64_t size, ba_err *e);
 int64_t ba_log_documents(const ba_log *l);
-const char *ba_log_document(const ba_log *l, int64_t i, const char **text, int64_t *bytes); /* returns the name; NULL when out of range */
+const char *ba_log_document(const ba_log *l, int64_t i, const char **text,
+    int64_t *bytes); /* returns the name; NULL when out of range */
 /* Writes an HDF5 file from the log: what `bauta log repair` does with a journal whose run.h5 is gone. */
 int ba_log_hdf5(const ba_log *l, const char *path, ba_err *e);
 

@@ -43,7 +43,8 @@ int ba_weights_write(const char *path, int64_t n, const ba_weight_item *items, i
  * (one line each; may be NULL). NaN and infinite numbers are refused.
  * prefix: what the file puts in front of our names ("" or NULL: nothing); names without it are then not looked at.
  * partial: beginnings of names that need not match, separated by commas ("head,head_dist"; NULL: all must). */
-int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size, ba_err *e);
+int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size,
+    ba_err *e);
 int ba_weights_save(const ba_store *s, const char *path, int64_t n_notes, const ba_note *notes, ba_err *e);
 /* cdef end */
 #pragma GCC visibility pop
