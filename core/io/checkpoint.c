@@ -136,8 +136,8 @@ void ba_checkpoint_free(ba_checkpoint *c)
 
 static int check(const ba_checkpoint *c, ba_err *e)
 {
-    return c && c->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "checkpoint expected, got %s", c ? "something else (freed?)"
-        : "nothing");
+    return c && c->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "checkpoint expected, got %s",
+        c ? "something else (freed?)" : "nothing");
 }
 
 const bai_block *bai_checkpoint_block(const ba_checkpoint *c) { return &c->block; }

@@ -66,8 +66,8 @@ static int judge(const bai_content *c, ba_err *e)
             return ba_fail(e, BA_EARG, "checkpoint: part %d: a name of 1 to 63 bytes without '/' and a store expected", i);
     for (int i = 0; i < c->n_values; i++) {
         const ba_attr *a = c->values + i;
-        if (!a->name || !*a->name || (a->type != BA_I64 && a->type != BA_F64 && a->type != BA_STR) || (a->type == BA_STR
-            && !a->value.s))
+        if (!a->name || !*a->name || (a->type != BA_I64 && a->type != BA_F64 && a->type != BA_STR)
+            || (a->type == BA_STR && !a->value.s))
             return ba_fail(e, BA_EARG, "checkpoint: value %d ('%.60s'): a name and an integer, a number or a text expected", i,
                 a->name ? a->name : "");
     }
@@ -96,8 +96,8 @@ static size_t list_names(const bai_content *c, listing *l, size_t room)
             const char *name = ba_store_name(c->parts[i].store, k);
             if (room)
                 l->item[l->tensors].name = l->text + at;
-            at += 1 + (size_t)snprintf(room ? l->text + at : NULL, room ? room - at : 0, "%s/%s", c->parts[i].name, name ? name
-                : "");
+            at += 1 + (size_t)snprintf(room ? l->text + at : NULL, room ? room - at : 0, "%s/%s", c->parts[i].name,
+                name ? name : "");
         }
     for (l->notes = 0; l->notes < c->n_values; l->notes++) {
         if (room)

@@ -418,8 +418,8 @@ int ba_log_text(const ba_log *l, int64_t stream, int64_t column, int64_t row, ch
     if (check_rows(t, row, 1, e))
         return BA_EARG;
     if (c->type != BA_STR || !out || size < 1)
-        return ba_fail(e, BA_EARG, "log: %s.%s: %s", t->name, c->name, c->type != BA_STR ? "is no text column"
-            : "nowhere to put the text");
+        return ba_fail(e, BA_EARG, "log: %s.%s: %s", t->name, c->name,
+            c->type != BA_STR ? "is no text column" : "nowhere to put the text");
     const char *p = (const char *)t->row + row * t->row_size + c->offset;
     size_t n = strnlen(p, (size_t)c->size), most = (size_t)size - 1;
     memcpy(out, p, n < most ? n : most);

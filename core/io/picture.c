@@ -82,8 +82,8 @@ int ba_png_write(const char *path, const uint8_t *rgb, int64_t columns, int64_t 
         return ba_fail(e, BA_EMACHINE, "%.300s: no memory to write it", path);
     }
     int dirfd = bai_folder_of(path, &base);
-    int bad = dirfd < 0 || bai_file_put(dirfd, base, b.p, b.n) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno))
-        : BA_OK;
+    int bad = dirfd < 0 || bai_file_put(dirfd, base, b.p,
+        b.n) ? ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno)) : BA_OK;
     if (dirfd >= 0)
         close(dirfd);
     free(b.p);

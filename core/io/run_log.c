@@ -73,8 +73,8 @@ static int judge_field(const char *stream, int i, const ba_field *f, ba_err *e)
     if (f->type != BA_I64 && f->type != BA_F64 && f->type != BA_STR)
         return ba_fail(e, BA_EARG, "stream %s: column %s: type %d; BA_I64, BA_F64 or BA_STR expected", stream, f->name, f->type);
     if (f->type == BA_STR ? f->size < 1 || f->size > BAI_TEXT : f->size != 0 && f->size != 8)
-        return ba_fail(e, BA_EARG, "stream %s: column %s: size %d; %s expected", stream, f->name, f->size, f->type == BA_STR
-            ? "1 to 4096" : "0");
+        return ba_fail(e, BA_EARG, "stream %s: column %s: size %d; %s expected", stream, f->name, f->size,
+            f->type == BA_STR ? "1 to 4096" : "0");
     return BA_OK;
 }
 
@@ -161,8 +161,8 @@ int64_t ba_run_stream(ba_run *r, const char *name, const char *doc, int32_t n, c
     if (bai_run_check(r, e))
         return BA_EARG;
     if (!name || !bai_is_name(name, "_-", BAI_NAME - 1) || !strcmp(name, "about") || !strcmp(name, "images"))
-        return ba_fail(e, BA_EARG, "stream '%.80s': 1 to %d letters, digits, _ - expected, and not about or images", name
-            ? name : "", BAI_NAME - 1);
+        return ba_fail(e, BA_EARG, "stream '%.80s': 1 to %d letters, digits, _ - expected, and not about or images",
+            name ? name : "", BAI_NAME - 1);
     if (n < 1 || n > BAI_COLUMNS || !fields)
         return ba_fail(e, BA_EARG, "stream %s: %d columns; 1 to %d expected", name, n, BAI_COLUMNS);
     bai_table t = { .columns = n, .column = calloc((size_t)n, sizeof *t.column) };
@@ -172,7 +172,8 @@ int64_t ba_run_stream(ba_run *r, const char *name, const char *doc, int32_t n, c
     for (int64_t i = 0; i < r->tables && !got; i++)
         if (!strcmp(r->table[i].name, name)) {
             got = bai_table_same(r->table + i, &t) ? i
-                : ba_fail(e, BA_ERESUME, "stream %s: the journal has it with other columns; begin again, or log to a stream of another name", name);
+                : ba_fail(e, BA_ERESUME, "stream %s: the journal has it with other columns; begin again, "
+                    "or log to a stream of another name", name);
             bai_table_clear(&t);
             return got;
         }
@@ -213,8 +214,8 @@ int ba_run_row(ba_run *r, int64_t stream, const double *values, int32_t n, ba_er
             continue;
         }
         if (c->type == BA_STR || !(fabs(values[i]) <= 0x1p53) || (double)(whole = (int64_t)values[i]) != values[i])
-            return ba_fail(e, BA_EARG, "row of %s: column %s: %g; %s expected", t->name, c->name, values[i], c->type == BA_STR
-                ? "a text" : "a whole number");
+            return ba_fail(e, BA_EARG, "row of %s: column %s: %g; %s expected", t->name, c->name, values[i],
+                c->type == BA_STR ? "a text" : "a whole number");
         memcpy(r->row + c->offset, &whole, 8);
     }
     return bai_run_append(r, t->stream, r->row, (size_t)t->row_size, e);

@@ -197,8 +197,8 @@ static int entry(parser *s, bai_st_entry *t)
             return BA_EDATA;
         int which = !strcmp(key, "dtype") ? 1 : !strcmp(key, "shape") ? 2 : !strcmp(key, "data_offsets") ? 4 : 0;
         if (!which || (seen & which))
-            return ba_fail(s->e, BA_EDATA, "%.200s: %.150s: %s '%.40s'", s->label, t->name, which ? "two entries"
-                : "unknown entry", key);
+            return ba_fail(s->e, BA_EDATA, "%.200s: %.150s: %s '%.40s'", s->label, t->name,
+                which ? "two entries" : "unknown entry", key);
         seen |= which;
         if (!next_is(s, ':'))
             return bad(s, "':' expected");

@@ -26,8 +26,8 @@ struct ba_weights {
 
 static int check(const ba_weights *w, ba_err *e)
 {
-    return w && w->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "weights expected, got %s", w ? "something else (freed?)"
-        : "nothing");
+    return w && w->tag == TAG ? BA_OK : ba_fail(e, BA_EARG, "weights expected, got %s",
+        w ? "something else (freed?)" : "nothing");
 }
 
 int bai_weights_fd(const ba_weights *w) { return w->fd; }
@@ -211,8 +211,8 @@ static int read_piece(const ba_weights *w, const bai_st_entry *t, void *to, int6
 {
     if (!bai_pread_all(w->fd, to, (size_t)n, w->data + t->begin + offset))
         return BA_OK;
-    return ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.200s: %.150s: %s", w->label, t->name, errno ? strerror(errno)
-        : "the file became shorter while it was read");
+    return ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.200s: %.150s: %s", w->label, t->name,
+        errno ? strerror(errno) : "the file became shorter while it was read");
 }
 
 int ba_weights_read(const ba_weights *w, int64_t i, float *out, int64_t count, ba_err *e)

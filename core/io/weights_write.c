@@ -134,8 +134,8 @@ static int judge(int64_t n, const ba_weight_item *items, int64_t n_notes, const 
             names[i] = items[i].name;
     for (int64_t i = 0; i < n_notes && !r; i++) {
         if (!notes[i].key || !notes[i].value || !is_text(notes[i].key) || !is_text(notes[i].value))
-            r = ba_fail(e, BA_EARG, "weights: note %lld ('%.60s'): key and value of UTF-8 expected", (long long)i, notes[i].key
-                ? notes[i].key : "");
+            r = ba_fail(e, BA_EARG, "weights: note %lld ('%.60s'): key and value of UTF-8 expected", (long long)i,
+                notes[i].key ? notes[i].key : "");
         else
             names[n + i] = notes[i].key;
     }

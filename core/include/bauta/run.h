@@ -113,8 +113,8 @@ int ba_log_read(const ba_log *l, int64_t stream, int64_t column, int64_t from, i
 /* A text cell; out gets at most size bytes, closing zero included. */
 int ba_log_text(const ba_log *l, int64_t stream, int64_t column, int64_t row, char *out, int64_t size, ba_err *e);
 int64_t ba_log_documents(const ba_log *l);
-const char *ba_log_document(const ba_log *l, int64_t i, const char **text,
-    int64_t *bytes); /* returns the name; NULL when out of range */
+/* The name of document i, NULL when out of range. */
+const char *ba_log_document(const ba_log *l, int64_t i, const char **text, int64_t *bytes);
 /* Writes an HDF5 file from the log: what `bauta log repair` does with a journal whose run.h5 is gone. */
 int ba_log_hdf5(const ba_log *l, const char *path, ba_err *e);
 
