@@ -78,7 +78,8 @@ static void fallback(const ba_augment *a, int64_t rows, int64_t columns, bai_dra
     d->x = (columns - d->width) / 2;
 }
 
-static void draw_crop(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, uint64_t block, bai_draw *d)
+static void draw_crop(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, uint64_t block,
+    bai_draw *d)
 {
     double area = (double)rows * (double)columns, log_low = log(a->ratio_low), log_high = log(a->ratio_high);
     uint32_t stream = ba_stream("augment");
@@ -100,8 +101,8 @@ static void draw_crop(const ba_augment *a, int64_t rows, int64_t columns, uint64
 static int draw_pad(const ba_augment *a, int64_t rows, int64_t columns, ba_philox u, bai_draw *d, ba_err *e)
 {
     if (rows + 2 * a->pad < a->image || columns + 2 * a->pad < a->image)
-        return ba_fail(e, BA_EDATA, "a picture of %lldx%lld with a border of %d is smaller than %lldx%lld", (long long)columns, (long long)rows,
-            a->pad, (long long)a->image, (long long)a->image);
+        return ba_fail(e, BA_EDATA, "a picture of %lldx%lld with a border of %d is smaller than %lldx%lld", (long long)columns,
+            (long long)rows, a->pad, (long long)a->image, (long long)a->image);
     d->width = d->height = a->image;
     d->y = below(u.x[1], rows + 2 * a->pad - a->image + 1) - a->pad;
     d->x = below(u.x[2], columns + 2 * a->pad - a->image + 1) - a->pad;
@@ -137,8 +138,8 @@ int bai_augment_draw(const ba_augment *a, int64_t rows, int64_t columns, uint64_
     else if (a->policy == BA_AUGMENT_EVALUATE)
         draw_evaluate(a, rows, columns, out);
     else if (rows != a->image || columns != a->image)
-        return ba_fail(e, BA_EDATA, "a picture of %lldx%lld; %lldx%lld expected when nothing is cropped or resized", (long long)columns,
-            (long long)rows, (long long)a->image, (long long)a->image);
+        return ba_fail(e, BA_EDATA, "a picture of %lldx%lld; %lldx%lld expected when nothing is cropped or resized",
+            (long long)columns, (long long)rows, (long long)a->image, (long long)a->image);
     return BA_OK;
 }
 
@@ -169,20 +170,26 @@ static ba_box move_box(const bai_draw *d, ba_box b)
     const bai_window *w = &d->window;
     if (!(b.x1 > b.x0 && b.y1 > b.y0))
         return (ba_box){ 0 };
-    ba_box m = { place(b.x0, d->x, d->width, w->full_columns, w->column, w->columns), place(b.y0, d->y, d->height, w->full_rows, w->row, w->rows),
-                 place(b.x1, d->x, d->width, w->full_columns, w->column, w->columns), place(b.y1, d->y, d->height, w->full_rows, w->row, w->rows) };
+    ba_box m = {
+        place(b.x0, d->x, d->width, w->full_columns, w->column, w->columns),
+        place(b.y0, d->y, d->height, w->full_rows, w->row, w->rows),
+        place(b.x1, d->x, d->width, w->full_columns, w->column, w->columns),
+        place(b.y1, d->y, d->height, w->full_rows, w->row, w->rows),
+    };
     if (w->flip)
         m = (ba_box){ (float)w->columns - m.x1, m.y0, (float)w->columns - m.x0, m.y1 };
     return m.x1 > m.x0 && m.y1 > m.y0 ? m : (ba_box){ 0 };
 }
 
-int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box, ba_err *e)
+int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box,
+    ba_err *e)
 {
     *box = move_box(d, in->box);
     if (a->policy == BA_AUGMENT_PAD || a->policy == BA_AUGMENT_NONE) {
         copy_padded(d, in, image);
         return BA_OK;
     }
-    bai_part part = { .pixels = in->pixels + (d->y * in->columns + d->x) * 3, .stride = in->columns * 3, .rows = d->height, .columns = d->width };
+    bai_part part = { .pixels = in->pixels + (d->y * in->columns + d->x) * 3, .stride = in->columns * 3, .rows = d->height,
+        .columns = d->width };
     return bai_resize(r, &part, &d->window, a->interpolation, image, e);
 }

@@ -14,6 +14,7 @@ int bai_augment_judge(const ba_augment *a, ba_err *e);
 int bai_augment_draw(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample,
                      bai_draw *out, ba_err *e);
 /* Fills image [a->image, a->image, 3] and box. */
-int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box, ba_err *e);
+int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box,
+    ba_err *e);
 
 #endif

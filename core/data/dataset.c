@@ -42,7 +42,8 @@ static int judge_desc(const ba_plugin_desc *desc, const void *params, const char
 static int prefixed(const ba_dataset *d, int status, ba_err *e)
 {
     if (e && (!e->msg[0] || e->code != status)) {
-        ba_fail(e, status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN, "plugin %.100s: failed without saying why", d->desc->name);
+        ba_fail(e, status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN, "plugin %.100s: failed without saying why",
+            d->desc->name);
     } else if (e && status != BA_EDATA && status != BA_EMACHINE) {
         char why[sizeof e->msg];
         memcpy(why, e->msg, sizeof why);
@@ -74,7 +75,8 @@ static int open_split(ba_dataset *d, const void *params, const char *split, ba_e
     if ((status = judge_facts(d, e)) < 0)
         return status;
     d->pictures = calloc((size_t)d->facts.count, sizeof *d->pictures);
-    return d->pictures ? BA_OK : ba_fail(e, BA_EMACHINE, "data %.100s: no memory for %lld samples", d->desc->name, (long long)d->facts.count);
+    return d->pictures ? BA_OK : ba_fail(e, BA_EMACHINE, "data %.100s: no memory for %lld samples", d->desc->name,
+        (long long)d->facts.count);
 }
 
 ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
@@ -144,8 +146,8 @@ static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba
     const char *name = d->desc->name;
     if (!p->pixels || p->rows < 1 || p->columns < 1 || p->rows > BAI_MAX_SIDE || p->columns > BAI_MAX_SIDE
         || p->rows * p->columns * 3 > p->capacity)
-        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a picture of %lldx%lld in %lld bytes", name, (long long)i, (long long)p->columns,
-            (long long)p->rows, (long long)p->capacity);
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a picture of %lldx%lld in %lld bytes", name, (long long)i,
+            (long long)p->columns, (long long)p->rows, (long long)p->capacity);
     if (p->label < 0 || p->label >= d->facts.classes)
         return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: label %d; 0 to %lld expected", name, (long long)i, p->label,
             (long long)d->facts.classes - 1);
@@ -204,7 +206,8 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
     if (!d || !out)
         return ba_fail(e, BA_EARG, "data set: a data set and a sample to fill expected");
     if (i < 0 || i >= d->facts.count)
-        return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i, (long long)d->facts.count - 1);
+        return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i,
+            (long long)d->facts.count - 1);
     int status = bai_dataset_picture(d, i, &d->scratch, &p, e);
     if (status < 0)
         return status;

@@ -29,7 +29,8 @@ int bai_picture_limits(int64_t rows, int64_t columns, int64_t n, const char *nam
     if (rows < 1 || columns < 1)
         return ba_fail(e, BA_EDATA, "%.400s: %lldx%lld has no pixels", name, (long long)columns, (long long)rows);
     if (rows > BAI_MAX_SIDE || columns > BAI_MAX_SIDE)
-        return ba_fail(e, BA_EDATA, "%.400s: %lldx%lld exceeds %d pixels a side", name, (long long)columns, (long long)rows, BAI_MAX_SIDE);
+        return ba_fail(e, BA_EDATA, "%.400s: %lldx%lld exceeds %d pixels a side", name, (long long)columns, (long long)rows,
+            BAI_MAX_SIDE);
     if (rows * columns > BAI_MAX_PIXELS)
         return ba_fail(e, BA_EDATA, "%.400s: %lldx%lld exceeds 64 Mpx", name, (long long)columns, (long long)rows);
     if (rows * columns * 3 > n * 1000 + (1 << 24))
@@ -53,7 +54,8 @@ static const char *kind_of_text(const uint8_t *p, int64_t n)
     int64_t at = 0, seen = n < 512 ? n : 512;
     while (at < seen && (p[at] == ' ' || (p[at] >= '\t' && p[at] <= '\r') || p[at] >= 0xef))
         at++; /* space and a byte order mark */
-    if (begins_text(p + at, seen - at, "<!doctype html") || begins_text(p + at, seen - at, "<html") || begins_text(p + at, seen - at, "<head"))
+    if (begins_text(p + at, seen - at, "<!doctype html") || begins_text(p + at, seen - at, "<html")
+        || begins_text(p + at, seen - at, "<head"))
         return "HTML (a failed download?)";
     if (begins_text(p + at, seen - at, "<svg"))
         return "SVG";

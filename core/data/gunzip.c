@@ -53,7 +53,8 @@ static int cache_folder(const char *path, char *out, size_t room, ba_err *e)
     else if (home && home[0] == '/')
         n = snprintf(out, room, "%s/.cache", home);
     else
-        return ba_fail(e, BA_EMACHINE, "%.200s: nowhere to unpack it; set XDG_CACHE_HOME or HOME, or unpack it with gunzip", path);
+        return ba_fail(e, BA_EMACHINE, "%.200s: nowhere to unpack it; set XDG_CACHE_HOME or HOME, or unpack it with gunzip",
+            path);
     if (n < 0 || (size_t)n + 8 > room)
         return ba_fail(e, BA_EMACHINE, "%.200s: the name of the cache folder is too long", path);
     mkdir(out, 0700); /* what is wrong with it, open says */

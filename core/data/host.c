@@ -25,15 +25,17 @@ static int file_picture(const ba_files *f, int64_t i, ba_picture *out, ba_err *e
     return status;
 }
 
-static int resize(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation, ba_picture *out, ba_err *e)
+static int resize(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation, ba_picture *out,
+    ba_err *e)
 {
     if (!in || !out || !in->pixels || !out->pixels || in == out)
         return ba_fail(e, BA_EARG, "resize: two pictures with pixels expected");
     if (x < 0 || y < 0 || width < 1 || height < 1 || width > in->columns - x || height > in->rows - y)
-        return ba_fail(e, BA_EARG, "resize: %lldx%lld at (%lld,%lld) is not part of %lldx%lld", (long long)width, (long long)height, (long long)x,
-            (long long)y, (long long)in->columns, (long long)in->rows);
+        return ba_fail(e, BA_EARG, "resize: %lldx%lld at (%lld,%lld) is not part of %lldx%lld", (long long)width,
+            (long long)height, (long long)x, (long long)y, (long long)in->columns, (long long)in->rows);
     bai_resizer r = { 0 };
-    bai_part part = { .pixels = in->pixels + (y * in->columns + x) * 3, .stride = in->columns * 3, .rows = height, .columns = width };
+    bai_part part = { .pixels = in->pixels + (y * in->columns + x) * 3, .stride = in->columns * 3, .rows = height,
+        .columns = width };
     bai_window w = { .full_rows = out->rows, .full_columns = out->columns, .rows = out->rows, .columns = out->columns };
     int status = bai_resize(&r, &part, &w, interpolation, out->pixels, e);
     bai_resizer_end(&r);

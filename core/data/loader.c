@@ -106,7 +106,8 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     int status = bai_dataset_picture(l->data, i, &w->scratch, &picture, e);
     if (status < 0)
         return status;
-    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, &draw, e);
+    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, &draw,
+        e);
     if (status < 0) {
         char why[sizeof e->msg];
         memcpy(why, e->msg, sizeof why);
@@ -190,7 +191,8 @@ static int start_threads(ba_loader *l, ba_err *e)
         l->n_workers += !failed;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? ba_fail(e, BA_EMACHINE, "loader: thread %d of %d: %s", l->n_workers + 1, l->o.threads, strerror(failed)) : BA_OK;
+    return failed ? ba_fail(e, BA_EMACHINE, "loader: thread %d of %d: %s", l->n_workers + 1, l->o.threads, strerror(failed))
+        : BA_OK;
 }
 
 /* ---- the caller ---- */
@@ -215,8 +217,8 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return ba_fail(e, BA_EARG, "loader: threads %d; 0 (all processors) to %d expected", o->threads, MAX_THREADS);
     if (o->drop_last && ba_dataset_count(d) < o->batch)
-        return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out", (long long)o->batch,
-            (long long)ba_dataset_count(d));
+        return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out",
+            (long long)o->batch, (long long)ba_dataset_count(d));
     return bai_augment_judge(&o->augment, e);
 }
 
@@ -246,8 +248,8 @@ static int init(ba_loader *l, ba_err *e)
     l->order = malloc((size_t)n * sizeof *l->order);
     l->workers = calloc((size_t)l->o.threads, sizeof *l->workers);
     if (!l->order || !l->workers || make_slots(l))
-        return ba_fail(e, BA_EMACHINE, "loader: no memory for %lld batches of %lld images of %lldx%lld", (long long)l->o.ahead + 1,
-            (long long)l->o.batch, (long long)l->o.augment.image, (long long)l->o.augment.image);
+        return ba_fail(e, BA_EMACHINE, "loader: no memory for %lld batches of %lld images of %lldx%lld",
+            (long long)l->o.ahead + 1, (long long)l->o.batch, (long long)l->o.augment.image, (long long)l->o.augment.image);
     return start_threads(l, e);
 }
 
@@ -335,7 +337,8 @@ static int wait_for(ba_loader *l, ba_err *e)
         pthread_cond_wait(&l->done, &l->lock);
     if (s->failed_at >= 0)
         return ba_fail(e, s->error.code, "%s", s->error.msg);
-    l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->o.augment.image, .columns = l->o.augment.image, .epoch = l->epoch,
+    l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->o.augment.image, .columns = l->o.augment.image,
+        .epoch = l->epoch,
         .number = l->asked, .images = s->images, .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples };
     l->asked++;
     return 1;

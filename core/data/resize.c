@@ -174,7 +174,8 @@ __attribute__((target("avx2"))) static void across_avx2(const struct bai_taps *t
 }
 
 /* Sixteen bytes at a time, in two times eight lanes. */
-__attribute__((target("avx2"))) static void down_avx2(const int32_t *k, int32_t count, const uint8_t *in, int64_t stride, uint8_t *out, int64_t bytes)
+__attribute__((target("avx2"))) static void down_avx2(const int32_t *k, int32_t count, const uint8_t *in, int64_t stride,
+    uint8_t *out, int64_t bytes)
 {
     int64_t x = 0;
     for (; x + 16 <= bytes; x += 16) {
@@ -238,13 +239,15 @@ static void pass_down(const bai_resizer *r, const bai_window *w, int64_t top, ui
 static int judge(const bai_part *in, const bai_window *w, int interpolation, ba_err *e)
 {
     if (in->rows < 1 || in->columns < 1 || in->rows > MAX_SIDE || in->columns > MAX_SIDE)
-        return ba_fail(e, BA_EARG, "resize: a part of %lldx%lld pixels; 1x1 to 16384x16384 expected", (long long)in->columns, (long long)in->rows);
+        return ba_fail(e, BA_EARG, "resize: a part of %lldx%lld pixels; 1x1 to 16384x16384 expected", (long long)in->columns,
+            (long long)in->rows);
     if (w->row < 0 || w->column < 0 || w->rows < 1 || w->columns < 1 || w->rows > MAX_SIDE || w->columns > MAX_SIDE
         || w->row > w->full_rows - w->rows || w->column > w->full_columns - w->columns)
-        return ba_fail(e, BA_EARG, "resize: a window of %lldx%lld at (%lld,%lld) of %lldx%lld", (long long)w->columns, (long long)w->rows,
-            (long long)w->column, (long long)w->row, (long long)w->full_columns, (long long)w->full_rows);
+        return ba_fail(e, BA_EARG, "resize: a window of %lldx%lld at (%lld,%lld) of %lldx%lld", (long long)w->columns,
+            (long long)w->rows, (long long)w->column, (long long)w->row, (long long)w->full_columns, (long long)w->full_rows);
     if (interpolation != BA_BICUBIC && interpolation != BA_BILINEAR)
-        return ba_fail(e, BA_EARG, "resize: interpolation %d; %d (bicubic) or %d (bilinear) expected", interpolation, BA_BICUBIC, BA_BILINEAR);
+        return ba_fail(e, BA_EARG, "resize: interpolation %d; %d (bicubic) or %d (bilinear) expected", interpolation, BA_BICUBIC,
+            BA_BILINEAR);
     return BA_OK;
 }
 

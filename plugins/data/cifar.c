@@ -46,7 +46,8 @@ static int add_part(const ba_host *h, cifar *s, int64_t file, ba_err *e)
     char label[512];
     h->data->file_label(s->files, file, label, sizeof label);
     if (bytes < record || bytes % record)
-        return BA_FAIL(h, e, BA_EDATA, "%.400s: %lld bytes are no whole number of records of %lld", label, (long long)bytes, (long long)record);
+        return BA_FAIL(h, e, BA_EDATA, "%.400s: %lld bytes are no whole number of records of %lld", label, (long long)bytes,
+            (long long)record);
     s->part[s->parts] = file;
     s->records[s->parts++] = bytes / record;
     s->count += bytes / record;
@@ -57,7 +58,8 @@ static int add_part(const ba_host *h, cifar *s, int64_t file, ba_err *e)
 static int find_parts(const ba_host *h, cifar *s, const params *p, const char *only, const char *split, ba_err *e)
 {
     int train = !strcmp(split, "train");
-    int hundred = only ? strncmp(only, "data_batch", 10) && strcmp(only, "test_batch.bin") : find(h, s, "train.bin") >= 0 || find(h, s, "test.bin") >= 0;
+    int hundred = only ? strncmp(only, "data_batch", 10) && strcmp(only, "test_batch.bin")
+        : find(h, s, "train.bin") >= 0 || find(h, s, "test.bin") >= 0;
     s->labels = hundred ? 2 : 1;
     s->label_at = hundred && p->labels == FINE;
     s->classes = !hundred ? 10 : p->labels == FINE ? 100 : 20;
@@ -79,7 +81,8 @@ static int find_parts(const ba_host *h, cifar *s, const params *p, const char *o
 /* One name a line; mere numbers when the file is not there or has another number of lines. */
 static int read_names(const ba_host *h, cifar *s, ba_err *e)
 {
-    int64_t file = find(h, s, s->labels == 1 ? "batches.meta.txt" : s->label_at ? "fine_label_names.txt" : "coarse_label_names.txt");
+    const char *name = s->labels == 1 ? "batches.meta.txt" : s->label_at ? "fine_label_names.txt" : "coarse_label_names.txt";
+    int64_t file = find(h, s, name);
     int64_t n = file < 0 ? 0 : h->data->file_size(s->files, file), lines = 0;
     if (n < 1 || n > 65536)
         return BA_OK;
@@ -103,7 +106,8 @@ static int judge_label(const ba_host *h, const cifar *s, int f, int64_t record, 
     if (label < s->classes)
         return BA_OK;
     h->data->file_label(s->files, s->part[f], name, sizeof name);
-    return BA_FAIL(h, e, BA_EDATA, "%.400s: record %lld: label %d; 0 to %lld expected", name, (long long)record, label, (long long)s->classes - 1);
+    return BA_FAIL(h, e, BA_EDATA, "%.400s: record %lld: label %d; 0 to %lld expected", name, (long long)record, label,
+        (long long)s->classes - 1);
 }
 
 /* Labels are judged at once: a file of the other CIFAR or a damaged one is noticed here and not in the middle of a run. */
@@ -194,7 +198,8 @@ static const ba_data_ops ops = { .size = sizeof ops, .open = open_cifar, .read =
 
 const ba_plugin_desc ba_plugin = {
     BA_HEAD(DATA), .name = "cifar", .version = "1.0", .ops = &ops,
-    .doc = "CIFAR-10 and CIFAR-100 in their binary form", .cite = "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009",
+    .doc = "CIFAR-10 and CIFAR-100 in their binary form",
+    .cite = "A. Krizhevsky, Learning multiple layers of features from tiny images, 2009",
     BA_PARAMS(params,
         BA_STRING(params, path, "", "folder, .tar or .tar.gz with the .bin files, or one of them"),
         BA_CHOICE(params, labels, FINE, label_sets, "CIFAR-100: the 100 classes or the 20 groups"),

@@ -85,8 +85,8 @@ static int find_top(images *s, ba_err *e)
             continue;
         size_t length = (size_t)(slash + 1 - name);
         if (s->top[0] && (strncmp(name, s->top, length) || s->top[length]))
-            return BA_FAIL(s->h, e, BA_EDATA, "%.200s: both %.100s and %.*s hold data; one of them as path expected", s->p->path, s->top,
-                (int)(length > 100 ? 100 : length), name);
+            return BA_FAIL(s->h, e, BA_EDATA, "%.200s: both %.100s and %.*s hold data; one of them as path expected", s->p->path,
+                s->top, (int)(length > 100 ? 100 : length), name);
         memcpy(s->top, name, length);
         s->top[length] = 0;
     }
@@ -258,7 +258,8 @@ static int open_text(images *s, int64_t file, text *t, ba_err *e)
     int64_t n = s->d->file_size(s->files, file);
     *t = (text){ .s = s, .name = s->d->file_name(s->files, file) };
     if (n > MAX_TEXT)
-        return BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s: %lld bytes; at most %d expected", s->p->path, t->name, (long long)n, MAX_TEXT);
+        return BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s: %lld bytes; at most %d expected", s->p->path, t->name, (long long)n,
+            MAX_TEXT);
     t->at = t->bytes = malloc((size_t)n + 1);
     if (!t->bytes)
         return no_memory(s, e);
@@ -268,7 +269,8 @@ static int open_text(images *s, int64_t file, text *t, ba_err *e)
 
 static int at_line(const text *t, const char *what, const char *value, ba_err *e)
 {
-    return BA_FAIL(t->s->h, e, BA_EDATA, "%.150s: %.150s:%lld: %s%s%.80s", t->s->p->path, t->name, (long long)t->line, what, *value ? " " : "", value);
+    return BA_FAIL(t->s->h, e, BA_EDATA, "%.150s: %.150s:%lld: %s%s%.80s", t->s->p->path, t->name, (long long)t->line, what,
+        *value ? " " : "", value);
 }
 
 /* Splits the next line that is not empty at tabs and blanks. 1: there was one, 0: end. */
@@ -289,7 +291,8 @@ static int next_line(text *t, int wanted, ba_err *e)
         }
     }
     if (t->fields && t->fields != wanted)
-        return at_line(t, wanted == 6 ? "file, class and four box corners expected" : "file and four box corners expected", "", e);
+        return at_line(t, wanted == 6 ? "file, class and four box corners expected" : "file and four box corners expected", "",
+            e);
     return t->fields > 0;
 }
 
@@ -457,7 +460,8 @@ static const ba_data_ops ops = { .size = sizeof ops, .open = open_images, .read 
 
 const ba_plugin_desc ba_plugin = {
     BA_HEAD(DATA), .name = "images", .version = "1.0", .ops = &ops,
-    .doc = "pictures in one folder per class below train/ and test/ (or val/): a folder, a .tar or a .tar.gz; also Tiny ImageNet's layout, with boxes",
+    .doc = "pictures in one folder per class below train/ and test/ (or val/): a folder, a .tar or a .tar.gz; "
+        "also Tiny ImageNet's layout, with boxes",
     BA_PARAMS(params,
         BA_STRING(params, path, "", "folder, .tar or .tar.gz"),
         BA_STRING(params, test, "", "folder of the test split; empty: test if there is one, otherwise val"),

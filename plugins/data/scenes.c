@@ -192,7 +192,8 @@ static pose make_pose(dice *d, float x, float y, float r, float most, float stre
 {
     float turn = between(d, -most, most), s = expf(between(d, -stretch, stretch)), slant = between(d, -stretch, stretch) * 0.6f;
     float co = cosf(turn) / r, si = sinf(turn) / r;
-    return (pose){ .x = x, .y = y, .r = r, .a = (co + slant * si) * s, .b = (si - slant * co) * s, .c = -si / s, .d = co / s, .cut = 9 };
+    return (pose){ .x = x, .y = y, .r = r, .a = (co + slant * si) * s, .b = (si - slant * co) * s, .c = -si / s, .d = co / s,
+        .cut = 9 };
 }
 
 /* How much of a pixel around (x, y) the shape covers. */
@@ -253,7 +254,8 @@ static float bar(float x, float y) { return box(x, y, 0, 0, 1.5f, 0.09f); }
 static void paint_distractor(canvas *c, dice *d, light l)
 {
     int kind = one_of(d, 3);
-    float x = between(d, -1, 1), y = between(d, -1, 1), r = kind == 0 ? between(d, 0.3f, 0.6f) : kind == 1 ? between(d, 0.06f, 0.14f) : between(d, 0.14f, 0.24f);
+    static const float sizes[3][2] = { { 0.3f, 0.6f }, { 0.06f, 0.14f }, { 0.14f, 0.24f } };
+    float x = between(d, -1, 1), y = between(d, -1, 1), r = between(d, sizes[kind][0], sizes[kind][1]);
     pose p = make_pose(d, x, y, r, 3.1415927f, kind == 1 ? 0.4f : 0.15f);
     if (kind == 2)
         p.cut = between(d, -0.3f, 0.2f);

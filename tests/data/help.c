@@ -46,7 +46,8 @@ uint8_t *smooth_picture(int64_t columns, int64_t rows, int channels)
     for (int64_t y = 0; y < rows; y++)
         for (int64_t x = 0; x < columns; x++)
             for (int c = 0; c < channels; c++)
-                p[(y * columns + x) * channels + c] = (uint8_t)(40 + (x * (3 + c) + y * (5 - c)) * 128 / (4 * (columns + rows)) + 8 * c);
+                p[(y * columns + x) * channels + c] = (uint8_t)(40 + (x * (3 + c) + y * (5 - c)) * 128 / (4 * (columns + rows))
+                    + 8 * c);
     return p;
 }
 
@@ -136,7 +137,8 @@ bytes make_png(const uint8_t *rows, int64_t row_bytes, int64_t columns, int64_t 
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(png);
     png_set_write_fn(png, &b, png_take, png_flush_none);
-    png_set_IHDR(png, info, (png_uint_32)columns, (png_uint_32)n, k.depth, k.type, k.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+    png_set_IHDR(png, info, (png_uint_32)columns, (png_uint_32)n, k.depth, k.type,
+        k.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
         PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_extras(png, info, k);
     png_write_info(png, info);

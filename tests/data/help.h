@@ -17,7 +17,8 @@ uint8_t *test_picture(int64_t columns, int64_t rows);
 uint8_t *smooth_picture(int64_t columns, int64_t rows, int channels);
 
 typedef struct jpeg_kind { int channels, ycck, progressive, quality, arithmetic, subsample, many_scans; } jpeg_kind;
-bytes make_jpeg(const uint8_t *pixels, int64_t columns, int64_t rows, jpeg_kind k); /* channels 1, 3 or 4 (inks, stored as given) */
+/* channels 1, 3 or 4 (inks, stored as given) */
+bytes make_jpeg(const uint8_t *pixels, int64_t columns, int64_t rows, jpeg_kind k);
 
 typedef struct png_kind { int type, depth, interlaced, transparent, text; } png_kind;   /* type: PNG_COLOR_TYPE_* */
 bytes make_png(const uint8_t *rows, int64_t row_bytes, int64_t columns, int64_t n, png_kind k);

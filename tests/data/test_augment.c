@@ -48,7 +48,8 @@ static void crops(void)
 static void extremes(void)
 {
     static const int64_t sizes[][6] = { /* rows, columns; x, y, width, height */
-        { 1, 1, 0, 0, 1, 1 }, { 5000, 1, 0, 2499, 1, 1 }, { 1, 5000, 2499, 0, 1, 1 }, { 1000, 10, 0, 493, 10, 13 }, { 10, 1000, 493, 0, 13, 10 },
+        { 1, 1, 0, 0, 1, 1 }, { 5000, 1, 0, 2499, 1, 1 }, { 1, 5000, 2499, 0, 1, 1 }, { 1000, 10, 0, 493, 10, 13 },
+            { 10, 1000, 493, 0, 13, 10 },
     };
     bai_resizer r = { 0 };
     ba_augment a = defaults(BA_AUGMENT_CROP, 16);
@@ -60,11 +61,12 @@ static void extremes(void)
         uint8_t out[16 * 16 * 3];
         ba_box box;
         CHECK(bai_augment_draw(&a, s[0], s[1], 1, 0, 3, &d, &e) == BA_OK, "%s", e.msg);
-        CHECK(d.x == s[2] && d.y == s[3] && d.width == s[4] && d.height == s[5], "%zu: %lld %lld %lldx%lld", k, (long long)d.x, (long long)d.y,
-            (long long)d.width, (long long)d.height);
+        CHECK(d.x == s[2] && d.y == s[3] && d.width == s[4] && d.height == s[5], "%zu: %lld %lld %lldx%lld", k, (long long)d.x,
+            (long long)d.y, (long long)d.width, (long long)d.height);
         CHECK(bai_augment_apply(&r, &a, &d, &p, out, &box, &e) == BA_OK, "%s", e.msg);
         a.policy = BA_AUGMENT_EVALUATE;
-        CHECK(bai_augment_draw(&a, s[0], s[1], 1, 0, 3, &d, &e) == BA_OK && bai_augment_apply(&r, &a, &d, &p, out, &box, &e) == BA_OK, "%s", e.msg);
+        CHECK(bai_augment_draw(&a, s[0], s[1], 1, 0, 3, &d, &e) == BA_OK
+            && bai_augment_apply(&r, &a, &d, &p, out, &box, &e) == BA_OK, "%s", e.msg);
         a.policy = BA_AUGMENT_CROP;
         free(p.pixels);
     }
@@ -78,9 +80,12 @@ static void evaluation(void)
     ba_augment a = defaults(BA_AUGMENT_EVALUATE, 224);
     bai_draw d;
     CHECK(bai_augment_draw(&a, 375, 500, 0, 0, 0, &d, &e) == BA_OK, "%s", e.msg);
-    CHECK(d.window.full_rows == 256 && d.window.full_columns == 341 && d.window.row == 16 && d.window.column == 58 && !d.window.flip,
-        "%lldx%lld, %lld %lld", (long long)d.window.full_columns, (long long)d.window.full_rows, (long long)d.window.column, (long long)d.window.row);
-    CHECK(bai_augment_draw(&a, 301, 200, 0, 0, 0, &d, &e) == BA_OK && d.window.full_rows == 385 && d.window.row == 80, "half to even: %lld of %lld",
+    CHECK(d.window.full_rows == 256 && d.window.full_columns == 341 && d.window.row == 16 && d.window.column == 58
+        && !d.window.flip,
+        "%lldx%lld, %lld %lld", (long long)d.window.full_columns, (long long)d.window.full_rows, (long long)d.window.column,
+            (long long)d.window.row);
+    CHECK(bai_augment_draw(&a, 301, 200, 0, 0, 0, &d, &e) == BA_OK && d.window.full_rows == 385 && d.window.row == 80,
+        "half to even: %lld of %lld",
         (long long)d.window.row, (long long)d.window.full_rows);
     ba_picture p = { .rows = 375, .columns = 500, .pixels = test_picture(500, 375), .box = { 250, 187.5f, 500, 375 } };
     uint8_t *out = malloc(224 * 224 * 3), *all = malloc(341 * 256 * 3);
@@ -88,7 +93,8 @@ static void evaluation(void)
     ba_box box;
     bai_augment_draw(&a, 375, 500, 0, 0, 0, &d, &e);
     CHECK(bai_augment_apply(&r, &a, &d, &p, out, &box, &e) == BA_OK, "%s", e.msg);
-    CHECK(fabsf(box.x0 - 112.5f) < 0.01f && fabsf(box.y0 - 112) < 0.01f && box.x1 == 224 && box.y1 == 224, "%g %g %g %g", box.x0, box.y0, box.x1, box.y1);
+    CHECK(fabsf(box.x0 - 112.5f) < 0.01f && fabsf(box.y0 - 112) < 0.01f && box.x1 == 224 && box.y1 == 224, "%g %g %g %g", box.x0,
+        box.y0, box.x1, box.y1);
     bai_part part = { p.pixels, 1500, 375, 500 };
     bai_window whole = { .full_rows = 256, .full_columns = 341, .rows = 256, .columns = 341 };
     bai_resize(&r, &part, &whole, BA_BICUBIC, all, &e);
@@ -120,7 +126,8 @@ static void padding(void)
         flips += d.window.flip;
         for (int y = 0; y < 32; y++)
             for (int x = 0; x < 32; x++)
-                right &= (out[(y * 32 + x) * 3 + 1] == 255) == ((float)x >= b.x0 && (float)x < b.x1 && (float)y >= b.y0 && (float)y < b.y1);
+                right &= (out[(y * 32 + x) * 3 + 1] == 255) == ((float)x >= b.x0 && (float)x < b.x1 && (float)y >= b.y0
+                    && (float)y < b.y1);
     }
     int places = 0;
     for (int i = 0; i < 81; i++)
@@ -128,7 +135,8 @@ static void padding(void)
     CHECK(right, "box and pixels go together");
     CHECK(places == 81 && flips > 900 && flips < 1100, "%d places, %d flips", places, flips);
     bai_draw d;
-    CHECK(bai_augment_draw(&a, 20, 32, 0, 0, 0, &d, &e) == BA_EDATA && strstr(e.msg, "32x20 with a border of 4 is smaller than 32x32"), "%s", e.msg);
+    CHECK(bai_augment_draw(&a, 20, 32, 0, 0, 0, &d, &e) == BA_EDATA && strstr(e.msg,
+        "32x20 with a border of 4 is smaller than 32x32"), "%s", e.msg);
     a = defaults(BA_AUGMENT_NONE, 32);
     CHECK(bai_augment_draw(&a, 32, 40, 0, 0, 0, &d, &e) == BA_EDATA && strstr(e.msg, "40x32; 32x32 expected"), "%s", e.msg);
     free(pixels);

@@ -32,7 +32,8 @@ static void jpeg_colours(void)
     for (int k = 0; k < 4; k++) {
         bytes b = make_jpeg(rgb, 37, 29, (jpeg_kind){ .channels = 3, .progressive = k & 1, .subsample = k >> 1 });
         CHECK(decode(&b) == BA_OK && out.rows == 29 && out.columns == 37, "%s", e.msg);
-        CHECK(worst_difference(out.pixels, rgb, 37 * 29 * 3) <= (k >> 1 ? 8 : 4), "kind %d: off by %d", k, worst_difference(out.pixels, rgb, 37 * 29 * 3));
+        CHECK(worst_difference(out.pixels, rgb, 37 * 29 * 3) <= (k >> 1 ? 8 : 4), "kind %d: off by %d", k,
+            worst_difference(out.pixels, rgb, 37 * 29 * 3));
         bytes_end(&b);
     }
     bytes b = make_jpeg(grey, 37, 29, (jpeg_kind){ .channels = 1 });
@@ -52,7 +53,8 @@ static void jpeg_colours(void)
 /* A flat picture of inverted inks c m y k: stored samples are 255 - ink. The wanted colours are Pillow's. */
 static void jpeg_inks(void)
 {
-    static const uint8_t inks[][4] = { { 255, 255, 255, 255 }, { 255, 255, 255, 0 }, { 0, 128, 255, 255 }, { 200, 100, 50, 180 }, { 0, 0, 0, 255 } };
+    static const uint8_t inks[][4] = { { 255, 255, 255, 255 }, { 255, 255, 255, 0 }, { 0, 128, 255, 255 }, { 200, 100, 50, 180 },
+        { 0, 0, 0, 255 } };
     static const uint8_t wanted[][3] = { { 255, 255, 255 }, { 0, 0, 0 }, { 0, 128, 255 }, { 141, 71, 35 }, { 0, 0, 0 } };
     for (int k = 0; k < 5; k++)
         for (int ycck = 0; ycck < 2; ycck++) {
@@ -61,7 +63,8 @@ static void jpeg_inks(void)
                 memcpy(pixels + 4 * i, inks[k], 4);
             bytes b = make_jpeg(pixels, 16, 16, (jpeg_kind){ .channels = 4, .ycck = ycck });
             CHECK(decode(&b) == BA_OK, "%s", e.msg);
-            CHECK(worst_difference(out.pixels, wanted[k], 3) <= (ycck ? 2 : 1), "inks %d, ycck %d: %d %d %d", k, ycck, out.pixels[0], out.pixels[1],
+            CHECK(worst_difference(out.pixels, wanted[k], 3) <= (ycck ? 2 : 1), "inks %d, ycck %d: %d %d %d", k, ycck,
+                out.pixels[0], out.pixels[1],
                 out.pixels[2]);
             bytes_end(&b);
         }
@@ -98,7 +101,8 @@ static void truncated(const char *what, bytes b)
         odd += strncmp(e.msg, "x: ", 3) != 0 || strchr(e.msg, '\n') || strlen(e.msg) < 8;
         free(cut.p);
     }
-    CHECK(!wrong && !odd, "%s: %lld of %lld prefixes decoded, %lld odd messages", what, (long long)wrong, (long long)b.n, (long long)odd);
+    CHECK(!wrong && !odd, "%s: %lld of %lld prefixes decoded, %lld odd messages", what, (long long)wrong, (long long)b.n,
+        (long long)odd);
     bytes_add(&b, "trailing", 8);
     CHECK(decode(&b) == BA_OK, "%s: %s", what, e.msg);
     bytes_end(&b);
@@ -110,7 +114,8 @@ static void truncations(void)
     truncated("baseline", make_jpeg(rgb, 40, 32, (jpeg_kind){ .channels = 3, .quality = 75, .subsample = 1 }));
     truncated("progressive", make_jpeg(rgb, 40, 32, (jpeg_kind){ .channels = 3, .quality = 75, .progressive = 1 }));
     truncated("png", make_png(rgb, 120, 40, 32, (png_kind){ .type = PNG_COLOR_TYPE_RGB, .depth = 8 }));
-    truncated("interlaced png", make_png(rgb, 120, 40, 32, (png_kind){ .type = PNG_COLOR_TYPE_RGB, .depth = 8, .interlaced = 1 }));
+    truncated("interlaced png", make_png(rgb, 120, 40, 32, (png_kind){ .type = PNG_COLOR_TYPE_RGB, .depth = 8,
+        .interlaced = 1 }));
     bytes b = make_jpeg(rgb, 40, 32, (jpeg_kind){ .channels = 3, .quality = 75 });
     b.n -= 40;
     CHECK(decode(&b) == BA_EDATA && !strcmp(e.msg, "x: premature end of JPEG"), "%s", e.msg);
@@ -126,7 +131,8 @@ static void png_kinds(void)
 {
     static const wanted kinds[] = {
         { { PNG_COLOR_TYPE_GRAY, 8, 0, 0, 0 }, 1, "grey" }, { { PNG_COLOR_TYPE_GRAY, 8, 1, 1, 0 }, 1, "grey, tRNS, interlaced" },
-        { { PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0, 0, 0 }, 2, "grey and alpha" }, { { PNG_COLOR_TYPE_RGB, 8, 1, 0, 1 }, 3, "interlaced with text" },
+        { { PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0, 0, 0 }, 2, "grey and alpha" },
+            { { PNG_COLOR_TYPE_RGB, 8, 1, 0, 1 }, 3, "interlaced with text" },
         { { PNG_COLOR_TYPE_RGB, 8, 0, 1, 0 }, 3, "tRNS" }, { { PNG_COLOR_TYPE_RGB_ALPHA, 8, 1, 0, 0 }, 4, "alpha, interlaced" },
     };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
@@ -193,10 +199,14 @@ static void not_pictures(void)
 {
     static const struct { const char *text; int64_t n; const char *words; } files[] = {
         { "", 0, "x: is empty" }, { "\n<!DOCTYPE html><html>404", 24, "x: is HTML (a failed download?); JPEG or PNG expected" },
-        { "<HTML><body>", 12, "HTML" }, { "<?xml version=\"1.0\"?><Error>", 28, "XML (a failed download?)" }, { "GIF89a....", 10, "x: is GIF" },
-        { "RIFF\4\0\0\0WEBPVP8 ", 16, "WebP" }, { "BM\0\0\0\0", 6, "BMP" }, { "version https://git-lfs.github.com/spec/v1\n", 42, "Git LFS pointer" },
-        { "hello, world\n", 13, "x: is text" }, { "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, "zeros" }, { "\1\2\3\4", 4, "of no known kind" },
-        { "\xff\xd8", 2, "JPEG with a damaged beginning" }, { "\x89PNG\n\x1a\n", 7, "PNG with a damaged signature" }, { "II*\0", 4, "TIFF" },
+        { "<HTML><body>", 12, "HTML" }, { "<?xml version=\"1.0\"?><Error>", 28, "XML (a failed download?)" },
+            { "GIF89a....", 10, "x: is GIF" },
+        { "RIFF\4\0\0\0WEBPVP8 ", 16, "WebP" }, { "BM\0\0\0\0", 6, "BMP" },
+            { "version https://git-lfs.github.com/spec/v1\n", 42, "Git LFS pointer" },
+        { "hello, world\n", 13, "x: is text" }, { "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, "zeros" },
+            { "\1\2\3\4", 4, "of no known kind" },
+        { "\xff\xd8", 2, "JPEG with a damaged beginning" }, { "\x89PNG\n\x1a\n", 7, "PNG with a damaged signature" },
+            { "II*\0", 4, "TIFF" },
         { "P6\n1 1\n255\n...", 14, "PPM" },
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

@@ -42,12 +42,16 @@ static void folder(void)
         CHECK(!strcmp(bai_file_name(f, i), names[i]), "%s", bai_file_name(f, i));
     holds(f, "b/2.txt", "two");
     holds(f, "odd \n\xff-name", "odd");
-    CHECK(bai_file_find(f, "c") == -1 && bai_file_find(f, "") == -1 && !bai_file_name(f, 5) && !bai_file_name(f, -1) && bai_file_size(f, 9) == -1, "edges");
+    CHECK(bai_file_find(f, "c") == -1 && bai_file_find(f, "") == -1 && !bai_file_name(f, 5) && !bai_file_name(f, -1)
+        && bai_file_size(f, 9) == -1, "edges");
     char got[8];
-    CHECK(bai_file_get(f, 2, 1, 3, got, &e) == BA_EDATA && strstr(e.msg, "/d/b/1.txt: 3 bytes from 1 wanted; it has 3"), "%s", e.msg);
-    CHECK(bai_file_get(f, 2, INT64_MAX, INT64_MAX, got, &e) == BA_EDATA && bai_file_get(f, 2, -1, 1, got, &e) == BA_EDATA, "%s", e.msg);
+    CHECK(bai_file_get(f, 2, 1, 3, got, &e) == BA_EDATA && strstr(e.msg, "/d/b/1.txt: 3 bytes from 1 wanted; it has 3"), "%s",
+        e.msg);
+    CHECK(bai_file_get(f, 2, INT64_MAX, INT64_MAX, got, &e) == BA_EDATA && bai_file_get(f, 2, -1, 1, got, &e) == BA_EDATA, "%s",
+        e.msg);
     put_file("d/b/1.txt", "longer", 6);
-    CHECK(bai_file_get(f, 2, 0, 3, got, &e) == BA_EDATA && strstr(e.msg, "/d/b/1.txt: changed since the files were listed"), "%s", e.msg);
+    CHECK(bai_file_get(f, 2, 0, 3, got, &e) == BA_EDATA && strstr(e.msg, "/d/b/1.txt: changed since the files were listed"), "%s",
+        e.msg);
     unlink(put_file("d/b/2.txt", "two", 3));
     CHECK(bai_file_get(f, 3, 0, 3, got, &e) == BA_EDATA && strstr(e.msg, "b/2.txt: No such file"), "%s", e.msg);
     bai_files_close(f);
@@ -141,7 +145,8 @@ static void dialects(void)
     holds(f, "pax/\xc3\xa4/name", "pax");
     holds(f, "some/prefix/name", "prefix");
     holds(f, "big", "big");
-    CHECK(bai_file_find(f, "top/") >= 0 && bai_file_find(f, "top/sub/") >= 0 && bai_file_find(f, "link") < 0, "folders and links");
+    CHECK(bai_file_find(f, "top/") >= 0 && bai_file_find(f, "top/sub/") >= 0 && bai_file_find(f, "link") < 0,
+        "folders and links");
     put_file("t.tar", b.p, b.n - 512);
     CHECK(bai_file_get(f, 0, 0, 1, h, &e) == BA_EDATA && strstr(e.msg, "changed since"), "%s", e.msg);
     bai_files_close(f);
@@ -229,9 +234,12 @@ static void hostile(void)
 static void hostile_records(void)
 {
     static const struct { const char *record, *words; } pax[] = {
-        { "13 path=../x\n", "name with '..'" }, { "12 path=/abs\n", "pax record without a valid length" }, { "99 path=a\n", "pax record without a valid length" },
-        { "0 path=a\n", "valid length" }, { "-9 path=a\n", "valid length" }, { "99999999999999999999 path=a\n", "valid length" }, { "9 pathxa\n", "'='" },
-        { "25 GNU.sparse.major=1.0.\n", "sparse file" }, { "28 size=9223372036854775807\n", "pax size is not a number" }, { "11 size=-1\n", "pax size is not a number" },
+        { "13 path=../x\n", "name with '..'" }, { "12 path=/abs\n", "pax record without a valid length" },
+            { "99 path=a\n", "pax record without a valid length" },
+        { "0 path=a\n", "valid length" }, { "-9 path=a\n", "valid length" }, { "99999999999999999999 path=a\n", "valid length" },
+            { "9 pathxa\n", "'='" },
+        { "25 GNU.sparse.major=1.0.\n", "sparse file" }, { "28 size=9223372036854775807\n", "pax size is not a number" },
+            { "11 size=-1\n", "pax size is not a number" },
         { "17 size=99999999\n", "99999999 bytes announced" },
     };
     for (size_t i = 0; i < sizeof pax / sizeof *pax; i++) {

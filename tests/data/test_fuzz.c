@@ -115,7 +115,8 @@ static int sound(const ba_files *f, int64_t n)
     for (int64_t i = 0; i < bai_files_count(f); i++) {
         const char *name = bai_file_name(f, i);
         const bai_entry *t = &f->entries[i];
-        if (!*name || *name == '/' || !strncmp(name, "../", 3) || strstr(name, "/../") || t->size < 0 || t->offset < 512 || t->size > n - t->offset)
+        if (!*name || *name == '/' || !strncmp(name, "../", 3) || strstr(name, "/../") || t->size < 0 || t->offset < 512
+            || t->size > n - t->offset)
             return 0;
         if (bai_file_get(f, i, 0, t->size < 8 ? t->size : 8, got, &e) < 0)
             return 0;

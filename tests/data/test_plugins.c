@@ -92,12 +92,15 @@ static void small_is_right(const char *path)
     static const struct { int label, grey; } train[] = { { 0, 40 }, { 1, 10 }, { 1, 20 }, { 2, 30 } };
     ba_dataset *d = open_limited(&plugin_images, path, "train", 0), *t = open_limited(&plugin_images, path, "test", 0);
     CHECK(d && t, "%s", e.msg);
-    CHECK(ba_dataset_count(d) == 4 && ba_dataset_classes(d) == 3 && ba_dataset_count(t) == 3, "%lld", (long long)ba_dataset_count(d));
-    CHECK(d && !strcmp(ba_dataset_class(d, 0), "ant") && !strcmp(ba_dataset_class(d, 1), "cat") && !strcmp(ba_dataset_class(d, 2), "cat-big"), "classes");
+    CHECK(ba_dataset_count(d) == 4 && ba_dataset_classes(d) == 3 && ba_dataset_count(t) == 3, "%lld",
+        (long long)ba_dataset_count(d));
+    CHECK(d && !strcmp(ba_dataset_class(d, 0), "ant") && !strcmp(ba_dataset_class(d, 1), "cat")
+        && !strcmp(ba_dataset_class(d, 2), "cat-big"), "classes");
     for (int i = 0; d && i < 4; i++) {
         ba_sample s;
         CHECK(ba_dataset_read(d, i, &s, &e) == BA_OK, "%s", e.msg);
-        CHECK(s.label == train[i].label && s.pixels[0] == train[i].grey && s.rows == 6 && s.columns == 8, "%d: %lld, %d", i, (long long)s.label, s.pixels[0]);
+        CHECK(s.label == train[i].label && s.pixels[0] == train[i].grey && s.rows == 6 && s.columns == 8, "%d: %lld, %d", i,
+            (long long)s.label, s.pixels[0]);
     }
     CHECK(d && !ba_dataset_has_boxes(d), "no boxes");
     ba_dataset_free(d);
@@ -153,7 +156,8 @@ static void bad_trees(void)
     ba_dataset *d = open_limited(&plugin_images, in_scratch("bad"), "train", 0);
     ba_sample s;
     CHECK(ba_dataset_count(d) == 4, "%s", e.msg);
-    CHECK(ba_dataset_read(d, 0, &s, &e) == BA_EDATA && strstr(e.msg, "/bad/train/a/0.jpg: is HTML (a failed download?)"), "%s", e.msg);
+    CHECK(ba_dataset_read(d, 0, &s, &e) == BA_EDATA && strstr(e.msg, "/bad/train/a/0.jpg: is HTML (a failed download?)"), "%s",
+        e.msg);
     CHECK(ba_dataset_read(d, 1, &s, &e) == BA_EDATA && strstr(e.msg, "/bad/train/a/00.jpg: is empty"), "%s", e.msg);
     CHECK(ba_dataset_read(d, 3, &s, &e) == BA_OK, "%s", e.msg);
     ba_dataset_free(d);
@@ -192,19 +196,23 @@ static void tiny(void)
         { "val_0.JPEG\tn1\t0\t0\t1\t1\n", "val/images/val_1.JPEG is not in val_annotations.txt" },
         { "val_0.JPEG\tn9\t0\t0\t1\t1\n", "val_annotations.txt:1: a class that train does not have: n9" },
         { "\nval_0.JPEG\tn1\t0\t0\t1\n", "val_annotations.txt:2: file, class and four box corners expected" },
-        { "val_0.JPEG\tn1\t0\t0\t1\t1\t1\n", ":1: too many columns" }, { "val_0.JPEG\tn1\t0\tx\t1\t1\n", ":1: not a pixel position: x" },
-        { "val_0.JPEG\tn1\t0\t-1\t1\t1\n", ":1: not a pixel position: -1" }, { "val_0.JPEG\tn1\t5\t5\t1\t1\n", ":1: a box that ends before it begins" },
+        { "val_0.JPEG\tn1\t0\t0\t1\t1\t1\n", ":1: too many columns" }, { "val_0.JPEG\tn1\t0\tx\t1\t1\n",
+            ":1: not a pixel position: x" },
+        { "val_0.JPEG\tn1\t0\t-1\t1\t1\n", ":1: not a pixel position: -1" },
+            { "val_0.JPEG\tn1\t5\t5\t1\t1\n", ":1: a box that ends before it begins" },
         { "val_7.JPEG\tn1\t0\t0\t1\t1\n", ":1: no such file: val_7.JPEG" },
         { "val_0.JPEG\tn1\t0\t0\t1\t1\nval_0.JPEG\tn1\t0\t0\t1\t1\n", ":2: named twice: val_0.JPEG" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put_text("tiny/t/val/val_annotations.txt", bad[i].text);
         t = open_limited(&plugin_images, in_scratch("tiny"), "test", 0);
-        CHECK(!t && e.code == BA_EDATA && strstr(e.msg, bad[i].words), "wanted '%s', got '%s'", bad[i].words, t ? "(opened)" : e.msg);
+        CHECK(!t && e.code == BA_EDATA && strstr(e.msg, bad[i].words), "wanted '%s', got '%s'", bad[i].words,
+            t ? "(opened)" : e.msg);
         ba_dataset_free(t);
     }
     put_text("tiny/t/train/n1/n1_boxes.txt", "n1_0.JPEG\t4\t4\t4\nn1_0.JPEG");
-    CHECK(!open_limited(&plugin_images, in_scratch("tiny"), "train", 0) && strstr(e.msg, "n1_boxes.txt:1: file and four box corners expected"), "%s", e.msg);
+    CHECK(!open_limited(&plugin_images, in_scratch("tiny"), "train", 0)
+        && strstr(e.msg, "n1_boxes.txt:1: file and four box corners expected"), "%s", e.msg);
     check_group("images: Tiny ImageNet's layout and its mistakes");
 }
 
@@ -230,12 +238,14 @@ static void cifar(void)
     put_file("c10/cifar-10-batches-bin/data_batch_1.bin", b.p, b.n);
     put_file("c10/cifar-10-batches-bin/data_batch_2.bin", b.p, b.n - 3073);
     put_file("c10/cifar-10-batches-bin/test_batch.bin", b.p, 3073);
-    put_text("c10/cifar-10-batches-bin/batches.meta.txt", "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n");
+    put_text("c10/cifar-10-batches-bin/batches.meta.txt",
+        "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n");
     ba_dataset *d = open_limited(&plugin_cifar, in_scratch("c10"), "train", 0);
     ba_sample s;
     CHECK(ba_dataset_count(d) == 7 && ba_dataset_classes(d) == 10, "%s", e.msg);
     CHECK(d && ba_dataset_class(d, 3) && !strcmp(ba_dataset_class(d, 3), "cat"), "class names");
-    CHECK(!ba_dataset_read(d, 5, &s, &e) && s.label == 4 && s.rows == 32 && s.pixels[0] == 1 && s.pixels[1] == 101 && s.pixels[2] == 201 && s.pixels[3] == 2,
+    CHECK(!ba_dataset_read(d, 5, &s, &e) && s.label == 4 && s.rows == 32 && s.pixels[0] == 1 && s.pixels[1] == 101
+        && s.pixels[2] == 201 && s.pixels[3] == 2,
         "%s", e.msg);
     ba_dataset_free(d);
     d = open_limited(&plugin_cifar, in_scratch("c10/cifar-10-batches-bin/data_batch_2.bin"), "train", 2);
@@ -245,10 +255,12 @@ static void cifar(void)
     CHECK(ba_dataset_count(d) == 1, "%s", e.msg);
     ba_dataset_free(d);
     put_file("c10/cifar-10-batches-bin/data_batch_1.bin", b.p, b.n - 1);
-    CHECK(!open_limited(&plugin_cifar, in_scratch("c10"), "train", 0) && strstr(e.msg, "data_batch_1.bin: 12291 bytes are no whole number of records"), "%s", e.msg);
+    CHECK(!open_limited(&plugin_cifar, in_scratch("c10"), "train", 0) && strstr(e.msg,
+        "data_batch_1.bin: 12291 bytes are no whole number of records"), "%s", e.msg);
     b.p[3073] = 10;
     put_file("c10/cifar-10-batches-bin/data_batch_1.bin", b.p, b.n);
-    CHECK(!open_limited(&plugin_cifar, in_scratch("c10"), "train", 0) && strstr(e.msg, "data_batch_1.bin: record 1: label 10; 0 to 9 expected"), "%s", e.msg);
+    CHECK(!open_limited(&plugin_cifar, in_scratch("c10"), "train", 0) && strstr(e.msg,
+        "data_batch_1.bin: record 1: label 10; 0 to 9 expected"), "%s", e.msg);
     bytes_end(&b);
     b = records(100, 2, 55, 3);
     put_file("c100/train.bin", b.p, b.n);
@@ -256,7 +268,8 @@ static void cifar(void)
     CHECK(ba_dataset_classes(d) == 100 && !ba_dataset_read(d, 1, &s, &e) && s.label == 56 && s.pixels[1] == 101, "%s", e.msg);
     ba_dataset_free(d);
     CHECK(!open_limited(&plugin_cifar, in_scratch("c100"), "test", 0) && strstr(e.msg, "no file test.bin in it"), "%s", e.msg);
-    CHECK(!open_limited(&plugin_cifar, in_scratch("bad"), "train", 0) && strstr(e.msg, "neither data_batch_1.bin nor train.bin"), "%s", e.msg);
+    CHECK(!open_limited(&plugin_cifar, in_scratch("bad"), "train", 0) && strstr(e.msg, "neither data_batch_1.bin nor train.bin"),
+        "%s", e.msg);
     bytes_end(&b);
     check_group("cifar");
 }
@@ -293,10 +306,12 @@ static void scenes(void)
             ba_sample s;
             CHECK(ba_dataset_read(d, i, &s, &e) == BA_OK && s.rows == size && s.columns == size, "%s", e.msg);
             counts[s.label]++;
-            inside &= s.box[0] >= 0 && s.box[1] >= 0 && s.box[2] <= (float)size && s.box[3] <= (float)size && s.box[2] > s.box[0] + 3 && s.box[3] > s.box[1] + 3;
+            inside &= s.box[0] >= 0 && s.box[1] >= 0 && s.box[2] <= (float)size && s.box[3] <= (float)size
+                && s.box[2] > s.box[0] + 3 && s.box[3] > s.box[1] + 3;
             area += (s.box[2] - s.box[0]) * (s.box[3] - s.box[1]) / (double)(size * size);
             int cx = (int)(s.box[0] + s.box[2]) / 2, cy = (int)(s.box[1] + s.box[3]) / 2;
-            inner += s.label == 0 ? s.pixels[(cy * size + cx) * 3] + s.pixels[(cy * size + cx) * 3 + 1] + s.pixels[(cy * size + cx) * 3 + 2] : 0;
+            inner += s.label == 0 ? s.pixels[(cy * size + cx) * 3] + s.pixels[(cy * size + cx) * 3 + 1]
+                + s.pixels[(cy * size + cx) * 3 + 2] : 0;
             outer += s.label == 0 ? s.pixels[0] + s.pixels[1] + s.pixels[2] : 0;
         }
         for (int c = 0; c < ba_dataset_classes(d); c++)
@@ -307,7 +322,8 @@ static void scenes(void)
     }
     uint32_t crc = scene_crc(32, 0, "train", 123);
     CHECK(crc && crc == scene_crc(32, 0, "train", 123), "the same twice");
-    CHECK(crc != scene_crc(32, 1, "train", 123) && crc != scene_crc(32, 0, "test", 123) && crc != scene_crc(32, 0, "train", 133), "seed, split and number matter");
+    CHECK(crc != scene_crc(32, 1, "train", 123) && crc != scene_crc(32, 0, "test", 123) && crc != scene_crc(32, 0, "train", 133),
+        "seed, split and number matter");
     check_group("scenes");
 }
 

@@ -60,11 +60,13 @@ static uint32_t epoch_crc(ba_dataset *d, int threads, int policy, int64_t image,
 
 static void cifar10(void)
 {
-    static const char *const names[] = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck" };
+    static const char *const names[] = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+        "truck" };
     if (!is_there("cifar10.tar.gz"))
         return;
     ba_dataset *d = open_split("cifar10.tar.gz", "train"), *t = open_split("cifar10.tar.gz", "test");
-    CHECK(ba_dataset_count(d) == 50000 && ba_dataset_count(t) == 10000 && ba_dataset_classes(d) == 10 && !ba_dataset_has_boxes(d), "facts");
+    CHECK(ba_dataset_count(d) == 50000 && ba_dataset_count(t) == 10000 && ba_dataset_classes(d) == 10 && !ba_dataset_has_boxes(d),
+        "facts");
     for (int i = 0; d && i < 10; i++)
         CHECK(!strcmp(ba_dataset_class(d, i), names[i]), "%s", ba_dataset_class(d, i));
     int64_t n = 0, m = 0;
@@ -86,7 +88,8 @@ static void tiny_imagenet(void)
     for (int64_t i = 0; i < 50000; i += 97) {
         ba_sample s;
         CHECK(ba_dataset_read(d, i, &s, &e) == BA_OK && s.rows == 64 && s.columns == 64 && s.label == i / 500, "%s", e.msg);
-        inside &= s.box[0] >= 0 && s.box[1] >= 0 && s.box[2] <= 64 && s.box[3] <= 64 && s.box[2] > s.box[0] && s.box[3] > s.box[1];
+        inside &= s.box[0] >= 0 && s.box[1] >= 0 && s.box[2] <= 64 && s.box[3] <= 64 && s.box[2] > s.box[0]
+            && s.box[3] > s.box[1];
     }
     CHECK(inside, "boxes lie in their pictures");
     int64_t n = 0, m = 0;

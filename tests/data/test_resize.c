@@ -7,7 +7,8 @@
 #include "data/resize.h"
 #include "help.h"
 
-typedef struct golden { int64_t columns, rows, x, y, width, height, out_columns, out_rows; int filter; uint32_t crc; int px, py, r, g, b; } golden;
+typedef struct golden { int64_t columns, rows, x, y, width, height, out_columns, out_rows; int filter; uint32_t crc; int px, py,
+    r, g, b; } golden;
 
 static const golden goldens[] = {
     { 7, 5, 0, 0, 7, 5, 4, 3, BA_BICUBIC, 0x918674bf, 0, 0, 37, -1, -1 },
@@ -100,7 +101,8 @@ static void windows(bai_resizer *r)
         CHECK(!bai_resize(r, &part, &w, filter, all, &e) && !bai_resize(r, &part, &v, filter, some, &e), "%s", e.msg);
         for (int64_t y = 0; y < v.rows; y++)
             for (int64_t x = 0; x < v.columns; x++)
-                same &= !memcmp(some + (y * v.columns + (v.flip ? v.columns - 1 - x : x)) * 3, all + ((y + v.row) * W + x + v.column) * 3, 3);
+                same &= !memcmp(some + (y * v.columns + (v.flip ? v.columns - 1 - x : x)) * 3,
+                    all + ((y + v.row) * W + x + v.column) * 3, 3);
         CHECK(same, "case %d: %lldx%lld", k, (long long)W, (long long)H);
     }
     free(in);
@@ -131,7 +133,8 @@ static double sample(const uint8_t *p, int64_t stride, int64_t n, double centre,
 
 static void against_definition(bai_resizer *r)
 {
-    static const int64_t sizes[][2] = { { 1, 9 }, { 9, 1 }, { 200, 3 }, { 3, 200 }, { 33, 32 }, { 32, 33 }, { 97, 96 }, { 5000, 7 } };
+    static const int64_t sizes[][2] = { { 1, 9 }, { 9, 1 }, { 200, 3 }, { 3, 200 }, { 33, 32 }, { 32, 33 }, { 97, 96 },
+        { 5000, 7 } };
     ba_err e;
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int filter = 0; filter < 2; filter++) {

@@ -22,7 +22,8 @@ ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *param
 void ba_dataset_free(ba_dataset *d);                      /* after the loaders over it */
 int64_t ba_dataset_count(const ba_dataset *d);            /* samples; -1 for NULL */
 int64_t ba_dataset_classes(const ba_dataset *d);
-const char *ba_dataset_class(const ba_dataset *d, int64_t i); /* name, lent; NULL: out of range, or classes are mere numbers */
+/* Name of a class, lent; NULL when out of range, or when the classes are mere numbers. */
+const char *ba_dataset_class(const ba_dataset *d, int64_t i);
 int32_t ba_dataset_has_boxes(const ba_dataset *d);
 /* Decoded pictures are kept in memory as long as the whole set fits into this many bytes (at first 536870912; 0: never). */
 int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e);
@@ -39,7 +40,7 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
 /* ---- augmentation ---- */
 enum { BA_AUGMENT_NONE = 0,      /* pictures must have the wanted size already */
        BA_AUGMENT_CROP = 1,      /* random resized crop, then flip: training on photographs */
-       BA_AUGMENT_PAD = 2,       /* black border of `pad` pixels, random crop of the wanted size, flip: training on small pictures */
+       BA_AUGMENT_PAD = 2,       /* border of `pad` black pixels, random crop of the wanted size, flip: for small pictures */
        BA_AUGMENT_EVALUATE = 3 };/* shorter side to floor(image / crop), centre crop: testing on photographs */
 enum { BA_BICUBIC = 0, BA_BILINEAR = 1 };
 
@@ -119,7 +120,8 @@ typedef struct ba_data_host { /* append only */
     /* file_read and decode. */
     int (*file_picture)(const ba_files *f, int64_t i, ba_picture *out, ba_err *e);
     /* The part of `in` from (x, y), width x height pixels, resized into `out`, which has its size already. */
-    int (*resize)(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation, ba_picture *out, ba_err *e);
+    int (*resize)(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation,
+                  ba_picture *out, ba_err *e);
 } ba_data_host;
 #pragma GCC visibility pop
 
