@@ -190,16 +190,29 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     return y;
 }
 
+/* Checks what an embedding is asked to do, and gives the type of the pictures. */
+static int judge_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_type *t, ba_err *e)
+{
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    if (!prefix || !*prefix || strlen(prefix) > 200)
+        return ba_fail(e, BA_EARG, "embed: a prefix of 1 to 200 bytes expected");
+    if (!in || in->size < sizeof *in || ba_tensor_type(in->images, t, e) || t->rank != 4)
+        return ba_fail(e, BA_EARG, "%s: images [B,H,W,C] expected", prefix);
+    if (dim < 1 || patch < 1 || patch > t->dim[1] || patch > t->dim[2])
+        return ba_fail(e, BA_EARG, "%s: patches of %lld pixels in images of %lldx%lld, width %lld", prefix, (long long)patch, (long long)t->dim[1],
+                       (long long)t->dim[2], (long long)dim);
+    return BA_OK;
+}
+
 ba_tensor *bai_nn_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e)
 {
     ba_type t;
     char shape[64];
-    if (!in || in->size < sizeof *in || bai_build_check(b, e) || ba_tensor_type(in->images, &t, e) || t.rank != 4)
-        { ba_fail(e, BA_EARG, "%.200s: images [B,H,W,C] expected", prefix ? prefix : "embed"); return NULL; }
+    if (judge_embed(b, prefix, in, patch, dim, &t, e))
+        return NULL;
     int64_t kernel[] = { dim, t.dim[3], patch, patch }, fan = t.dim[3] * patch * patch;
-    if (dim < 1 || patch < 1 || patch > t.dim[1] || patch > t.dim[2])
-        { ba_fail(e, BA_EARG, "%.200s: patches of %lld pixels in images of %lldx%lld, width %lld", prefix ? prefix : "embed", (long long)patch,
-                  (long long)t.dim[1], (long long)t.dim[2], (long long)dim); return NULL; }
+    int64_t all = t.dim[1] / patch * (t.dim[2] / patch); /* the papers count the embedding of every patch */
     double bound = 1 / sqrt((double)fan);
     ba_tensor *cut[] = { in->images, in->scale, in->shift, in->kept }, *way[3];
     const char *dtype = ba_graph_dtype(b->g) == BA_BF16 ? "bf16" : "f32";
@@ -209,7 +222,6 @@ ba_tensor *bai_nn_embed(ba_build *b, const char *prefix, const ba_arch_in *in, i
     way[1] = way[0] ? matrix(b, prefix, 4, kernel, BA_INIT_UNIFORM, bound, e) : NULL;
     way[1] = way[1] ? ba_op_apply(b->g, "reshape", 1, &way[1], BA_ATTRS(BA_S("shape", shape)), e) : NULL;
     way[2] = way[1] ? vector(b, prefix, "bias", dim, BA_INIT_UNIFORM, bound, e) : NULL;
-    int64_t all = t.dim[1] / patch * (t.dim[2] / patch); /* the papers count the embedding of every patch */
     ba_tensor *y = way[2] ? ba_op_apply(b->g, "linear", 3, way, BA_ATTRS(BA_I("counted", all)), e) : NULL;
     ba_graph_place(b->g, "", NULL);
     return y;

@@ -42,6 +42,8 @@ static int look(const char *path, ba_err *e)
 static void child(const char *path, int report)
 {
     ba_err e = { 0 };
+    if (report < 3) /* the program was started with standard descriptors closed: the pipe must not be what is covered below */
+        report = fcntl(report, F_DUPFD, 3);
     int nothing = open("/dev/null", O_RDWR);
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);

@@ -367,7 +367,9 @@ const ba_plugin_desc *ba_plugins_find(ba_plugins *p, const char *kind, const cha
             ba_fail(e, BA_EARG, "plugin kind '%.20s': mask, loss, arch or data expected", kind ? kind : "");
         return NULL;
     }
-    const entry *first = next_of(p, kind, name, &at, &failed), *second = first ? next_of(p, kind, name, &at, &failed) : NULL;
+    const entry *first = next_of(p, kind, name, &at, &failed), *second = first;
+    while (first && second == first) /* one file can be met twice: beside the folders of kinds, and in one of them */
+        second = next_of(p, kind, name, &at, &failed);
     if (failed.code)
         ba_fail(e, failed.code, "%s", failed.msg);
     else if (second)

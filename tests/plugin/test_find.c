@@ -158,6 +158,9 @@ static void test_twice(void)
     p = ba_plugins_new(in_room("a"), &e);
     CHECK(!ba_plugins_add(p, in_room("link"), &e) && ba_plugins_find(p, "mask", "none", &e), "%s", e.msg);
     ba_plugins_free(p);
+    p = ba_plugins_new(in_room("a"), &e); /* nor is a folder of a kind that is on the path itself */
+    CHECK(!ba_plugins_add(p, in_room("a/mask"), &e) && ba_plugins_find(p, "mask", "none", &e), "%s", e.msg);
+    ba_plugins_free(p);
     unlink(in_room("link"));
     check_group("twice the same name");
 }
