@@ -184,8 +184,9 @@ static int load_all(const ba_checkpoint *c, const char *part, ba_store *s, int64
             return BA_EDATA;
         if (!(v[i] = malloc((size_t)(w.count ? w.count : 1) * sizeof(float))))
             return ba_fail(e, BA_EMACHINE, "%.200s: no memory", bai_weights_label(c->w));
-        if (ba_weights_read(c->w, at[i], v[i], w.count, e))
-            return BA_EDATA;
+        int bad = ba_weights_read(c->w, at[i], v[i], w.count, e);
+        if (bad)
+            return bad;
     }
     for (int64_t i = 0; i < n; i++)
         if (ba_weights_info(c->w, at[i], &w, e) || ba_store_write(s, i, v[i], w.count, e))

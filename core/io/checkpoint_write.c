@@ -177,7 +177,7 @@ int bai_checkpoint_write(int dirfd, const char *name, const char *label, bai_blo
     if (!r)
         r = list_all(c, &l, label, e);
     if (!r && !(head = bai_st_make(l.tensors, l.item, l.notes, l.note, &bytes, e)))
-        r = BA_EARG;
+        r = (int)bytes;
     if (!r && bai_put_begin(&w.put, dirfd, name))
         r = ba_fail(e, BA_EMACHINE, "%.300s: cannot be created: %s", label, strerror(errno));
     else if (!r && (r = write_content(&w, c, head, bytes)))

@@ -128,7 +128,7 @@ static int go_on(ba_run *r, const char *label, ba_err *e)
         return ba_fail(e, BA_ERESUME, "%.300s: holds no run to resume", r->path);
     bai_reader *old = bai_reader_open(r->dirfd, "journal.bin", label, e);
     if (!old)
-        return BA_EDATA;
+        return e->code;
     uint64_t id = bai_reader_id(old);
     bai_reader_free(old);
     if (!bai_state_read(r->dirfd, r->path, &s, NULL) && !strcmp(s.state, "running"))

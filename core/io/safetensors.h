@@ -28,7 +28,8 @@ typedef struct bai_st_header {
 int bai_st_parse(bai_st_header *h, char *text, int64_t length, int64_t data, const char *label, ba_err *e);
 void bai_st_clear(bai_st_header *h);
 
-/* The bytes a file begins with: length, header, spaces up to a multiple of 64. Tensors follow in the order of items. */
+/* The bytes a file begins with: length, header, spaces up to a multiple of 64. Tensors follow in the order of items.
+ * NULL on failure, with the code in *bytes. */
 char *bai_st_make(int64_t n, const ba_weight_item *items, int64_t n_notes, const ba_note *notes, int64_t *bytes, ba_err *e);
 
 /* A file, or the part of a file that begins at `offset`; takes fd, also on failure. */

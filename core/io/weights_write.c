@@ -147,7 +147,7 @@ static int judge(int64_t n, const ba_weight_item *items, int64_t n_notes, const 
 
 char *bai_st_make(int64_t n, const ba_weight_item *items, int64_t n_notes, const ba_note *notes, int64_t *bytes, ba_err *e)
 {
-    if (judge(n, items, n_notes, notes, e))
+    if ((*bytes = judge(n, items, n_notes, notes, e)))
         return NULL;
     text t = { 0 };
     int64_t at = 0;
@@ -163,9 +163,9 @@ char *bai_st_make(int64_t n, const ba_weight_item *items, int64_t n_notes, const
         puts_(&t, " ");
     if (t.failed || t.n - 8 > BAI_ST_HEADER) {
         if (t.failed)
-            ba_fail(e, BA_EMACHINE, "weights: no memory for the header");
+            *bytes = ba_fail(e, BA_EMACHINE, "weights: no memory for the header");
         else
-            ba_fail(e, BA_EARG, "weights: header of %lld bytes; at most %d expected", (long long)t.n - 8, BAI_ST_HEADER);
+            *bytes = ba_fail(e, BA_EARG, "weights: header of %lld bytes; at most %d expected", (long long)t.n - 8, BAI_ST_HEADER);
         free(t.p);
         return NULL;
     }
@@ -187,7 +187,7 @@ int ba_weights_write(const char *path, int64_t n, const ba_weight_item *items, i
     bai_put p;
     char *head = bai_st_make(n, items, n_notes, notes, &bytes, e);
     if (!head)
-        return BA_EARG;
+        return (int)bytes;
     int dirfd = bai_folder_of(path, &base), failed = dirfd < 0 || bai_put_begin(&p, dirfd, base);
     if (!failed) {
         failed = bai_put_write(&p, head, (size_t)bytes);
