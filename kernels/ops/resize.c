@@ -79,7 +79,7 @@ BA_OP(resize) = {
     .samples = BA_SAMPLES(
         { "rows=2,columns=2,to_rows=4,to_columns=4", 1, { { BA_F32, 2, { 2, 4 }, 0, -1, 1 } } },
         { "rows=3,columns=4,to_rows=5,to_columns=2,corners=1", 1, { { BA_F32, 2, { 3, 12 }, 0, -1, 1 } } },
-        { "rows=14,columns=14,to_rows=24,to_columns=24", 1, { { BA_F32, 2, { 3, 196 }, 0, 0, 1 } } },
+        { "rows=14,columns=14,to_rows=24,to_columns=24", 1, { { BA_F32, 2, { 3, 196 }, 0, 0, 1 } }, .fixed = 1 },
         { "rows=7,columns=5,to_rows=3,to_columns=1,corners=1", 1, { { BA_F32, 2, { 2, 35 }, 0, -1, 1 } } },
         { "rows=1,columns=1,to_rows=3,to_columns=2", 1, { { BA_F32, 2, { 2, 1 }, 0, -1, 1 } } },
         { "rows=3,columns=3,to_rows=2,to_columns=2", 1, { { BA_BF16, 2, { 2, 9 }, 0, -1, 1 } } }),
