@@ -127,8 +127,8 @@ int main(int argc, char **argv)
         return EXIT_MACHINE;
     }
     lua_atpanic(L, panic);
+    luaL_openlibs(L); /* turns the compiler on */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* scripts describe; a compiled endless loop could not be stopped */
-    luaL_openlibs(L);
     int status = run(L, argc, argv);
     lua_close(L);
     return status;

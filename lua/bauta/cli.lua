@@ -73,11 +73,16 @@ local function work()
 end
 
 local ok, result = xpcall(work, function(e)
+    if e == "not enough memory" then return e end -- nothing can be made until what the script held is gone
     local ours, wrapped = pcall(errors.wrap, e)
     if not ours then return errors.new("bug", tostring(e)) end
     wrapped.trace = wrapped.trace or debug.traceback("", 2)
     return wrapped
 end)
+if result == "not enough memory" then
+    collectgarbage()
+    result = errors.new("arg", "not enough memory (script limit 1024 MiB)")
+end
 local status = ok and result or report(result)
 local ffi = package.loaded["bauta.ffi"]
 if ffi and ffi.C then ffi.close_all() end

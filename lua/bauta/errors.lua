@@ -15,15 +15,24 @@ class.__tostring = function(e) return errors.text(e) end
 
 local function ours(source) return source:sub(1, 1) ~= "@" or source:sub(2, #home + 1) == home end
 
+-- While a script describes, its latest line: `return f { ... }` is a tail call, which leaves no trace on the stack.
+errors.latest = nil
+
+function errors.follow(line)
+    local info = debug.getinfo(3, "S")
+    if info and info.what ~= "C" and not ours(info.source) then errors.latest = info.source:gsub("^@", "") .. ":" .. line end
+end
+
 -- "script.lua:12" of the nearest caller outside of Bauta, or nil.
 function errors.position()
     for level = 2, 200 do
         local info = debug.getinfo(level, "Sl")
-        if not info then return nil end
+        if not info then return errors.latest end
         if info.what ~= "C" and info.currentline > 0 and not ours(info.source) then
             return (info.source:gsub("^@", "")) .. ":" .. info.currentline
         end
     end
+    return errors.latest
 end
 
 function errors.new(code, lines, where)
@@ -44,6 +53,7 @@ function errors.fail(fmt, ...) errors.raise("arg", select("#", ...) > 0 and fmt:
 -- Any caught error as one of ours: a message of Lua itself is the script's, unless it comes from one of our files.
 function errors.wrap(e)
     if errors.is(e) then return e end
+    if type(e) ~= "string" then return errors.new("arg", ("the script raised %s as an error; a text expected"):format(errors.show(e)), errors.latest) end
     local text = tostring(e)
     local file, line, what = text:match("^([^\n]-):(%d+): ([^\n]*)")
     if not file then

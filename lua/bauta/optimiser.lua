@@ -15,7 +15,7 @@ optimiser.kinds = {
             share("beta1", 0.9, "decay of the first moment"),
             share("beta2", 0.999, "decay of the second moment"),
             { name = "eps", type = "float", default = 1e-8, min = 0, max = 1, doc = "added to the root of the second moment" },
-            { name = "weight_decay", type = "float", default = 0.05, min = 0, max = 100, doc = "times the scheduled rate" },
+            { name = "weight_decay", type = "float", default = 0.05, min = 0, max = 10, doc = "times the scheduled rate" },
             { name = "decay_all", type = "bool", default = false, doc = "decay every tensor" },
             { name = "clip", type = "float", default = 0, min = 0, max = 1e9, doc = "largest norm of all gradients together; 0: no clipping" },
         },

@@ -50,23 +50,31 @@ end
 
 -- Runs f; a script that describes for longer than `seconds` is stopped.
 function script.watched(f, seconds, name)
-    local last = ffi.clock()
-    if seconds > 0 then
-        debug.sethook(function()
-            if ffi.clock() - last > seconds then
-                debug.sethook()
-                errors.raise("arg", ("still running after %g s (--script-timeout)"):format(seconds), name)
-            end
-        end, "", 100000)
-    end
+    local begun = ffi.clock()
+    debug.sethook(function(event, line)
+        if event == "line" then
+            errors.follow(line)
+            return
+        end
+        if seconds > 0 and ffi.clock() - begun > seconds then
+            debug.sethook()
+            errors.raise("arg", ("still running after %g s (--script-timeout)"):format(seconds), name)
+        end
+    end, "l", 100000)
     local ok, result = xpcall(f, function(e)
         debug.sethook()
-        if e == params.only_help then return e end
+        if e == params.only_help or e == "not enough memory" then return e end
         local wrapped = errors.wrap(e)
         wrapped.trace = wrapped.trace or debug.traceback("", 2)
         return wrapped
     end)
     debug.sethook()
+    local where = errors.latest
+    errors.latest = nil
+    if not ok and result == "not enough memory" then
+        collectgarbage()
+        errors.raise("arg", "not enough memory (script limit 1024 MiB)", where or name)
+    end
     if not ok then error(result, 0) end
     return result
 end

@@ -24,6 +24,13 @@ function trainer.state(e, out)
     return ok and state or nil
 end
 
+-- Whether a run has a checkpoint to go on from.
+function trainer.saved(e, out)
+    local f = io.open(out .. "/" .. e:path() .. "/checkpoints/last", "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
 local function documents(path)
     local log = bind.log(path)
     local found = log:documents()
@@ -379,6 +386,7 @@ function trainer.run(e, options)
         prepare(self, old)
         loop(self)
     end, function(err)
+        if err == "not enough memory" then return errors.new("arg", err, e:path()) end
         local wrapped = errors.wrap(err)
         wrapped.trace = wrapped.trace or debug.traceback("", 2)
         return wrapped

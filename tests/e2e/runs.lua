@@ -15,13 +15,13 @@ local function tables(run)
     return out
 end
 
--- Rows of a table as text, without what is measured by the clock.
+-- Rows of a table as text, without what is measured by the clock and what depends on the number of threads (memory).
 local function numbers(run, name)
     local tab, lines = tables(run)[name], {}
     for i = 1, tab.n do
         local cells = {}
         for _, column in ipairs(tab.names) do
-            if not column:find "^time" and column ~= "images_per_s" and column ~= "memory_peak" then
+            if not column:find "^time" and column ~= "images_per_s" and not column:find "memory" then
                 cells[#cells + 1] = type(tab[column][i]) == "string" and tab[column][i] or ("%.17g"):format(tab[column][i])
             end
         end

@@ -1,6 +1,7 @@
 -- harness: what the Lua tests share. check() counts and says what went wrong; raises() compares the whole message of an error.
 local errors = require "bauta.errors"
 
+io.stdout:setvbuf "line"
 local harness = { passed = 0, failed = 0, skipped = 0 }
 
 function harness.check(ok, fmt, ...)

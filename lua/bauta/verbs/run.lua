@@ -31,16 +31,21 @@ local function mode_in_suite(e, given)
         io.stdout:write(("%s: complete, taken from %s/%s\n"):format(e:path(), given.out, e:path()))
         return nil
     end
-    return state.step > 0 and "resume" or "restart"
+    return (state.alive or trainer.saved(e, given.out)) and "resume" or "restart"
 end
 
 local function mode_alone(e, given)
     local trainer = require "bauta.trainer"
     if given.restart then return "restart" end
-    if given.resume then return "resume" end
     local state = trainer.state(e, given.out)
+    local unsaved = state and state.state ~= "complete" and not state.alive and not trainer.saved(e, given.out)
+    if given.resume and unsaved then
+        io.stdout:write(("%s: killed before its first checkpoint; begun anew\n"):format(e:path()))
+        return "restart"
+    end
+    if given.resume then return "resume" end
     if not state then return "new" end
-    if state.state == "failed" and state.step == 0 then return "restart" end
+    if unsaved and state.state == "failed" then return "restart" end -- nothing to lose
     local path = given.out .. "/" .. e:path()
     errors.raise("arg", ("the run exists (%s); --resume goes on with it, --restart throws it away"):format(state.state), path)
 end
