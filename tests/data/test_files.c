@@ -1,7 +1,11 @@
 /* files: folders, tars and gzipped tars as lists of files; good archives of each dialect, hostile and damaged ones. */
+#include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../check.h"
@@ -324,6 +328,52 @@ static void gzip(void)
     check_group("gzipped tar");
 }
 
+/* Four processes unpack the same archive at once; then the disk is full (as the limit on a file's size says it). */
+static void gzip_together(void)
+{
+    char cache[1024], path[1024], where[2048];
+    bytes b = { 0 };
+    uint8_t *noise = malloc(2000000);
+    uint64_t seed = 5;
+    for (int i = 0; i < 2000000; i++)
+        noise[i] = (uint8_t)next_random(&seed);
+    tar_add(&b, "noise", '0', noise, 2000000);
+    tar_end(&b);
+    bytes z = gzipped(&b);
+    snprintf(path, sizeof path, "%s", put_file("noise.tar.gz", z.p, z.n));
+    snprintf(cache, sizeof cache, "%s/together", scratch());
+    snprintf(where, sizeof where, "%s/bauta", cache);
+    setenv("XDG_CACHE_HOME", cache, 1);
+    fflush(stdout);
+    for (int full = 1; full >= 0; full--) {
+        int children = full ? 1 : 4, right = 0;
+        for (int i = 0; i < children; i++)
+            if (!fork()) {
+                struct rlimit limit = { 1 << 20, 1 << 20 };
+                signal(SIGXFSZ, SIG_IGN);
+                if (full)
+                    setrlimit(RLIMIT_FSIZE, &limit);
+                ba_files *f = bai_files_open(path, &e);
+                _exit(full ? f || e.code != BA_EMACHINE || !strstr(e.msg, "unpacking into the cache folder: File too large")
+                    : !f || bai_file_size(f, 0) != 2000000);
+            }
+        for (int i = 0, status; i < children; i++)
+            right += wait(&status) > 0 && status == 0;
+        CHECK(right == children, "%d of %d", right, children);
+        CHECK(files_in(where) == !full, "%lld files", (long long)files_in(where));
+        DIR *dir = opendir(where);
+        int names = 0;
+        for (struct dirent *d; dir && (d = readdir(dir));)
+            names++;
+        CHECK(names == 2 + !full, "nothing hidden is left: %d names", names);
+        closedir(dir);
+    }
+    free(noise);
+    bytes_end(&b);
+    bytes_end(&z);
+    check_group("gzipped tar: a full disk, four at once");
+}
+
 int main(void)
 {
     folder();
@@ -332,6 +382,7 @@ int main(void)
     hostile();
     hostile_records();
     gzip();
+    gzip_together();
     scratch_end();
     return check_done();
 }
