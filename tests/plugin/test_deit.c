@@ -340,6 +340,10 @@ static void test_dead_rows(void)
         free(g[0]), free(g[1]);
     }
     CHECK(executed(few.p) < 0.9 * executed(all.p), "%.0f MACs of %.0f", executed(few.p), executed(all.p));
+    for (int64_t i = 0; i < ba_plan_nodes(few.p); i++) {
+        char line[400];
+        CHECK(ba_plan_node(few.p, i, line, sizeof line) > 0 && !strstr(line, "\tadd_scaled\t"), "a residual sum of its own, not with its LayerNorm: %s", line);
+    }
     printf("# %.0f MACs instead of %.0f\n", executed(few.p), executed(all.p));
     toy_free(&few);
     toy_free(&all);
