@@ -18,9 +18,7 @@ static void row(const ba_kernel *k, int64_t n, const float *const *in, float *y)
 {
     const float *x = in[0];
     (void)k;
-    float top = x[0];
-    for (int64_t i = 1; i < n; i++)
-        top = x[i] > top ? x[i] : top;
+    float top = bai_top(x, n);
     vf sum = { 0 };
     for (int64_t i = 0; i < n; i += VL) {
         int64_t m = bai_min(VL, n - i);

@@ -17,4 +17,19 @@ int bai_rows(const ba_kernel *k, int n_in, bai_row_fn fn);
 size_t bai_rows_scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers);
 int bai_rows_shape(const char *op, int n_in, const ba_type *const *in, ba_type *out, ba_err *e);
 
+/* the largest of n numbers; a NaN among them is passed over */
+static inline float bai_top(const float *x, int64_t n)
+{
+    vf top[2] = { v_set(x[0]), v_set(x[0]) };
+    int64_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        top[0] = v_max(v_load(x + i), top[0]);
+        top[1] = v_max(v_load(x + i + VL), top[1]);
+    }
+    float all = v_top(v_max(top[0], top[1]));
+    for (; i < n; i++)
+        all = x[i] > all ? x[i] : all;
+    return all;
+}
+
 #endif

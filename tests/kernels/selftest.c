@@ -80,6 +80,8 @@ static void one_op(walk *w, const ba_op *op, int cpu)
     for (const ba_sample *s = op->samples; can && s->attrs; s++, w->sample++)
         one_sample(w, op, s, cpu);
     w->no_gradient += !op->grad;
+    if (can && op->grad)
+        walk_check(w, &w->gradient, w->gradient.done > before.gradient.done, "it has a gradient and no sample that checks it");
     long failed = w->forward.failed + w->workers.failed + w->alone.failed + w->program.failed + w->gradient.failed;
     failed -= before.forward.failed + before.workers.failed + before.alone.failed + before.program.failed + before.gradient.failed;
     fprintf(w->out, "%s - %s: %d samples, forward %ld, workers %ld, alone %ld, program %ld, %s", failed ? "not ok" : "ok", op->name, w->sample,
