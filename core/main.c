@@ -2,6 +2,7 @@
  *
  * The only user of the classic Lua API. It makes a state with a cap on its memory, finds the Lua files, runs the command line
  * under a traceback handler, and turns what comes back into the exit status. */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
@@ -116,9 +117,21 @@ static int panic(lua_State *L)
     exit(EXIT_SCRIPT);
 }
 
+/* Descriptors 0 to 2 that were closed get /dev/null, so that no file of a run ever takes their numbers. */
+static void fill_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     size_t used = 0;
+    fill_descriptors();
     lua_State *L = lua_newstate(capped, &used);
     if (!L)
         L = luaL_newstate(); /* a LuaJIT with 32-bit references allows its own allocator only */

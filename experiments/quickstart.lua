@@ -14,32 +14,32 @@ local p = bauta.params {
 
 local data = bauta.data "scenes" { train = p.train, test = p.test }
 
-local function vit(settings)
-    settings.image, settings.patch, settings.classes, settings.drop_path = 32, 4, data.classes, 0
-    return bauta.arch "deit"(settings)
+local function vit(s)
+    s.image, s.patch, s.classes, s.drop_path = 32, 4, data.classes, 0
+    return bauta.arch("deit", s)
 end
 
-local function run(settings)
-    settings.data, settings.batch, settings.seed = data, 64, p.seed
-    settings.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
-    settings.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
-    return settings.teacher and bauta.distill(settings) or bauta.train(settings)
+local function teacher(weights) return vit { dim = 96, depth = 5, heads = 3, weights = weights } end
+
+local function run(s)
+    s.data, s.batch, s.seed = data, 64, p.seed
+    s.student = s.student or vit { dim = 64, depth = 4, heads = 2 }
+    s.epochs = s.epochs or p.epochs
+    s.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
+    s.losses = { bauta.loss "cross-entropy" { smoothing = 0 }, s.teacher and bauta.loss "logit" { temperature = 2 } or nil }
+    return (s.teacher and bauta.distill or bauta.train)(s)
 end
 
-local function student() return vit { dim = 64, depth = 4, heads = 2 } end
-
-local teacher = run { name = "teacher", student = vit { dim = 96, depth = 5, heads = 3 }, epochs = p.teacher_epochs }
-local taught = { dim = 96, depth = 5, heads = 3, weights = teacher }
-local losses = { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 2 } }
+local first = run { name = "teacher", student = teacher(), epochs = p.teacher_epochs }
 
 return bauta.suite {
     name = "quickstart",
     runs = {
-        teacher,
-        run { name = "student-alone", student = student(), epochs = p.epochs },
-        run { name = "student-logit", student = student(), teacher = vit(taught), losses = losses, epochs = p.epochs },
-        run { name = "student-masked", student = student(), teacher = vit { dim = 96, depth = 5, heads = 3, weights = teacher }, losses = losses,
-            mask = bauta.mask "student" { keep = p.keep }, epochs = p.epochs },
+        first,
+        run { name = "student-alone" },
+        run { name = "student-logit", teacher = teacher(first) },
+        run { name = "student-masked", teacher = teacher(first), mask = bauta.mask "student" { keep = p.keep } },
     },
     report = bauta.summary,
 }

@@ -79,7 +79,8 @@ function Builder:score(mask, whom)
     self.g:role("mask")
     self.g:place("mask " .. mask.name)
     local scores
-    if mask.plugin.define then scores = mask.plugin.define(self, mask, whom) else scores = self.known:score(whom, mask:params()) end
+    if mask.plugin.define then scores = mask.plugin.define(self, mask, whom) else scores = self.known:score(whom,
+        mask:params()) end
     self.g:place("")
     return scores
 end

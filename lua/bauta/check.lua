@@ -52,7 +52,8 @@ end
 
 function judge.float(row, v)
     if type(v) ~= "number" then return nil, wrong_type(v) end
-    if number_defect(v) or (row.min and v < row.min) or (row.max and v > row.max) or (row.above and v <= row.above) then return nil, "" end
+    if number_defect(v) or (row.min and v < row.min) or (row.max and v > row.max)
+        or (row.above and v <= row.above) then return nil, "" end
     return v
 end
 
@@ -119,7 +120,8 @@ function check.value(row, v, prefix)
     end
     if got ~= nil then return got end
     local name = prefix .. row.name
-    if why and why:find("exact in Lua", 1, true) then return nil, ("%s = %s %s"):format(name, ("%.0e"):format(v):gsub("e%+?", "e"), why) end
+    if why and why:find("exact in Lua", 1, true) then return nil, ("%s = %s %s"):format(name,
+        ("%.0e"):format(v):gsub("e%+?", "e"), why) end
     if judge[row.type] and why ~= "" and type(v) ~= "table" and type(v) ~= "function" then
         return nil, ("%s = %s %s; expected %s"):format(name, show(v), why, check.expected(row))
     elseif why ~= "" then
@@ -188,7 +190,8 @@ function check.text(row, text, prefix)
     local v = text
     if row.type == "int" or row.type == "float" then
         v = tonumber(text)
-        if not v then return nil, ("%s%s = %s is not a number; expected %s"):format(prefix or "", row.name, show(text), check.expected(row)) end
+        if not v then return nil, ("%s%s = %s is not a number; expected %s"):format(prefix or "", row.name, show(text),
+            check.expected(row)) end
     elseif row.type == "bool" then
         v = ({ ["true"] = true, ["1"] = true, yes = true, ["false"] = false, ["0"] = false, no = false })[text]
         if v == nil then return nil, ("%s%s = %s; expected true or false"):format(prefix or "", row.name, show(text)) end

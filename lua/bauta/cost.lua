@@ -39,24 +39,30 @@ function cost.lines(summary, e, images)
     local s, out = e.settings, {}
     local function line(fmt, ...) out[#out + 1] = fmt:format(...) end
     local k = e:kept()
-    line("%s: %s, %d images a step, %d epochs of %d images, %s", e:path(), e.kind, s.batch, s.epochs, images, e.precision or s.precision)
+    line("%s: %s, %d images a step, %d epochs of %d images, %s", e:path(), e.kind, s.batch, s.epochs, images,
+        e.precision or s.precision)
     if s.teacher then line("teacher sees %d of %d patches (%s)", k or s.teacher.patches, s.teacher.patches, s.mask.name) end
     line("")
     line("%-20s %14s %14s %14s %12s", "per image", "MACs executed", "papers' count", "FLOPs", "peak memory")
     for _, p in ipairs(summary.parts) do
-        line("%-20s %14s %14s %14s %12s", p.role, cost.si(p.macs), p.papers > 0 and cost.si(p.papers) or "-", cost.si(p.flops), cost.iec(p.peak))
+        line("%-20s %14s %14s %14s %12s", p.role, cost.si(p.macs), p.papers > 0 and cost.si(p.papers) or "-", cost.si(p.flops),
+            cost.iec(p.peak))
     end
     local t = summary.total
     line("%-20s %14s %14s %14s %12s", "total", cost.si(t.macs), cost.si(t.papers), cost.si(t.flops), cost.iec(t.peak))
     line("")
     local teacher = summary.by_role.teacher
     if teacher then
-        line("teacher, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all", teacher.papers / 1e9,
+        line("teacher, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all",
+            teacher.papers / 1e9,
             teacher.papers * s.epochs / 1e9, teacher.papers * s.epochs * images / 1e15)
-        line("teacher, executed:           %.3f GMACs an image, %.4g PMACs in all", teacher.macs / 1e9, teacher.macs * s.epochs * images / 1e15)
+        line("teacher, executed:           %.3f GMACs an image, %.4g PMACs in all", teacher.macs / 1e9,
+            teacher.macs * s.epochs * images / 1e15)
     end
-    line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * s.epochs * images), cost.si(t.flops * s.epochs * images))
-    line("memory: %s of activations and gradients, %s of weights and optimiser state", cost.iec(summary.arena), cost.iec(summary.variables))
+    line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * s.epochs * images),
+        cost.si(t.flops * s.epochs * images))
+    line("memory: %s of activations and gradients, %s of weights and optimiser state", cost.iec(summary.arena),
+        cost.iec(summary.variables))
     return out
 end
 

@@ -53,12 +53,14 @@ function errors.fail(fmt, ...) errors.raise("arg", select("#", ...) > 0 and fmt:
 -- Any caught error as one of ours: a message of Lua itself is the script's, unless it comes from one of our files.
 function errors.wrap(e)
     if errors.is(e) then return e end
-    if type(e) ~= "string" then return errors.new("arg", ("the script raised %s as an error; a text expected"):format(errors.show(e)), errors.latest) end
+    if type(e) ~= "string" then return errors.new("arg",
+        ("the script raised %s as an error; a text expected"):format(errors.show(e)), errors.latest) end
     local text = tostring(e)
     local file, line, what = text:match("^([^\n]-):(%d+): ([^\n]*)")
     if not file then
         local memory = text:find("not enough memory", 1, true)
-        return errors.new(memory and "arg" or "bug", memory and "not enough memory (script limit 1024 MiB)" or (text:match("^[^\n]*")), nil)
+        return errors.new(memory and "arg" or "bug", memory and "not enough memory (script limit 1024 MiB)"
+            or (text:match("^[^\n]*")), nil)
     end
     local bare = file:gsub("^%.%.%.", "")
     local name = bare:match("([^/]+)$") or bare

@@ -31,7 +31,8 @@ local function seed_judge(v)
 end
 
 local common = {
-    { name = "name", type = "any", accept = name_judge, what = "a name of letters, digits, '.', '_', '-' and '/'", doc = "the run's folder below --out" },
+    { name = "name", type = "any", accept = name_judge, what = "a name of letters, digits, '.', '_', '-' and '/'",
+        doc = "the run's folder below --out" },
     { name = "data", type = "data", doc = "what is learned from" },
     { name = "student", type = "arch", doc = "the model that is trained" },
     { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy" },
@@ -39,13 +40,19 @@ local common = {
     { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine" {}' },
     { name = "epochs", type = "int", default = 100, min = 1, max = most_epochs, doc = "passes over the training data" },
     { name = "batch", type = "int", default = 128, min = 1, max = 65536, unit = "images", doc = "images of a step" },
-    { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0", doc = "of every random stream" },
-    { name = "precision", type = "choice", default = "fp32", choices = { "fp32", "bf16" }, doc = "of activations and matrix products" },
-    { name = "ema", type = "float", default = 0, min = 0, max = 0.9999999, doc = "decay of the averaged weights, evaluated besides; 0: none" },
-    { name = "evaluate_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs", doc = "and after the last" },
-    { name = "checkpoint_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs", doc = "and after the last" },
+    { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0",
+        doc = "of every random stream" },
+    { name = "precision", type = "choice", default = "fp32", choices = { "fp32", "bf16" },
+        doc = "of activations and matrix products" },
+    { name = "ema", type = "float", default = 0, min = 0, max = 0.9999999,
+        doc = "decay of the averaged weights, evaluated besides; 0: none" },
+    { name = "evaluate_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs",
+        doc = "and after the last" },
+    { name = "checkpoint_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs",
+        doc = "and after the last" },
     { name = "after_epoch", type = "function", optional = true, doc = "a hook: called with the run after each epoch" },
-    { name = "overlays", type = "int", default = 8, min = 0, max = 64, unit = "pictures", doc = "test pictures drawn with what the teacher was shown" },
+    { name = "overlays", type = "int", default = 8, min = 0, max = 64, unit = "pictures",
+        doc = "test pictures drawn with what the teacher was shown" },
 }
 
 local function with(extra)
@@ -126,7 +133,8 @@ local function change(rows, s, key, text)
     local part, inner = key:match("^([^.]+)%.(.+)$")
     if not part then
         local row = row_of(rows, key)
-        if not row or (row.type ~= "any" and not ({ int = 1, float = 1, bool = 1, string = 1, choice = 1 })[row.type]) then return false end
+        if not row or (row.type ~= "any" and not ({ int = 1, float = 1, bool = 1, string = 1,
+            choice = 1 })[row.type]) then return false end
         local v, why = check.text(row, text)
         if v == nil then return true, why end
         s[key] = v
@@ -158,13 +166,16 @@ local function judge_models(s, lines)
     local a, t = s.student, s.teacher
     if not t then return end
     if a.grid_rows ~= t.grid_rows or a.grid_columns ~= t.grid_columns then
-        lines[#lines + 1] = ("teacher has %dx%d patches, student %dx%d; masks need equal grids"):format(t.grid_rows, t.grid_columns, a.grid_rows, a.grid_columns)
+        lines[#lines + 1] = ("teacher has %dx%d patches, student %dx%d; masks need equal grids"):format(t.grid_rows,
+            t.grid_columns, a.grid_rows, a.grid_columns)
     end
     if a.image_rows ~= t.image_rows then
-        lines[#lines + 1] = ("teacher takes images of %d pixels, student of %d; equal sizes expected"):format(t.image_rows, a.image_rows)
+        lines[#lines + 1] = ("teacher takes images of %d pixels, student of %d; equal sizes expected"):format(t.image_rows,
+            a.image_rows)
     end
     if a.classes ~= t.classes then
-        lines[#lines + 1] = ("teacher has %d classes, student %d; losses that compare logits need equal counts"):format(t.classes, a.classes)
+        lines[#lines + 1] = ("teacher has %d classes, student %d; losses that compare logits need equal counts")
+            :format(t.classes, a.classes)
     end
 end
 
@@ -178,7 +189,8 @@ local function judge(kind, s)
         local n, why = keep.count(s.mask.settings.keep, s.teacher.grid_rows, s.teacher.grid_columns, "mask.keep")
         if not n then lines[#lines + 1] = why end
         if s.mask.name == "none" and n and n < s.teacher.patches then
-            lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion"):format(errors.show(s.mask.settings.keep))
+            lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion")
+                :format(errors.show(s.mask.settings.keep))
         end
     end
     return lines
@@ -225,7 +237,8 @@ end
 -- ---- suites ----
 
 local suite_rows = {
-    { name = "name", type = "any", accept = name_judge, what = "a name", optional = true, doc = "put in front of the runs' names" },
+    { name = "name", type = "any", accept = name_judge, what = "a name", optional = true,
+        doc = "put in front of the runs' names" },
     { name = "runs", type = "list of experiment", doc = "in order; one may take the weights of an earlier one" },
     { name = "report", type = "function", optional = true, doc = "called with the results when all runs are complete" },
 }
@@ -249,7 +262,8 @@ function experiment.suite(given)
     for i, e in ipairs(s.runs) do
         for _, need in ipairs(weights_runs(e)) do
             if not seen[need.run] then
-                lines[#lines + 1] = ("suite.runs[%d] (%s): %s takes the weights of %s, which is no earlier run of the suite"):format(i,
+                lines[#lines + 1] = ("suite.runs[%d] (%s): %s takes the weights of %s, which is no earlier run of the suite")
+                    :format(i,
                     e.settings.name, need.part, need.run.settings.name)
             end
         end

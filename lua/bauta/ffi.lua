@@ -14,7 +14,8 @@ local headers = { "base", "graph", "data", "run", "weights", "picture", "model" 
 local function declarations(folder, name)
     local path = ("%s/bauta/%s.h"):format(folder, name)
     local f, why = io.open(path, "r")
-    if not f then errors.raise("machine", ("cannot read the header %s (%s); is Bauta installed whole?"):format(path, why), "bauta") end
+    if not f then errors.raise("machine", ("cannot read the header %s (%s); is Bauta installed whole?"):format(path, why),
+        "bauta") end
     local text = f:read("*a")
     f:close()
     local parts = {}
@@ -73,6 +74,15 @@ function M.peak_memory()
     return tonumber(u.maxrss) * 1024
 end
 
+-- Memory that can still be had, in bytes; nil where the system does not say.
+function M.memory_free()
+    local f = io.open "/proc/meminfo"
+    if not f then return nil end
+    local kib = f:read("*a"):match("MemAvailable:%s*(%d+)")
+    f:close()
+    return kib and tonumber(kib) * 1024
+end
+
 function M.hostname()
     local name = ffi.new("char[256]")
     return ffi.C.gethostname(name, 255) == 0 and ffi.string(name) or "?"
@@ -80,7 +90,8 @@ end
 
 -- ---- calls ----
 
-local codes = { [-1] = "arg", [-2] = "data", [-3] = "plugin", [-4] = "machine", [-5] = "resume", [-6] = "busy", [-7] = "numeric", [-8] = "bug" }
+local codes = { [-1] = "arg", [-2] = "data", [-3] = "plugin", [-4] = "machine", [-5] = "resume", [-6] = "busy", [-7] = "numeric",
+    [-8] = "bug" }
 
 -- Raises what the library has written about a failed call. where: as in errors.raise.
 function M.raise(where)
@@ -215,16 +226,15 @@ end
 
 -- ---- objects ----
 
--- Everything alive, in order of creation. The collector only marks what nobody holds any more; sweep() frees it newest first,
--- so that what was made from something is gone before it (an object holds what it was made from).
+-- Everything alive, by number of creation. The collector and free() only mark; sweep() ends what is marked, newest first, and
+-- never what something living was made from, in whatever order the marks came.
 local live, born = {}, 0
 
-local function free(entry)
-    if entry.ptr ~= nil then
-        local p = entry.ptr
-        entry.ptr = nil
-        M.C[entry.free](p)
-    end
+local function finish_entry(id, entry)
+    live[id] = nil
+    M.C[entry.free](entry.ptr)
+    entry.ptr = nil
+    for _, parent in ipairs(entry.parents) do parent.children = parent.children - 1 end
 end
 
 local function sweep(all)
@@ -234,8 +244,7 @@ local function sweep(all)
     end
     table.sort(dead, function(a, b) return a > b end)
     for _, id in ipairs(dead) do
-        free(live[id])
-        live[id] = nil
+        if all or live[id].children == 0 then finish_entry(id, live[id]) end
     end
 end
 
@@ -250,13 +259,17 @@ end
 
 -- Wraps an owned pointer. parents: objects that must outlive it.
 function M.own(class, ptr, parents, fields)
-    sweep(false)
     born = born + 1
-    local id = born
-    local entry = { ptr = ptr, free = class.free_name }
-    live[id] = entry
+    if born % 64 == 0 then collectgarbage() end -- the collector does not see how large our objects are
+    sweep(false)
+    local entry = { ptr = ptr, free = class.free_name, children = 0, parents = {} }
+    for i, parent in ipairs(parents or {}) do
+        entry.parents[i] = parent.entry
+        parent.entry.children = parent.entry.children + 1
+    end
+    live[born] = entry
     local object = fields or {}
-    object.entry, object.parents, object.id = entry, parents, id
+    object.entry = entry
     object.guard = ffi.gc(ffi.new("char[1]"), function() entry.dead = true end)
     return setmetatable(object, class)
 end
@@ -265,13 +278,14 @@ end
 function M.ptr(object, class, what)
     local mt = type(object) == "table" and getmetatable(object)
     if mt ~= class then errors.fail("%s: %s expected, got %s", what or class.class, class.class, errors.show(object)) end
-    if object.entry.ptr == nil then errors.fail("%s: this %s was freed", what or class.class, class.class) end
+    if object.entry.dead then errors.fail("%s: this %s was freed", what or class.class, class.class) end
     return object.entry.ptr
 end
 
+-- Ends an object now, or as soon as nothing made from it lives.
 function M.free(object)
-    free(object.entry)
-    live[object.id] = nil
+    object.entry.dead = true
+    sweep(false)
 end
 
 return M

@@ -17,9 +17,11 @@ local graph = {}
 
 local rows = {
     { name = "seed", type = "int", default = 0, min = 0, max = 2 ^ 53, doc = "of random numbers" },
-    { name = "precision", type = "choice", choices = { "fp32", "bf16" }, default = "fp32", doc = "of activations and matrix products" },
+    { name = "precision", type = "choice", choices = { "fp32", "bf16" }, default = "fp32",
+        doc = "of activations and matrix products" },
     { name = "batch", type = "int", default = 1, min = 1, max = 65536, doc = "images of a step" },
-    { name = "image", type = "int", optional = true, min = 1, max = 4096, doc = "side of the pictures: declares batch.images and batch.labels" },
+    { name = "image", type = "int", optional = true, min = 1, max = 4096,
+        doc = "side of the pictures: declares batch.images and batch.labels" },
     { name = "feeds", type = "any", default = {}, doc = "further inputs: name = { element type, shape }" },
 }
 
@@ -41,7 +43,8 @@ local function declare(b, s)
         inputs.labels = b:feed("labels", "i32", { s.batch })
     end
     for name, what in pairs(s.feeds) do
-        if type(what) ~= "table" then errors.fail("graph.feeds.%s: { element type, shape } expected, got %s", tostring(name), errors.show(what)) end
+        if type(what) ~= "table" then errors.fail("graph.feeds.%s: { element type, shape } expected, got %s", tostring(name),
+            errors.show(what)) end
         inputs[name] = b:feed(name, what[1], what[2])
     end
     return setmetatable(inputs, { __index = function(_, k)

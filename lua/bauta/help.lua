@@ -13,7 +13,8 @@ function help.verb(name)
     end
     if hidden[name] then return require("bauta.verbs." .. name) end
     local near = errors.nearest(name, verbs)
-    errors.raise("arg", ("no such verb %s%s; bauta --help lists them"):format(errors.show(name), near and "; did you mean " .. near .. "?" or ""), "command line")
+    errors.raise("arg", ("no such verb %s%s; bauta --help lists them"):format(errors.show(name),
+        near and "; did you mean " .. near .. "?" or ""), "command line")
 end
 
 local function wrapped(text, indent, width)
@@ -29,7 +30,8 @@ local function wrapped(text, indent, width)
 end
 
 function help.all(version)
-    local out = { ("Bauta %s: distilling vision transformers from masked teachers\n\nusage: bauta VERB [ARGUMENTS]\n\n"):format(version) }
+    local out = { "Bauta " .. version .. ": distilling vision transformers from masked teachers\n\n" }
+    out[2] = "usage: bauta VERB [ARGUMENTS]\n\n"
     for _, name in ipairs(verbs) do
         local v = require("bauta.verbs." .. name)
         out[#out + 1] = ("  %-10s %s\n"):format(name, wrapped(v.doc, 13, 110))
@@ -59,7 +61,8 @@ function help.rows(rows)
     local check = require "bauta.check"
     local out = {}
     for _, row in ipairs(rows) do
-        local default = row.default ~= nil and row.type ~= "any" and errors.show(row.default) or row.default ~= nil and tostring(row.default) or "-"
+        local default = row.default ~= nil and row.type ~= "any" and errors.show(row.default) or row.default ~= nil
+            and tostring(row.default) or "-"
         out[#out + 1] = ("  %-16s %-14s %s\n"):format(row.name, type(row.default) == "table" and "-" or default,
             wrapped((row.doc or "") .. (row.unit and " (" .. row.unit .. ")" or "") .. "; " .. check.expected(row), 34, 120))
     end

@@ -1,6 +1,6 @@
 -- bauta: the Lua API. A script describes experiments with it and returns one; `bauta run` carries it out.
 --
---   bauta.data NAME {..}   bauta.arch NAME {..}   bauta.mask NAME {..}   bauta.loss NAME {..}      plugins, or criteria of mask.define
+--   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
 --   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}                                       what a script returns
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
@@ -22,7 +22,8 @@ local bauta = { version = ffi.version() }
 -- bauta.KIND "name" {settings} and bauta.KIND("name", settings).
 local function constructor(kind, make)
     return function(name, settings)
-        if type(name) ~= "string" then errors.fail('bauta.%s: a name expected, got %s; write bauta.%s "name" { ... }', kind, errors.show(name), kind) end
+        if type(name) ~= "string" then errors.fail('bauta.%s: a name expected, got %s; write bauta.%s "name" { ... }', kind,
+            errors.show(name), kind) end
         if settings ~= nil then return make(name, settings) end
         return setmetatable({}, { class = kind .. " without settings", __call = function(_, given)
             local made = make(name, given)

@@ -23,7 +23,8 @@ function keep.judge(v, name)
     elseif type(v) ~= "number" then
         return bad(name, v, 'a number or a text as "50%" expected')
     elseif v == 1 then
-        return bad(name, v, 'ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; expected 0 < keep < 1 or a count >= 2')
+        return bad(name, v, 'ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; ' ..
+            'expected 0 < keep < 1 or a count >= 2')
     elseif v ~= v or v == math.huge or v <= 0 then
         return bad(name, v, "expected 0 < keep <= 1")
     elseif v > 1 and v ~= math.floor(v) then
@@ -50,7 +51,8 @@ function keep.count(v, rows, columns, name)
     end
     local k = math.floor(share * n + 0.5)
     if k < 1 then
-        return nil, ("%s = %s of %d patches keeps 0; smallest is %.4f"):format(name, errors.show(v), n, math.ceil(5000 / n) / 10000)
+        return nil, ("%s = %s of %d patches keeps 0; smallest is %.4f"):format(name, errors.show(v), n,
+            math.ceil(5000 / n) / 10000)
     end
     return k
 end

@@ -61,18 +61,21 @@ local function new_view(b, description, whom)
         if batch_signals[k] then return b:signal("batch", k) end
         if view[k] then return view[k] end
         errors.fail("criterion %s: %s", description.name, errors.unknown("signal " .. errors.show(k), tostring(k),
-            { "images", "labels", "step", "epoch", "class_attention", "tokens", "signal", "random", "constant", "params", "batch", "patches", "rows", "columns" }))
+            { "images", "labels", "step", "epoch", "class_attention", "tokens", "signal", "random", "constant", "params",
+                "batch", "patches", "rows", "columns" }))
     end })
 end
 
 local function judge_scores(description, m, scores)
     if type(scores) ~= "table" or getmetatable(scores) ~= bind.Tensor then
-        errors.raise("arg", ("criterion %s: score returned %s; a tensor [%d,%d] expected"):format(description.name, errors.show(scores), m.batch, m.patches),
+        errors.raise("arg", ("criterion %s: score returned %s; a tensor [%d,%d] expected"):format(description.name,
+            errors.show(scores), m.batch, m.patches),
             description.plugin.where)
     end
     local shape, dtype = bind.type(scores)
     if #shape ~= 2 or shape[1] ~= m.batch or shape[2] ~= m.patches or dtype ~= "f32" then
-        errors.raise("arg", ("criterion %s: score returned %s [%s]; f32 [%d,%d] (batch, patches) expected"):format(description.name, dtype,
+        errors.raise("arg", ("criterion %s: score returned %s [%s]; f32 [%d,%d] (batch, patches) expected")
+            :format(description.name, dtype,
             table.concat(shape, ","), m.batch, m.patches), description.plugin.where)
     end
     return scores
@@ -94,7 +97,8 @@ function mask.define(given)
     if plugin.defined[s.name] and plugin.defined[s.name].where ~= errors.position() then
         errors.fail("mask.define: criterion %s is defined already at %s", s.name, plugin.defined[s.name].where)
     end
-    plugin.defined[s.name] = { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script", where = errors.position(),
+    plugin.defined[s.name] = { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
+        where = errors.position(),
         define = function(b, description, whom)
             local m = new_view(b, description, whom)
             return judge_scores(description, m, s.score(m))

@@ -5,7 +5,8 @@ local optimiser = {}
 optimiser.__index = optimiser
 optimiser.class = "optimiser"
 
-local function share(name, default, doc) return { name = name, type = "float", default = default, min = 0, max = 0.9999999, doc = doc } end
+local function share(name, default, doc) return { name = name, type = "float", default = default, min = 0, max = 0.9999999,
+    doc = doc } end
 
 optimiser.kinds = {
     adamw = {
@@ -17,7 +18,8 @@ optimiser.kinds = {
             { name = "eps", type = "float", default = 1e-8, min = 0, max = 1, doc = "added to the root of the second moment" },
             { name = "weight_decay", type = "float", default = 0.05, min = 0, max = 10, doc = "times the scheduled rate" },
             { name = "decay_all", type = "bool", default = false, doc = "decay every tensor" },
-            { name = "clip", type = "float", default = 0, min = 0, max = 1e9, doc = "largest norm of all gradients together; 0: no clipping" },
+            { name = "clip", type = "float", default = 0, min = 0, max = 1e9,
+                doc = "largest norm of all gradients together; 0: no clipping" },
         },
     },
 }
@@ -52,7 +54,8 @@ function optimiser:update(b, weights, state, lr, step)
     local factor = self.clip > 0 and b:op("clip_factor", { norm }, { max = self.clip }) or false
     for _, w in ipairs(weights) do
         local free = not self.decay_all and (#w.shape <= 1 or w.no_decay)
-        b:op("adamw", { w.variable, w.gradient, b:variable(state, "m/" .. w.name), b:variable(state, "v/" .. w.name), lr, step, factor },
+        b:op("adamw", { w.variable, w.gradient, b:variable(state, "m/" .. w.name), b:variable(state, "v/" .. w.name), lr, step,
+            factor },
             { beta1 = self.beta1, beta2 = self.beta2, eps = self.eps, weight_decay = free and 0 or self.weight_decay })
     end
     return norm

@@ -13,14 +13,17 @@ options.common = {
 -- Sets shared by several verbs.
 options.device = {
     { name = "device", value = "NAME", default = "cpu", doc = "what computes" },
-    { name = "threads", value = "N", kind = "int", min = 0, max = 1024, default = 0, doc = "worker threads; 0: one per processor" },
+    { name = "threads", value = "N", kind = "int", min = 0, max = 1024, default = 0,
+        doc = "worker threads; 0: one per processor" },
     { name = "tier", value = "NAME", default = "auto", doc = "instruction set: auto, plain, avx2 or avx512" },
 }
 options.script = {
-    { name = "set", value = "KEY=VALUE", many = true, doc = "change a parameter of the script or a setting (epochs=2, student.depth=3)" },
+    { name = "set", value = "KEY=VALUE", many = true,
+        doc = "change a parameter of the script or a setting (epochs=2, student.depth=3)" },
     { name = "data", value = "PATH", doc = "the script's arg.data" },
     { name = "out", value = "DIR", default = "runs", doc = "folder of the runs" },
-    { name = "script-timeout", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 60, doc = "longest time a script may take to describe" },
+    { name = "script-timeout", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 60,
+        doc = "longest time a script may take to describe" },
 }
 
 function options.all(verb)
@@ -39,7 +42,8 @@ function options.join(...)
     return out
 end
 
-local function fail(verb, fmt, ...) errors.raise("arg", fmt:format(...) .. ("; bauta %s --help lists what there is"):format(verb.name), "command line") end
+local function fail(verb, fmt, ...) errors.raise("arg",
+    fmt:format(...) .. ("; bauta %s --help lists what there is"):format(verb.name), "command line") end
 
 local function find(verb, name)
     local names = {}
@@ -58,7 +62,8 @@ local function convert(verb, o, text)
     end
     local v = tonumber(text)
     if not v or v ~= v or (o.kind == "int" and v ~= math.floor(v)) or v < o.min or v > o.max then
-        fail(verb, "--%s = %s; %s %s..%s expected", o.name, errors.show(text), o.kind == "int" and "an integer" or "a number", errors.show(o.min), errors.show(o.max))
+        fail(verb, "--%s = %s; %s %s..%s expected", o.name, errors.show(text), o.kind == "int" and "an integer" or "a number",
+            errors.show(o.min), errors.show(o.max))
     end
     return v
 end
@@ -107,7 +112,10 @@ function options.changes(list)
     local out = {}
     for i, text in ipairs(list) do
         local key, value = text:match("^([%w_%-%.]+)=(.*)$")
-        if not key then errors.raise("arg", ("--set %s: key=value expected, as epochs=2 or student.depth=3"):format(errors.show(text)), "command line") end
+        if not key then
+            local what = "--set %s: key=value expected, as epochs=2 or student.depth=3"
+            errors.raise("arg", what:format(errors.show(text)), "command line")
+        end
         out[i] = { key = key, value = value }
     end
     return out

@@ -9,11 +9,13 @@ params.only_help = {}
 
 -- rows: list of bauta.int(...), bauta.float(...), ... Returns a table of values; reading another name is an error.
 function params.read(rows)
-    if type(rows) ~= "table" then errors.fail("params: a list of bauta.int(...), bauta.float(...), ... expected, got %s", errors.show(rows)) end
+    if type(rows) ~= "table" then errors.fail("params: a list of bauta.int(...), bauta.float(...), ... expected, got %s",
+        errors.show(rows)) end
     if params.declared then errors.fail "params: declared twice; one bauta.params { ... } a script" end
     local values, names, lines = {}, {}, {}
     for i, row in ipairs(rows) do
-        if check.class_of(row) ~= "parameter" then errors.fail("params: row %d is %s; bauta.int(...), bauta.float(...), ... expected", i, errors.show(row)) end
+        if check.class_of(row) ~= "parameter" then errors.fail("params: row %d is %s; bauta.int(...), bauta.float(...), ... " ..
+            "expected", i, errors.show(row)) end
         if values[row.name] ~= nil then errors.fail("params: %s is declared twice", row.name) end
         values[row.name], names[i] = row.default, row.name
     end
@@ -32,7 +34,8 @@ function params.read(rows)
     return setmetatable({}, { __index = function(_, k)
         if values[k] ~= nil then return values[k] end
         errors.fail("params.%s: %s", tostring(k), errors.unknown("parameter", tostring(k), names))
-    end, __newindex = function(_, k) errors.fail("params.%s: parameters are set by --set %s=value only", tostring(k), tostring(k)) end })
+    end, __newindex = function(_, k) errors.fail("params.%s: parameters are set by --set %s=value only", tostring(k),
+        tostring(k)) end })
 end
 
 return params

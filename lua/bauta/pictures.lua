@@ -23,10 +23,12 @@ function pictures.loaders(e, threads)
     local s = e.settings
     local train, test = s.data:split("train"), s.data:split("test")
     if train.classes ~= s.student.classes then
-        errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes, s.student.classes), e.where)
+        errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes,
+            s.student.classes), e.where)
     end
     if s.batch > train.count then
-        errors.raise("arg", ("batch %d > %d samples of data %s: that would be 0 steps"):format(s.batch, train.count, s.data.name), e.where)
+        errors.raise("arg", ("batch %d > %d samples of data %s: that would be 0 steps"):format(s.batch, train.count,
+            s.data.name), e.where)
     end
     local image = s.student.image_rows
     return bind.loader(train, { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
@@ -54,7 +56,8 @@ stats.__index = stats
 
 -- Counts over pictures: grid of the model and side of the image in pixels.
 function pictures.object_statistics(rows, columns, image)
-    return setmetatable({ rows = rows, columns = columns, patch = image / rows, kept = 0, hit = 0, all = 0, on = 0, pictures = 0 }, stats)
+    return setmetatable({ rows = rows, columns = columns, patch = image / rows, kept = 0, hit = 0, all = 0, on = 0,
+        pictures = 0 }, stats)
 end
 
 -- boxes: raw float [B,4]; kept: raw i32 [B,k].

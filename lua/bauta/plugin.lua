@@ -11,19 +11,24 @@ local plugin = {}
 local common = {
     data = {
         { name = "augment", type = "choice", choices = { "deit", "none", "crop", "pad" }, default = "deit",
-          doc = "training pictures; deit: pad for images of at most 32 pixels, otherwise crop; crop: random resized crop and flip; pad: border, random crop and flip" },
+          doc = "training pictures; deit: pad for images of at most 32 pixels, otherwise crop; crop: random resized crop " ..
+              "and flip; pad: border, random crop and flip" },
         { name = "normalise", type = "choice", choices = { "imagenet", "half", "none" }, default = "imagenet",
           doc = "mean and deviation of the pixels: ImageNet's, 0.5 and 0.5, or 0 and 1" },
         { name = "border", type = "int", default = 4, min = 0, max = 1024, unit = "pixels", doc = "of augment = pad" },
         { name = "flip", type = "float", default = 0.5, min = 0, max = 1, doc = "probability of mirroring" },
-        { name = "scale_low", type = "float", default = 0.08, min = 0.0001, max = 1, doc = "of augment = crop: least share of the area" },
-        { name = "test_crop", type = "float", default = 0.875, min = 0.1, max = 1, doc = "share of the shorter side that evaluation keeps (images above 32 pixels)" },
-        { name = "interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic", doc = "of resizing" },
+        { name = "scale_low", type = "float", default = 0.08, min = 0.0001, max = 1,
+            doc = "of augment = crop: least share of the area" },
+        { name = "test_crop", type = "float", default = 0.875, min = 0.1, max = 1,
+            doc = "share of the shorter side that evaluation keeps (images above 32 pixels)" },
+        { name = "interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic",
+            doc = "of resizing" },
     },
     mask = {
         { name = "keep", type = "any", default = "all", accept = keep.judge, what = "a share, a count or \"all\"",
           doc = 'patches the teacher sees: a share (0.5), a count (98), a label of the papers ("75%") or "all"' },
-        { name = "select", type = "choice", choices = { "top", "bottom" }, default = "top", doc = "which end of the ranking is kept" },
+        { name = "select", type = "choice", choices = { "top", "bottom" }, default = "top",
+            doc = "which end of the ranking is kept" },
     },
     arch = {
         { name = "weights", type = "any", optional = true, doc = "a safetensors file, or the experiment whose student is taken",
@@ -33,7 +38,8 @@ local common = {
               return nil, "is " .. errors.show(v)
           end },
         { name = "prefix", type = "string", default = "", doc = "what the file puts in front of the names of the weights" },
-        { name = "partial", type = "string", default = "", doc = "beginnings of names that need not match, commas between (head)" },
+        { name = "partial", type = "string", default = "",
+            doc = "beginnings of names that need not match, commas between (head)" },
     },
     loss = {},
 }
@@ -80,7 +86,8 @@ function plugin.describe(kind, name, given)
     if type(name) ~= "string" then errors.fail("bauta.%s: a name expected, got %s", kind, errors.show(name)) end
     local found = plugin.find(kind, name)
     local settings = check.settings(union(kind, found.rows), given, kind .. " " .. name)
-    local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position() }, classes[kind])
+    local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position() },
+        classes[kind])
     if found.desc then self:params() end -- also what C knows is judged at the script's line
     if kind == "arch" then self:params():fact("patches") end
     return self
@@ -161,7 +168,8 @@ classes.data.own = function(self, k)
 end
 
 -- student.patches, teacher.classes, ...: the geometry.
-local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth = 1, heads = 1, dim = 1, classes = 1, image_rows = 1, image_columns = 1 }
+local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth = 1, heads = 1, dim = 1, classes = 1,
+    image_rows = 1, image_columns = 1 }
 classes.arch.own = function(self, k)
     if facts[k] then return self:params():fact(k) end
 end

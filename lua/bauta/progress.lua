@@ -43,7 +43,8 @@ function progress:left()
 end
 
 function progress:show()
-    local text = ("epoch %d/%d  step %d/%d  %.0f img/s  loss %.4f  %s left"):format(self.epoch + 1, self.epochs, self.done, self.total,
+    local text = ("epoch %d/%d  step %d/%d  %.0f img/s  loss %.4f  %s left"):format(self.epoch + 1, self.epochs, self.done,
+        self.total,
         self:rate(), self.average or 0, progress.duration(self:left()))
     if not self.terminal then
         io.stdout:write(("%s: %s\n"):format(self.label, text))

@@ -10,7 +10,8 @@ local function f(name, unit, doc) return { name, "f64", unit, doc } end
 local function i(name, unit, doc) return { name, "i64", unit, doc } end
 
 local function train_fields(e)
-    local out = { i("step", "steps", "optimiser steps done"), i("epoch", "epochs", "from 0"), f("loss", "nats", "sum of the losses") }
+    local out = { i("step", "steps", "optimiser steps done"), i("epoch", "epochs", "from 0"),
+        f("loss", "nats", "sum of the losses") }
     for n, name in ipairs(steps.loss_names(e)) do out[#out + 1] = f(name, "nats", e.settings.losses[n].name .. ", weighted") end
     out[#out + 1] = f("top1", "%", "of the training batch, before the step")
     if e.settings.teacher then out[#out + 1] = f("teacher_top1", "%", "the teacher's, on what it was shown") end
@@ -22,7 +23,8 @@ end
 
 local eval_fields = {
     i("epoch", "epochs", "epochs done"), i("step", "steps", "optimiser steps done"), f("top1", "%", "test accuracy"),
-    f("top5", "%", "label among the five highest"), f("loss", "nats", "cross-entropy of the test set"), f("train_loss", "nats", "mean of the epoch"),
+    f("top5", "%", "label among the five highest"), f("loss", "nats", "cross-entropy of the test set"),
+        f("train_loss", "nats", "mean of the epoch"),
     f("ema_top1", "%", "test accuracy of the averaged weights; NaN without"), f("best_top1", "%", "highest so far"),
     f("time_train", "s", "training of the epoch"), f("time_eval", "s", "evaluation"), f("images_per_s", "1/s", "training images"),
 }
@@ -35,18 +37,25 @@ local mask_fields = {
 }
 
 local cost_fields = {
-    { "role", "text", nil, "whose nodes; .backward: their gradients", size = 64 }, f("macs", nil, "multiply-adds an image, executed"),
-    f("papers", nil, "as the papers count: all patches embedded, 5 for each element of a LayerNorm"), f("flops", nil, "an image, executed"),
+    { "role", "text", nil, "whose nodes; .backward: their gradients", size = 64 },
+        f("macs", nil, "multiply-adds an image, executed"),
+    f("papers", nil, "as the papers count: all patches embedded, 5 for each element of a LayerNorm"),
+        f("flops", nil, "an image, executed"),
     f("bytes", "B", "moved in a step"), f("peak_memory", "B", "at the moment of the overall peak"),
 }
 
 local result_fields = {
-    i("epochs", "epochs", "done"), i("step", "steps", "done"), f("top1", "%", "test accuracy after the last epoch"), f("top5", "%", nil),
+    i("epochs", "epochs", "done"), i("step", "steps", "done"), f("top1", "%", "test accuracy after the last epoch"),
+        f("top5", "%", nil),
     f("best_top1", "%", "highest of all evaluations"), f("ema_top1", "%", "of the averaged weights; NaN without"),
-    i("weights", nil, "of the student"), f("teacher_macs", nil, "an image, executed"), f("teacher_papers", nil, "an image, as the papers count"),
-    f("total_macs", nil, "of a training step, an image"), i("kept", "patches", nil), f("kept_share", "%", nil), f("on_object", "%", nil),
-    f("object_share", "%", nil), f("teacher_top1", "%", "on what it was shown, test set"), f("images_per_s", "1/s", "while training"),
-    f("time_train", "s", "all training steps"), f("time_total", "s", "with evaluation"), f("memory_peak", "B", "largest memory of the process"),
+    i("weights", nil, "of the student"), f("teacher_macs", nil, "an image, executed"),
+        f("teacher_papers", nil, "an image, as the papers count"),
+    f("total_macs", nil, "of a training step, an image"), i("kept", "patches", nil), f("kept_share", "%", nil),
+        f("on_object", "%", nil),
+    f("object_share", "%", nil), f("teacher_top1", "%", "on what it was shown, test set"),
+        f("images_per_s", "1/s", "while training"),
+    f("time_train", "s", "all training steps"), f("time_total", "s", "with evaluation"),
+        f("memory_peak", "B", "largest memory of the process"),
 }
 
 function record.declare(run, e)
@@ -59,7 +68,8 @@ end
 
 function record.cost(run, summary)
     for _, p in ipairs(summary.parts) do
-        run:row("cost", { role = p.role, macs = p.macs, papers = p.papers, flops = p.flops, bytes = p.bytes, peak_memory = p.peak })
+        run:row("cost", { role = p.role, macs = p.macs, papers = p.papers, flops = p.flops, bytes = p.bytes,
+            peak_memory = p.peak })
     end
 end
 
@@ -83,7 +93,8 @@ function record.documents(run, e, device, script)
     run:document("configuration", table.concat(record.flat(settings), "\n"))
     if script then run:document("script", script.text) end
     run:document("versions", json.encode({ bauta = ffi.version(), luajit = jit.version, abi = 1 }, true))
-    run:document("hardware", json.encode({ device = device:describe(), processors = ffi.processors(), host = ffi.hostname() }, true))
+    run:document("hardware", json.encode({ device = device:describe(), processors = ffi.processors(), host = ffi.hostname() },
+        true))
 end
 
 local function by_key(text)
@@ -99,7 +110,8 @@ end
 function record.differences(old, e)
     local before, now, out = by_key(old), by_key(table.concat(record.flat(e:record()), "\n")), {}
     for k, v in pairs(now) do
-        if before[k] ~= v and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> %s"):format(k, before[k] or "(not set)", v) end
+        if before[k] ~= v and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> %s"):format(k, before[k] or "(not set)",
+            v) end
     end
     for k, v in pairs(before) do
         if now[k] == nil and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> (not set)"):format(k, v) end

@@ -16,7 +16,8 @@ schedule.kinds = {
         doc = "cosine per epoch as timm has it: the cosine begins at epoch 0, under the warm-up, not after it",
         rows = { warmup, floor,
             { name = "start", type = "float", default = 1e-6, min = 0, max = 1, doc = "rate at the beginning of the warm-up" },
-            { name = "lag", type = "bool", default = true, doc = "epoch e >= 1 runs at the rate of e - 1, as the published runs did" } },
+            { name = "lag", type = "bool", default = true,
+                doc = "epoch e >= 1 runs at the rate of e - 1, as the published runs did" } },
     },
     ["cosine-shifted"] = {
         doc = "cosine per step, beginning after the warm-up (MAE)",

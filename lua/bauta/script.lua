@@ -29,7 +29,8 @@ function script.read(path)
         errors.raise("arg", "is a folder; the path of a Lua script expected", path)
     end
     local text, why = session.read(path)
-    if not text then errors.raise("arg", "no such script" .. (why:find("No such file", 1, true) and "" or " (" .. why .. ")"), path) end
+    if not text then errors.raise("arg", "no such script" .. (why:find("No such file", 1, true) and "" or " (" .. why .. ")"),
+        path) end
     if text:sub(1, 3) == "\239\187\191" then text = text:sub(4) end
     if text:byte(1) == 27 then errors.raise("arg", "binary chunk refused", path) end
     if not text:find("%S") then errors.raise("arg", "the script is empty", path) end
@@ -110,7 +111,8 @@ function script.experiments(result, path)
     local class = check.class_of(result)
     local list = class == "suite" and result.runs or class == "experiment" and { result }
     if not list then
-        errors.raise("arg", ("the script returned %s; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }"):format(
+        errors.raise("arg", ("the script returned %s; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { " ..
+            "... }"):format(
             result == nil and "nothing" or errors.show(result)), path)
     end
     local unused = {}

@@ -26,7 +26,8 @@ end
 -- The stores of a run, empty until a step is described. seed: of the initialisers.
 function steps.stores(e, device)
     local s = e.settings
-    local out = { student = graph.store(device, s.seed), losses = graph.store(device, s.seed), optimiser = graph.store(device, s.seed) }
+    local out = { student = graph.store(device, s.seed), losses = graph.store(device, s.seed),
+        optimiser = graph.store(device, s.seed) }
     if s.teacher then out.teacher = graph.store(device, s.seed) end
     if s.ema > 0 then out.ema = graph.store(device, s.seed) end
     return out
@@ -63,7 +64,8 @@ local function trained(b, loss, stores)
     for _, part in ipairs { "student", "losses" } do
         for _, t in ipairs(stores[part]:list()) do
             local v = b:variable(stores[part], t.name)
-            list[#list + 1] = { variable = v, name = (part == "losses" and "losses/" or "") .. t.name, shape = t.shape, no_decay = t.no_decay }
+            list[#list + 1] = { variable = v, name = (part == "losses" and "losses/" or "") .. t.name, shape = t.shape,
+                no_decay = t.no_decay }
             wrt[#wrt + 1] = v
         end
     end

@@ -24,15 +24,19 @@ end
 
 -- results: what a suite's report function gets. Returns the table as text.
 return function(results)
-    local rows = { { "run", "top-1 %", "best %", "teacher sees", "teacher top-1 %", "teacher MACs", "img/s", "kept on object %", "train time s" } }
+    local rows = { { "run", "top-1 %", "best %", "teacher sees", "teacher top-1 %", "teacher MACs", "img/s", "kept on object %",
+        "train time s" } }
     local share
     for _, r in ipairs(results) do
         rows[#rows + 1] = { r.name, report.number(r.top1), report.number(r.best_top1), view_of(r), report.number(r.teacher_top1),
-            r.teacher_macs > 0 and cost.si(r.teacher_macs) or "-", report.number(r.images_per_s, 0), percent(r.on_object), report.number(r.time_train, 0) }
+            r.teacher_macs > 0 and cost.si(r.teacher_macs) or "-", report.number(r.images_per_s, 0), percent(r.on_object),
+                report.number(r.time_train, 0) }
         share = r.object_share == r.object_share and r.object_share or share
     end
     local out = { report.table(rows) }
-    if share then out[#out + 1] = ("\n%s %% of all patches lie on the object: what a random choice would give"):format(percent(share)) end
+    if share then
+        out[#out + 1] = ("\n%s %% of all patches lie on the object: what a random choice would give"):format(percent(share))
+    end
     local pictures = pictures_of(results)
     if #pictures > 0 then out[#out + 1] = "what the teacher was shown: " .. table.concat(pictures, ", ") end
     return table.concat(out, "\n")

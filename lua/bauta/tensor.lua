@@ -35,7 +35,8 @@ function Tensor.__index(_, name)
         for n in pairs(by_name) do names[#names + 1] = n end
         for n in pairs(own) do names[#names + 1] = n end
         local near = errors.nearest(tostring(name), names)
-        errors.fail("tensor: no operation %s%s (bauta ops lists them)", errors.show(name), near and "; did you mean " .. near .. "?" or "")
+        errors.fail("tensor: no operation %s%s (bauta ops lists them)", errors.show(name),
+            near and "; did you mean " .. near .. "?" or "")
     end
     cache[name] = method(name)
     return cache[name]
@@ -45,7 +46,8 @@ function own.shape(self) return (bind.type(self)) end
 function own.dtype(self) return select(2, bind.type(self)) end
 function own.size(self, axis)
     local shape = bind.type(self)
-    return shape[axis < 0 and #shape + 1 + axis or axis + 1] or errors.fail("size: axis %s of a tensor of rank %d", errors.show(axis), #shape)
+    return shape[axis < 0 and #shape + 1 + axis or axis + 1] or errors.fail("size: axis %s of a tensor of rank %d",
+        errors.show(axis), #shape)
 end
 function own.output(self, i) return bind.output(self, i) end
 

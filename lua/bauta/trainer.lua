@@ -44,7 +44,8 @@ function trainer.same(e, path)
     local lines = old and record.differences(old, e) or { "its log has no settings" }
     if #lines == 0 then return true end
     for i = #lines, 21, -1 do lines[i] = nil end
-    for i, line in ipairs(lines) do lines[i] = ("%s (run %s was made with other settings; --restart makes it anew)"):format(line, e:path()) end
+    local what = "%s (run %s was made with other settings; --restart makes it anew)"
+    for i, line in ipairs(lines) do lines[i] = what:format(line, e:path()) end
     errors.raise("resume", lines, e.where)
 end
 
@@ -82,6 +83,11 @@ local function compile(self)
         end
     end)
     self.cost = cost.summary(self.program:plan(), s.batch)
+    local free = ffi.memory_free()
+    if free and self.cost.arena > free then
+        errors.raise("machine", ("needs %s for activations, %s free; a smaller batch than %d?"):format(cost.iec(self.cost.arena),
+            cost.iec(free), s.batch), e:path())
+    end
 end
 
 local function choose_precision(self)
@@ -150,7 +156,8 @@ local function prepare(self, old)
 end
 
 function Run:checkpoint(best)
-    self.run:checkpoint(self.epoch, self.done, best, parts_of(self), { best = self.best, sum_loss = self.sum, time_train = self.time_train,
+    self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
+        best = self.best, sum_loss = self.sum, time_train = self.time_train,
         time_total = self.time_total, epoch_seconds = self.epoch_seconds })
 end
 
@@ -179,7 +186,8 @@ local function judge_numbers(self, row, batch)
     local first = {}
     for i = 0, math.min(batch.count, 8) - 1 do first[i + 1] = tostring(tonumber(batch.samples[i])) end
     local what = not finite(row.loss) and "loss" or "gradient"
-    self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done, tostring(self.e.settings.seed), table.concat(first, " ")))
+    self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done,
+        tostring(self.e.settings.seed), table.concat(first, " ")))
     errors.raise("numeric", ("the %s is %s at step %d (learning rate %.3g); the last checkpoint is from before"):format(what,
         errors.show(what == "loss" and row.loss or row.grad_norm), self.done, self.lr), self.e:path())
 end
@@ -194,8 +202,22 @@ local function stop(self, signal)
     self:say(("saved at step %d; --resume goes on"):format(self.done))
 end
 
+-- Writes down where the run is. When the disk is full the log stands on reserved space: one checkpoint, then the end.
+local function tick(self)
+    local ok, why = pcall(self.run.tick, self.run, self.epoch, self.done)
+    if ok then return end
+    if errors.is(why) and why.code == "machine" then pcall(self.checkpoint, self, false) end
+    error(why, 0)
+end
+
+local function warn_once(self, loss)
+    if self.warned or self.done < 100 or loss <= 10 * self.bar.average then return end
+    self.warned = true
+    self:say(("the loss is %.3g at step %d, more than ten times its average"):format(loss, self.done))
+    self.run:event("diverging", ("loss %.6g at step %d"):format(loss, self.done))
+end
+
 local function one_step(self, batch)
-    local begun = ffi.clock()
     feed(self, batch, batch.number)
     self.program:run()
     self.done = self.done + 1
@@ -206,9 +228,9 @@ local function one_step(self, batch)
     self.run:row("train", row)
     judge_numbers(self, row, batch)
     self.sum = self.sum + row.loss
-    self.run:tick(self.epoch, self.done)
+    tick(self)
     self.bar:step(self.done, self.epoch, batch.count, row.time_step, row.loss)
-    return begun
+    warn_once(self, row.loss)
 end
 
 -- One epoch from wherever it stands; false when a signal stopped it.
@@ -277,7 +299,8 @@ end
 local function mask_row(self, r)
     local k = self.e:kept()
     if not k then return end
-    self.run:row("mask", { epoch = self.epoch, kept = k, kept_share = 100 * k / self.e.settings.teacher.patches, on_object = r.on_object,
+    self.run:row("mask", {
+        epoch = self.epoch, kept = k, kept_share = 100 * k / self.e.settings.teacher.patches, on_object = r.on_object,
         object_share = r.object_share, teacher_top1 = r.teacher_top1 })
 end
 
@@ -287,7 +310,8 @@ local function draw(self, images, labels, kept, count)
     if n == 0 then return end
     local test = s.data:split("test")
     ffi.make_folder(self.path .. "/report")
-    pictures.overlay(self.path .. "/report/teacher-view.png", ("what the teacher is shown: %s, %d of %d patches"):format(s.mask.name,
+    pictures.overlay(self.path .. "/report/teacher-view.png",
+        ("what the teacher is shown: %s, %d of %d patches"):format(s.mask.name,
         self.e:kept(), s.teacher.patches), images, s.student.image_rows, labels, kept, self.e:kept(), s.student.grid_rows, n,
         function(label) return test:class_name(tonumber(label)) end)
 end
@@ -310,11 +334,13 @@ local function evaluate(self, last, again)
     local seconds = ffi.clock() - begun
     local rate = self.per_epoch * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9)
     self.time_total = self.time_total + self.epoch_seconds + seconds
-    self.run:row("eval", { epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
+    self.run:row("eval", {
+        epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
         ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
     mask_row(self, r)
-    self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch, self.e.settings.epochs,
-        self.sum / self.per_epoch, r.top1, r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or "", rate))
+    local on_object = r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or ""
+    self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch,
+        self.e.settings.epochs, self.sum / self.per_epoch, r.top1, on_object, rate))
     return better
 end
 
@@ -324,10 +350,13 @@ local function result_row(self)
     local r, e, rows = self.last, self.e, self.cost.by_role
     local teacher = rows.teacher or { macs = 0, papers = 0 }
     local k = e:kept() or (e.settings.teacher and e.settings.teacher.patches or 0)
-    self.run:row("result", { epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
-        weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers, total_macs = self.cost.total.macs,
+    self.run:row("result", {
+        epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
+        weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers,
+        total_macs = self.cost.total.macs,
         kept = k, kept_share = e.settings.teacher and 100 * k / e.settings.teacher.patches or 0 / 0, on_object = r.on_object,
-        object_share = r.object_share, teacher_top1 = r.teacher_top1, images_per_s = self.done * e.settings.batch / math.max(self.time_train, 1e-9),
+        object_share = r.object_share, teacher_top1 = r.teacher_top1,
+        images_per_s = self.done * e.settings.batch / math.max(self.time_train, 1e-9),
         time_train = self.time_train, time_total = self.time_total, memory_peak = ffi.peak_memory() })
 end
 
@@ -342,10 +371,12 @@ end
 local function call_hook(self)
     local hook = self.e.settings.after_epoch
     if not hook then return end
-    local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done, top1 = self.last and self.last.top1 }
+    local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done,
+        top1 = self.last and self.last.top1 }
     local ok, why = pcall(hook, view)
     if not ok then
-        errors.raise("arg", ("%s (in after_epoch, at step %d)"):format(errors.text(why), self.done), errors.is(why) and why.where or "script")
+        errors.raise("arg", ("%s (in after_epoch, at step %d)"):format(errors.text(why), self.done),
+            errors.is(why) and why.where or "script")
     end
 end
 

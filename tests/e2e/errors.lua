@@ -27,13 +27,17 @@ end
 -- ---- the command line ----
 fails(2, 'command line: no such verb "rnu"; did you mean run?; bauta --help lists them', "rnu x.lua")
 fails(2, nil, "run")
-fails(2, "command line: no such option --resmue; did you mean --resume?; bauta run --help lists what there is", "run x.lua --resmue")
-fails(2, "command line: --threads = \"many\"; an integer 0..1024 expected; bauta run --help lists what there is", "run x.lua --threads many")
-fails(2, "command line: --threads = \"-1\"; an integer 0..1024 expected; bauta run --help lists what there is", "run x.lua --threads=-1")
+fails(2, "command line: no such option --resmue; did you mean --resume?; bauta run --help lists what there is",
+    "run x.lua --resmue")
+fails(2, "command line: --threads = \"many\"; an integer 0..1024 expected; bauta run --help lists what there is",
+    "run x.lua --threads many")
+fails(2, "command line: --threads = \"-1\"; an integer 0..1024 expected; bauta run --help lists what there is",
+    "run x.lua --threads=-1")
 fails(2, "command line: --threads: N expected after it; bauta run --help lists what there is", "run x.lua --threads")
 fails(2, "command line: --resume takes no value; bauta run --help lists what there is", "run x.lua --resume=yes")
 fails(2, "command line: no such option -x; options are written --name; bauta run --help lists what there is", "run x.lua -x")
-fails(2, 'command line: --set "epochs": key=value expected, as epochs=2 or student.depth=3', ("run '%s/tiny.lua' --set epochs"):format(shell.here))
+fails(2, 'command line: --set "epochs": key=value expected, as epochs=2 or student.depth=3',
+    ("run '%s/tiny.lua' --set epochs"):format(shell.here))
 fails(2, "command line: --resume and --restart exclude each other", ("run '%s/tiny.lua' --resume --restart"):format(shell.here))
 fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
 fails(4, nil, "plugins mask nosuch")
@@ -43,7 +47,8 @@ fails(2, 'command line: no such benchmark "stpe"; did you mean step?', "bench st
 fails(5, nil, ("run '%s/tiny.lua' --device nosuch"):format(shell.here))
 t.group "the command line"
 
-for _, verb in ipairs { "run", "plan", "eval", "show", "export", "plugins", "ops", "bench", "doctor", "selftest", "log", "version" } do
+for _, verb in ipairs { "run", "plan", "eval", "show", "export", "plugins", "ops", "bench", "doctor", "selftest", "log",
+    "version" } do
     local status, out, err = shell.bauta(verb .. " --help")
     t.check(status == 0 and out:find("usage: bauta " .. verb, 1, true) and err == "", "%s --help: %s%s", verb, out, err)
 end
@@ -59,13 +64,17 @@ script_fails(2, "SCRIPT:2: 'end' expected near '<eof>'", "local x = 1\nif x then
 script_fails(2, "SCRIPT:3: attempt to index local 't' (a nil value)", "local bauta = require 'bauta'\nlocal t\nprint(t.x)")
 script_fails(2, "SCRIPT:1: variable 'epohcs' is not declared", "print(epohcs)")
 script_fails(2, "SCRIPT:1: variable 'epochs' is not declared; write local epochs = ...", "epochs = 3")
-script_fails(2, "SCRIPT: the script returned nothing; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }", "local x = 1")
-script_fails(2, "SCRIPT: the script returned 5; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }", "return 5")
+script_fails(2, "SCRIPT: the script returned nothing; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }",
+    "local x = 1")
+script_fails(2, "SCRIPT: the script returned 5; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { ... }",
+    "return 5")
 script_fails(2, "SCRIPT: the script is empty", "")
 script_fails(2, "SCRIPT: the script is empty", " \n\n")
 script_fails(2, "SCRIPT: binary chunk refused", "\27LJ\2\2")
-script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?", "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
-script_fails(2, "SCRIPT:3: mask student.keep = 0; expected 0 < keep <= 1", "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
+script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
+    "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
+script_fails(2, "SCRIPT:3: mask student.keep = 0; expected 0 < keep <= 1",
+    "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
 script_fails(2, "SCRIPT: still running after 1 s (--script-timeout)", "while true do end", "--script-timeout 1")
 script_fails(2, nil, "local t = {} for i = 1, 1e9 do t[i] = { i } end")
 script_fails(2, nil, "error 'my own words'")
@@ -83,11 +92,13 @@ end
 t.group "scripts"
 
 -- ---- settings from the command line ----
-local function tiny_fails(status, want, more) fails(status, want and want:gsub("TINY", shell.here .. "/tiny.lua"), shell.tiny(more), more) end
+local function tiny_fails(status, want, more) fails(status, want and want:gsub("TINY", shell.here .. "/tiny.lua"),
+    shell.tiny(more), more) end
 tiny_fails(2, "TINY: --set epohcs: no parameter of the script and no setting of its runs", "--set epohcs=2")
 tiny_fails(2, '--set student.detph: arch deit.detph: no such setting; did you mean depth?', "--set student.detph=2")
 tiny_fails(2, '--set student.depth: arch deit.depth = "x" is not a number; expected an integer 0..1000', "--set student.depth=x")
-tiny_fails(2, "--set mask.keep: mask student.keep = 1.5; a count is a whole number; expected 0 < keep < 1 or a whole number of patches", "--set mask.keep=1.5")
+tiny_fails(2, "--set mask.keep: mask student.keep = 1.5; a count is a whole number; expected 0 < keep < 1 or a whole number " ..
+    "of patches", "--set mask.keep=1.5")
 tiny_fails(2, nil, "--set mask.keep=17")
 tiny_fails(2, nil, "--set epochs=0")
 tiny_fails(2, nil, "--set kind=nosuch")

@@ -31,7 +31,8 @@ local function numbers(run, name)
 end
 
 local function same_run(a, b, what)
-    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do t.equal(numbers(a, name), numbers(b, name), what .. ": table " .. name) end
+    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do t.equal(numbers(a, name), numbers(b, name),
+        what .. ": table " .. name) end
     t.check(shell.same(a .. "/student.safetensors", b .. "/student.safetensors"), "%s: weights", what)
 end
 
@@ -46,7 +47,8 @@ t.equal(a.eval.n, 2, "rows of eval")
 t.equal(a.mask.n, 2, "rows of mask")
 t.equal(a.result.n, 1, "rows of result")
 t.equal(a.mask.kept[1], 8, "kept patches")
-for _, column in ipairs { "step", "epoch", "loss", "loss_ce", "loss_kd", "top1", "teacher_top1", "grad_norm", "lr", "time_step" } do
+for _, column in ipairs { "step", "epoch", "loss", "loss_ce", "loss_kd", "top1", "teacher_top1", "grad_norm", "lr",
+    "time_step" } do
     t.check(a.train[column] and #a.train[column] == 12, "column %s of train", column)
 end
 for i = 1, 12 do
@@ -58,9 +60,11 @@ t.equal(state.state, "complete", "state")
 t.equal(state.step, 12, "step of the state")
 t.check(a.result.teacher_macs[1] > 0 and a.result.teacher_papers[1] > a.result.teacher_macs[1], "teacher's cost")
 t.check(a.documents.script and a.documents.script:find("smallest distillation", 1, true), "the script is in the log")
-t.check(a.documents.settings:find('"temperature": 2', 1, true) and a.documents.settings:find('"drop_path": 0.1', 1, true), "settings are in the log")
+t.check(a.documents.settings:find('"temperature": 2', 1, true) and a.documents.settings:find('"drop_path": 0.1', 1, true),
+    "settings are in the log")
 t.check(a.documents.configuration:find("schedule.lag = true", 1, true), "defaults are in the log")
-for _, file in ipairs { "run.h5", "journal.bin", "state.json", "student.safetensors", "report/teacher-view.png", "checkpoints/last", "checkpoints/epoch-0002.ckpt" } do
+for _, file in ipairs { "run.h5", "journal.bin", "state.json", "student.safetensors", "report/teacher-view.png",
+    "checkpoints/last", "checkpoints/epoch-0002.ckpt" } do
     t.check(shell.read(path("a/tiny/" .. file)), "file %s", file)
 end
 t.equal(shell.read(path "a/tiny/report/teacher-view.png"):sub(2, 4), "PNG", "picture")
@@ -84,7 +88,8 @@ t.group "equal numbers"
 -- ---- killed and resumed ----
 -- Waits until `file` holds at least n evaluations (or the end), then sends the signal. Returns the status of the run.
 local function interrupted(arguments, delay, signal)
-    return (shell.sh(("'%s' %s & p=$!; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(shell.program, arguments, delay, signal)))
+    return (shell.sh(("'%s' %s & p=$!; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(shell.program, arguments, delay,
+        signal)))
 end
 
 shell.bauta(shell.tiny("--set epochs=6 --threads 1", "f"))
@@ -131,7 +136,8 @@ t.check(status == 0, "eval: %s", err)
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "eval gives the run's accuracy")
 status, out, err = shell.bauta(("export '%s' --to '%s'"):format(path "a/tiny", path "exported.safetensors"))
 t.check(status == 0, "export: %s", err)
-status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a", path "exported.safetensors"))
+status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a",
+    path "exported.safetensors"))
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "exported weights: " .. err)
 status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tiny"))
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)

@@ -29,7 +29,8 @@ end
 -- The same of the program with arguments as in a shell.
 function shell.bauta(arguments) return shell.sh(("'%s' %s"):format(shell.program, arguments)) end
 
-function shell.tiny(more, out) return ("run '%s/tiny.lua' --out '%s/%s' %s"):format(shell.here, shell.folder, out or "runs", more or "") end
+function shell.tiny(more, out) return ("run '%s/tiny.lua' --out '%s/%s' %s"):format(shell.here, shell.folder, out or "runs",
+    more or "") end
 
 function shell.same(a, b)
     local x, y = shell.read(shell.folder .. "/" .. a), shell.read(shell.folder .. "/" .. b)

@@ -35,7 +35,8 @@ if p.kind == "train" then return run(bauta.train, { name = p.name, student = vit
 if p.kind == "suite" then
     local teacher = run(bauta.train, { name = "teacher", student = vit() })
     return bauta.suite { name = "all", runs = { teacher,
-        run(bauta.distill, { name = "student", student = vit { dim = 12 }, teacher = vit { weights = teacher }, losses = losses, mask = bauta.mask "student" { keep = 0.5 } }) },
+        run(bauta.distill, { name = "student", student = vit { dim = 12 }, teacher = vit { weights = teacher }, losses = losses,
+            mask = bauta.mask "student" { keep = 0.5 } }) },
         report = bauta.summary }
 end
 local mask = p.kind == "lua" and mine { keep = 0.5 } or bauta.mask "student" { keep = 0.5 }

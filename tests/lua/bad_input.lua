@@ -20,12 +20,14 @@ end
 
 -- ---- names of settings ----
 raises("distill.epohcs: no such setting; did you mean epochs?", distill { epohcs = 3 })
-raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, losses, mask, name, optimiser, overlays, precision, schedule, seed, student, teacher",
+raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, " ..
+    "losses, mask, name, optimiser, overlays, precision, schedule, seed, student, teacher",
     distill { lr_decy = 3 })
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)
 raises("mask student.kep: no such setting; did you mean keep?", function() bauta.mask "student" { kep = 0.5 } end)
-raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, mlp, partial, patch, prefix, size, weights",
+raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, mlp, " ..
+    "partial, patch, prefix, size, weights",
     function() bauta.arch "deit" { widht = 5 } end)
 raises("distill: a setting without a name (key 1); write name = value", distill { "quick" })
 raises("distill: a table of settings expected, got 5", function() bauta.distill(5) end)
@@ -35,23 +37,31 @@ t.group "names of settings"
 
 -- ---- types and ranges ----
 local ranges = {
-    epochs = { { "300", '= "300" is a string; expected an integer 1..100000' }, { 0, "= 0; expected an integer 1..100000" }, { -1, "= -1; expected an integer 1..100000" },
+    epochs = { { "300", '= "300" is a string; expected an integer 1..100000' }, { 0, "= 0; expected an integer 1..100000" },
+        { -1, "= -1; expected an integer 1..100000" },
         { 1.5, "= 1.5 is not a whole number; expected an integer 1..100000" }, { 0 / 0, "= nan; expected an integer 1..100000" },
         { math.huge, "= inf; expected an integer 1..100000" }, { -math.huge, "= -inf; expected an integer 1..100000" },
         { 1e9, "= 1000000000; expected an integer 1..100000" }, { true, "= true is a boolean; expected an integer 1..100000" },
         { {}, " is a table; expected an integer 1..100000" }, { print, " is a function; expected an integer 1..100000" } },
-    batch = { { 64.5, "= 64.5 is not a whole number; expected an integer 1..65536" }, { 65537, "= 65537; expected an integer 1..65536" },
+    batch = { { 64.5, "= 64.5 is not a whole number; expected an integer 1..65536" },
+        { 65537, "= 65537; expected an integer 1..65536" },
         { 2 ^ 60, "= 1e18 cannot be exact in Lua; write it as a string" } },
-    ema = { { 1, "= 1; expected a number 0..0.9999999" }, { -0.1, "= -0.1; expected a number 0..0.9999999" }, { "0.9", '= "0.9" is a string; expected a number 0..0.9999999' } },
+    ema = { { 1, "= 1; expected a number 0..0.9999999" }, { -0.1, "= -0.1; expected a number 0..0.9999999" },
+        { "0.9", '= "0.9" is a string; expected a number 0..0.9999999' } },
     precision = { { "fp64", '= "fp64"; expected "fp32" or "bf16"' }, { 32, '= 32 is a number; expected "fp32" or "bf16"' } },
     seed = { { -1, "= -1; expected an integer of at least 0" }, { 0.5, "= 0.5; expected an integer of at least 0" },
-        { 1e18, "= 1e18 cannot be exact in Lua; write it as a string" }, { {}, " is a table; expected an integer of at least 0" }, { "abc", '= "abc"; expected an integer of at least 0' } },
-    data = { { student, " is an arch; expected a data" }, { "cifar10", ' is "cifar10"; expected a data' }, { 5, " is 5; expected a data" } },
+        { 1e18, "= 1e18 cannot be exact in Lua; write it as a string" }, { {},
+            " is a table; expected an integer of at least 0" }, { "abc", '= "abc"; expected an integer of at least 0' } },
+    data = { { student, " is an arch; expected a data" }, { "cifar10", ' is "cifar10"; expected a data' },
+        { 5, " is 5; expected a data" } },
     student = { { data, " is a data; expected an arch" } },
-    mask = { { "student", ' is "student"; expected a mask' }, { bauta.mask "student", " is a mask without settings; expected a mask" } },
-    losses = { { bauta.loss "logit" {}, " is a loss; expected a list of loss" }, { { 5 }, " has 5 at place 1; expected a list of loss" },
+    mask = { { "student", ' is "student"; expected a mask' }, { bauta.mask "student",
+        " is a mask without settings; expected a mask" } },
+    losses = { { bauta.loss "logit" {}, " is a loss; expected a list of loss" },
+        { { 5 }, " has 5 at place 1; expected a list of loss" },
         { { a = 1 }, ' has the key "a"; expected a list of loss' } },
-    name = { { "", "is empty" }, { "a b", "cannot be a folder" }, { "../x", "cannot be a folder" }, { "/x", "cannot be a folder" }, { ".hidden", "cannot be a folder" },
+    name = { { "", "is empty" }, { "a b", "cannot be a folder" }, { "../x", "cannot be a folder" },
+        { "/x", "cannot be a folder" }, { ".hidden", "cannot be a folder" },
         { "a//b", "cannot be a folder" } },
     after_epoch = { { 5, "= 5 is a number; expected a function" } },
 }
@@ -71,7 +81,8 @@ for _, name in ipairs { "lr", "beta1", "beta2", "eps", "weight_decay", "clip" } 
     end
 end
 for _, name in ipairs { "warmup", "floor", "start" } do
-    for _, v in ipairs { -1, 0 / 0, math.huge, "1", {}, true } do refused(function() bauta.schedule "cosine" { [name] = v } end, "schedule." .. name) end
+    for _, v in ipairs { -1, 0 / 0, math.huge, "1", {}, true } do refused(function() bauta.schedule "cosine" { [name] = v } end,
+        "schedule." .. name) end
 end
 t.group "types and ranges"
 
@@ -116,15 +127,19 @@ t.group "plugins"
 
 -- ---- keep and models ----
 for _, v in ipairs { 0, -1, 1, 1.5, 0.001, 17, 300, "half", "0%", "101%", {}, true, 0 / 0, math.huge } do
-    refused(distill { mask = bauta.mask "student" and (function() local ok, m = pcall(function() return bauta.mask "student" { keep = v } end) return ok and m or 5 end)() }, "keep " .. tostring(v))
+    refused(distill { mask = bauta.mask "student"
+        and (function() local ok, m = pcall(function() return bauta.mask "student" { keep = v } end) return ok and m
+        or 5 end)() }, "keep " .. tostring(v))
 end
 raises("mask.keep = 17; the model has 16 patches (4x4)", distill { mask = bauta.mask "student" { keep = 17 } })
 raises("mask.keep = 0.001 of 16 patches keeps 0; smallest is 0.0313", distill { mask = bauta.mask "student" { keep = 0.001 } })
 raises("mask student.keep = 0; expected 0 < keep <= 1", function() bauta.mask "student" { keep = 0 } end)
 raises("mask none keeps every patch; keep = 0.5 wants another criterion", distill { mask = bauta.mask "none" { keep = 0.5 } })
 raises("teacher has 8x8 patches, student 4x4; masks need equal grids", distill { teacher = arch { patch = 2 } })
-raises("teacher has 8x8 patches, student 4x4; masks need equal grids\nteacher takes images of 32 pixels, student of 16; equal sizes expected\n" ..
-    "teacher has 9 classes, student 10; losses that compare logits need equal counts", distill { teacher = arch { image = 32, classes = 9 } })
+raises("teacher has 8x8 patches, student 4x4; masks need equal grids\nteacher takes images of 32 pixels, student of 16; " ..
+    "equal sizes expected\n" ..
+    "teacher has 9 classes, student 10; losses that compare logits need equal counts",
+        distill { teacher = arch { image = 32, classes = 9 } })
 raises("schedule.warmup = 5 epochs; the run has 2", distill { epochs = 2, schedule = bauta.schedule "cosine" { warmup = 5 } })
 t.group "keep and models"
 
@@ -164,21 +179,34 @@ store:add("w", { 2, 2 }, "one")
 local wrong = {
     op = function(g) g:op("nosuch", {}) end, op_nil = function(g) g:op(nil, {}) end, inputs = function(g) g:op("add", { 5 }) end,
     too_many = function(g, b) g:op("neg", { b.x, b.x, b.x }) end, none = function(g) g:op("add", {}) end,
-    setting = function(_, b) b.x:mean { axs = 1 } end, range = function(_, b) b.x:mean { axis = 12 } end, text = function(_, b) b.x:mean { axis = "one" } end,
-    fraction = function(_, b) b.x:mean { axis = 0.5 } end, nan = function(_, b) b.x:scale { by = 0 / 0 } end, shape = function(_, b) return b.x + b.z end,
+    setting = function(_, b) b.x:mean { axs = 1 } end, range = function(_, b) b.x:mean { axis = 12 } end,
+        text = function(_, b) b.x:mean { axis = "one" } end,
+    fraction = function(_, b) b.x:mean { axis = 0.5 } end, nan = function(_, b) b.x:scale { by = 0 / 0 } end,
+        shape = function(_, b) return b.x + b.z end,
     method = function(_, b) b.x:nosuch() end, index = function(_, b) return b.x[1]() end, missing = function(_, b) return b.y end,
-    text_plus = function(_, b) return b.x + "a" end, table_plus = function(_, b) return b.x + {} end, nil_plus = function(_, b) return b.x * nil end,
-    output = function(_, b) b.x:output(7) end, axis = function(_, b) b.x:size(9) end, twice = function(g) g:input("x", "f32", { 1 }) end,
-    dtype = function(g) g:input("q", "f16", { 1 }) end, negative = function(g) g:input("q", "f32", { -1 }) end, zero = function(g) g:input("q", "f32", { 0 }) end,
-    huge = function(g) g:input("q", "f32", { 2 ^ 50, 2 ^ 50 }) end, rank = function(g) g:input("q", "f32", { 1, 1, 1, 1, 1, 1 }) end,
-    unnamed = function(g) g:input("", "f32", { 1 }) end, constant = function(g) g:constant({ 1, "a" }) end, count = function(g) g:constant({ 1, 2 }, { 3 }) end,
-    variable = function(g) g:variable(store, "v") end, no_store = function(g) g:variable(5, "v") end, fetch = function(g) g:fetch("a", 5) end,
-    unnamed_fetch = function(g, b) g:fetch(nil, b.x) end, grad = function(g, b) g:grad(b.x, { b.x }) end, grad_of = function(g, b) g:grad(b.x:mean { axis = -100 }, { 5 }) end,
-    model = function(g) g:model("student", 5, {}) end, loss = function(g) g:loss(5) end, score = function(g) g:score(5, "student") end,
-    signal = function(g) g:signal("student", "logits") end, keep = function(g, b) g:keep(b.x, 99) end, keep_none = function(g, b) g:keep(b.x, 0) end,
-    precision = function(g) g:precision("fp8") end, role = function(g) g:role(5) end, long_role = function(g) g:role(("x"):rep(1000)) end,
+    text_plus = function(_, b) return b.x + "a" end, table_plus = function(_, b) return b.x + {} end,
+        nil_plus = function(_, b) return b.x * nil end,
+    output = function(_, b) b.x:output(7) end, axis = function(_, b) b.x:size(9) end,
+        twice = function(g) g:input("x", "f32", { 1 }) end,
+    dtype = function(g) g:input("q", "f16", { 1 }) end, negative = function(g) g:input("q", "f32", { -1 }) end,
+        zero = function(g) g:input("q", "f32", { 0 }) end,
+    huge = function(g) g:input("q", "f32", { 2 ^ 50, 2 ^ 50 }) end, rank = function(g) g:input("q", "f32",
+        { 1, 1, 1, 1, 1, 1 }) end,
+    unnamed = function(g) g:input("", "f32", { 1 }) end, constant = function(g) g:constant({ 1, "a" }) end,
+        count = function(g) g:constant({ 1, 2 }, { 3 }) end,
+    variable = function(g) g:variable(store, "v") end, no_store = function(g) g:variable(5, "v") end,
+        fetch = function(g) g:fetch("a", 5) end,
+    unnamed_fetch = function(g, b) g:fetch(nil, b.x) end, grad = function(g, b) g:grad(b.x, { b.x }) end,
+        grad_of = function(g, b) g:grad(b.x:mean { axis = -100 }, { 5 }) end,
+    model = function(g) g:model("student", 5, {}) end, loss = function(g) g:loss(5) end,
+        score = function(g) g:score(5, "student") end,
+    signal = function(g) g:signal("student", "logits") end, keep = function(g, b) g:keep(b.x, 99) end,
+        keep_none = function(g, b) g:keep(b.x, 0) end,
+    precision = function(g) g:precision("fp8") end, role = function(g) g:role(5) end,
+        long_role = function(g) g:role(("x"):rep(1000)) end,
     reshape = function(_, b) b.x:reshape { shape = "7" } end, reshape_text = function(_, b) b.x:reshape { shape = "a,b" } end,
-    slice = function(_, b) b.x:slice { axis = 1, from = 2, to = 1 } end, slice_far = function(_, b) b.x:slice { axis = 1, from = 0, to = 99 } end,
+    slice = function(_, b) b.x:slice { axis = 1, from = 2, to = 1 } end, slice_far = function(_, b) b.x:slice {
+        axis = 1, from = 0, to = 99 } end,
 }
 for name, f in pairs(wrong) do
     refused(function() bauta.graph({ feeds = { x = { "f32", { 2, 3 } }, z = { "f32", { 7 } } } }, function(g, b)

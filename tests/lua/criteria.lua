@@ -28,7 +28,8 @@ end
 
 for layer = 0, 2 do
     for _, select in ipairs { "top", "bottom" } do
-        t.equal(kept_by(mine { layer = layer }, 6, select), kept_by(bauta.mask "student" { layer = layer }, 6, select), "layer " .. layer)
+        t.equal(kept_by(mine { layer = layer }, 6, select), kept_by(bauta.mask "student" { layer = layer }, 6, select),
+            "layer " .. layer)
     end
 end
 t.equal(kept_by(bauta.mask "mine" { layer = 1 }, 6), kept_by(mine { layer = 1 }, 6), "found by its name")
@@ -44,7 +45,8 @@ end }
 t.equal(kept_by(bauta.mask "chess" {}, 8), "1 3 4 6 9 11 12 14 1 3 4 6 9 11 12 14 1 3 4 6 9 11 12 14", "a constant board")
 
 bauta.mask.define { name = "bright", doc = "bright patches", score = function(m)
-    return m.images:cast { dtype = "f32" }:reshape { shape = "3,4,4,4,12" }:mean { axis = 4 }:mean { axis = 2 }:reshape { shape = "3,16" }
+    return m.images:cast { dtype = "f32" }:reshape { shape = "3,4,4,4,12" }:mean { axis = 4 }:mean { axis = 2 }:reshape {
+        shape = "3,16" }
 end }
 t.check(#kept_by(bauta.mask "bright" {}, 5) > 0, "from pixels")
 t.group "other signals"
@@ -57,13 +59,16 @@ t.raises("criterion flat: score returned f32 [3]; f32 [3,16] (batch, patches) ex
     try(broken("flat", function(m) return m.random {}:mean { axis = 1 } end)))
 t.raises("class_attention.layer = 0.5 is not a whole number; expected an integer -1000..1000",
     try(broken("fraction", function(m) return m.class_attention { layer = 0.5 } end)))
-t.raises("class_attention.leyer: no such setting; did you mean layer?", try(broken("typo", function(m) return m.class_attention { leyer = 1 } end)))
-t.raises('criterion unknown: no such signal "atention"; known: batch, class_attention, columns, constant, epoch, images, labels, params, patches, random, rows, signal, step, tokens',
+t.raises("class_attention.leyer: no such setting; did you mean layer?",
+    try(broken("typo", function(m) return m.class_attention { leyer = 1 } end)))
+t.raises('criterion unknown: no such signal "atention"; known: batch, class_attention, columns, constant, epoch, images, ' ..
+    'labels, params, patches, random, rows, signal, step, tokens',
     try(broken("unknown", function(m) return m.atention end)))
 t.raises("criterion near: no such signal \"imagse\"; did you mean images?", try(broken("near", function(m) return m.imagse end)))
 t.refused(try(broken("deep", function(m) return m.class_attention { layer = 17 } end)), "a layer that is not there")
 t.refused(try(broken("stranger", function(m) return m.signal("nobody", "logits") end)), "a model that is not there")
-t.raises("tensor: no operation \"meen\"; did you mean mean? (bauta ops lists them)", try(broken("method", function(m) return m.random {}:meen {} end)))
+t.raises("tensor: no operation \"meen\"; did you mean mean? (bauta ops lists them)",
+    try(broken("method", function(m) return m.random {}:meen {} end)))
 t.refused(try(broken("axis", function(m) return m.random {}:mean { axis = 9 } end)), "an axis that is not there")
 t.refused(try(broken("shape", function(m) return m.random {} + m.constant({ 1, 2, 3 }) end)), "shapes that do not fit")
 t.group "mistakes of criteria"

@@ -11,7 +11,8 @@ function harness.check(ok, fmt, ...)
     end
     harness.failed = harness.failed + 1
     local info = debug.getinfo(2, "Sl")
-    print(("not ok: %s:%d: %s"):format(info.short_src, info.currentline, select("#", ...) > 0 and fmt:format(...) or tostring(fmt)))
+    print(("not ok: %s:%d: %s"):format(info.short_src, info.currentline, select("#", ...) > 0 and fmt:format(...)
+        or tostring(fmt)))
     return false
 end
 
@@ -22,7 +23,8 @@ function harness.equal(got, want, what)
     end
     harness.failed = harness.failed + 1
     local info = debug.getinfo(2, "Sl")
-    print(("not ok: %s:%d: %s\n     got: %s\n  wanted: %s"):format(info.short_src, info.currentline, what or "", tostring(got), tostring(want)))
+    print(("not ok: %s:%d: %s\n     got: %s\n  wanted: %s"):format(info.short_src, info.currentline, what or "", tostring(got),
+        tostring(want)))
 end
 
 function harness.near(got, want, tolerance, what)
@@ -40,7 +42,8 @@ function harness.raises(want, f, code)
     end
     harness.failed = harness.failed + 1
     local info = debug.getinfo(2, "Sl")
-    print(("not ok: %s:%d: [%s]\n     got: %s\n  wanted: %s"):format(info.short_src, info.currentline, errors.is(e) and e.code or "-", text, want))
+    print(("not ok: %s:%d: [%s]\n     got: %s\n  wanted: %s"):format(info.short_src, info.currentline,
+        errors.is(e) and e.code or "-", text, want))
 end
 
 -- f must raise one of our errors, whatever it says: one that has a sentence, and no traceback of our own files in it.
@@ -51,11 +54,13 @@ function harness.refused(f, what)
     if not good then
         harness.failed = harness.failed + 1
         local info = debug.getinfo(2, "Sl")
-        print(("not ok: %s:%d: %s was not refused in one sentence: %s"):format(info.short_src, info.currentline, what or "", ok and "no error" or tostring(e)))
+        print(("not ok: %s:%d: %s was not refused in one sentence: %s"):format(info.short_src, info.currentline, what or "",
+            ok and "no error" or tostring(e)))
     end
 end
 
-function harness.group(name) print(("%s - %s (%d checks so far)"):format(harness.failed > 0 and "not ok" or "ok", name, harness.passed + harness.failed)) end
+function harness.group(name) print(("%s - %s (%d checks so far)"):format(harness.failed > 0 and "not ok" or "ok", name,
+    harness.passed + harness.failed)) end
 
 function harness.skip(what, why)
     harness.skipped = harness.skipped + 1

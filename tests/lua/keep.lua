@@ -4,13 +4,16 @@ local t = require "harness"
 
 local function count(v, side) return (keep.count(v, side, side)) end
 
-for label, want in pairs { ["75%"] = 144, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49, ["100%"] = 196, all = 196 } do t.equal(count(label, 14), want, label) end
+for label, want in pairs { ["75%"] = 144, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49, ["100%"] = 196,
+    all = 196 } do t.equal(count(label, 14), want, label) end
 for label, want in pairs { ["75%"] = 192, ["50%"] = 128 } do t.equal(count(label, 16), want, label) end
 for label, want in pairs { ["75%"] = 432, ["50%"] = 288, ["34%"] = 196 } do t.equal(count(label, 24), want, label) end
-for label, want in pairs { ["75%"] = 48, ["50%"] = 32, ["40%"] = 26, ["25%"] = 16, ["12.5%"] = 8 } do t.equal(count(label, 8), want, label) end
+for label, want in pairs { ["75%"] = 48, ["50%"] = 32, ["40%"] = 26, ["25%"] = 16, ["12.5%"] = 8 } do t.equal(count(label, 8),
+    want, label) end
 t.group "labels of the papers"
 
-for share, want in pairs { [0.5] = 98, [0.75] = 147, [0.4] = 78, [0.25] = 49, [0.0026] = 1, [0.99999] = 196, [98] = 98, [2] = 2, [196] = 196 } do
+for share, want in pairs { [0.5] = 98, [0.75] = 147, [0.4] = 78, [0.25] = 49, [0.0026] = 1, [0.99999] = 196, [98] = 98, [2] = 2,
+    [196] = 196 } do
     t.equal(count(share, 14), want, tostring(share))
 end
 t.equal(count(0.5, 3), 5, "4.5 patches are 5: half up")
@@ -26,7 +29,8 @@ local refused = {
     { 0.001, "mask.keep = 0.001 of 196 patches keeps 0; smallest is 0.0026" },
     { 300, "mask.keep = 300; the model has 196 patches (14x14)" },
     { 1.5, "mask.keep = 1.5; a count is a whole number; expected 0 < keep < 1 or a whole number of patches" },
-    { 1, 'mask.keep = 1; ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; expected 0 < keep < 1 or a count >= 2' },
+    { 1, 'mask.keep = 1; ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; ' ..
+        'expected 0 < keep < 1 or a count >= 2' },
     { "half", 'mask.keep = "half"; a share as "50%", "all", a number 0 < keep < 1 or a count >= 2 expected' },
     { "0%", 'mask.keep = "0%"; a share as "50%", "all", a number 0 < keep < 1 or a count >= 2 expected' },
     { "101%", 'mask.keep = "101%"; a share as "50%", "all", a number 0 < keep < 1 or a count >= 2 expected' },

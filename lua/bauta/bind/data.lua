@@ -41,7 +41,8 @@ function bind.loader(dataset, options)
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))
     o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
     local a = options.augment or { policy = "none" }
-    o.augment.policy = policies[a.policy] or errors.fail("augmentation %s; none, crop, pad or evaluate expected", errors.show(a.policy))
+    o.augment.policy = policies[a.policy] or errors.fail("augmentation %s; none, crop, pad or evaluate expected",
+        errors.show(a.policy))
     o.augment.image = M.whole(a.image, "image")
     o.augment.interpolation = a.interpolation == "bilinear" and 1 or 0
     for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop" } do

@@ -31,8 +31,10 @@ local inits = { zero = 0, one = 1, normal = 2, uniform = 3 }
 
 -- init: "zero", "one", "normal" or "uniform"; scale: standard deviation or bound. Returns nothing; adding twice is no error.
 function Store:add(name, shape, init, scale, no_decay)
-    local kind = inits[init or "zero"] or errors.fail("%s: initialiser %s; zero, one, normal or uniform expected", name, errors.show(init))
-    M.call("ba_store_add", M.ptr(self, Store), M.string(name, "name"), #shape, M.dims(shape, name), kind, scale or 0, no_decay and 1 or 0)
+    local kind = inits[init or "zero"] or errors.fail("%s: initialiser %s; zero, one, normal or uniform expected", name,
+        errors.show(init))
+    M.call("ba_store_add", M.ptr(self, Store), M.string(name, "name"), #shape, M.dims(shape, name), kind, scale or 0,
+        no_decay and 1 or 0)
 end
 
 function Store:count() return M.number(M.C.ba_store_count(M.ptr(self, Store))) end
@@ -45,7 +47,8 @@ function Store:list()
         M.call("ba_store_type", p, i, t)
         local shape, count = M.shape(t), 1
         for _, d in ipairs(shape) do count = count * d end
-        out[i + 1] = { name = M.text(M.C.ba_store_name(p, i)), shape = shape, count = count, no_decay = M.C.ba_store_flags(p, i) % 2 == 1 }
+        out[i + 1] = { name = M.text(M.C.ba_store_name(p, i)), shape = shape, count = count,
+            no_decay = M.C.ba_store_flags(p, i) % 2 == 1 }
     end
     return out
 end
@@ -95,7 +98,8 @@ local report_bytes = 65536
 function Store:load(path, prefix, partial)
     local report = M.new("char[?]", report_bytes)
     M.err.code = 0
-    local status = M.C.ba_weights_load(M.ptr(self, Store), M.string(path, "weights"), prefix or "", partial, report, report_bytes, M.err)
+    local status = M.C.ba_weights_load(M.ptr(self, Store), M.string(path, "weights"), prefix or "", partial, report,
+        report_bytes, M.err)
     if status < 0 then
         local text, lines = M.text(report), {}
         for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
@@ -132,7 +136,7 @@ local function gp(g) return M.ptr(g, Graph, "graph") end
 
 function bind.tensor_ptr(t, what)
     if type(t) ~= "table" or getmetatable(t) ~= Tensor then errors.fail("%s: tensor expected, got %s", what, errors.show(t)) end
-    if t.graph.entry.ptr == nil then errors.fail("%s: the graph of this tensor was freed", what) end
+    if t.graph.entry.dead then errors.fail("%s: the graph of this tensor was freed", what) end
     return t.p
 end
 
@@ -147,8 +151,10 @@ end
 function Graph:dtype() return M.C.ba_graph_dtype(gp(self)) == 2 and "bf16" or "f32" end
 
 function Graph:input(name, dtype, shape)
-    local d = M.dtypes[dtype] or errors.fail("input %s: element type %s; f32, bf16, i32 or u8 expected", errors.show(name), errors.show(dtype))
-    return bind.tensor(self, M.call("ba_input", gp(self), M.string(name, "input"), d, #(shape or {}), M.dims(shape or {}, "shape")))
+    local d = M.dtypes[dtype] or errors.fail("input %s: element type %s; f32, bf16, i32 or u8 expected", errors.show(name),
+        errors.show(dtype))
+    return bind.tensor(self, M.call("ba_input", gp(self), M.string(name, "input"), d, #(shape or {}),
+        M.dims(shape or {}, "shape")))
 end
 
 -- numbers: a plain list, row by row.
@@ -161,7 +167,8 @@ function Graph:constant(numbers, shape)
     for i, v in ipairs(numbers) do
         if type(v) ~= "number" then errors.fail("constant: number %d is %s", i, errors.show(v)) end
     end
-    return bind.tensor(self, M.call("ba_constant", gp(self), 1, #shape, M.dims(shape, "shape"), M.new("float[?]", math.max(n, 1), numbers)))
+    return bind.tensor(self, M.call("ba_constant", gp(self), 1, #shape, M.dims(shape, "shape"),
+        M.new("float[?]", math.max(n, 1), numbers)))
 end
 
 local function stored(self, call, store, name)
@@ -212,7 +219,8 @@ function Graph:free() M.free(self) end
 
 -- ---- tensors; their operations are in bauta.tensor ----
 
-function bind.output(t, i) return bind.tensor(t.graph, M.call("ba_output_of", bind.tensor_ptr(t, "output"), M.whole(i, "output"))) end
+function bind.output(t, i) return bind.tensor(t.graph, M.call("ba_output_of", bind.tensor_ptr(t, "output"),
+    M.whole(i, "output"))) end
 
 function bind.type(t)
     local out = M.new("ba_type")

@@ -33,7 +33,8 @@ function bind.find(kind, name)
         local desc = M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)
         local info = M.new("ba_plugin_info")
         M.call("ba_plugins_info", registry.entry.ptr, desc, info)
-        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), doc = M.text(info.doc), version = M.text(info.version),
+        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), doc = M.text(info.doc),
+            version = M.text(info.version),
             cite = M.text(info.cite), path = M.text(info.path) }
     end
     return cache[key]
@@ -103,7 +104,8 @@ local function bp(b) return M.ptr(b, Build) end
 function Build:put(who, what, layer, t) M.call("ba_build_put", bp(self), who, what, layer, graph.tensor_ptr(t, what)) end
 
 function Build:get(who, what, layer)
-    return graph.tensor(self.graph, M.call("ba_build_get", bp(self), M.string(who, "who"), M.string(what, "what"), M.whole(layer or -1, "layer")))
+    return graph.tensor(self.graph, M.call("ba_build_get", bp(self), M.string(who, "who"), M.string(what, "what"),
+        M.whole(layer or -1, "layer")))
 end
 
 function Build:fact(who, what) return M.call("ba_build_fact", bp(self), who, what) end

@@ -107,7 +107,8 @@ function Checkpoint:free() M.free(self) end
 function bind.state(path)
     local s = M.new("ba_run_state")
     M.call("ba_run_state_read", M.string(path, "run"), s)
-    return { state = M.text(s.state), epoch = M.number(s.epoch), step = M.number(s.step), pid = M.number(s.pid), exit_code = s.exit_code,
+    return { state = M.text(s.state), epoch = M.number(s.epoch), step = M.number(s.step), pid = M.number(s.pid),
+        exit_code = s.exit_code,
         alive = s.alive == 1, started = s.started, updated = s.updated, host = M.text(s.host), reason = M.text(s.reason) }
 end
 

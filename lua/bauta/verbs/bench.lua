@@ -42,9 +42,11 @@ end
 local function experiment_of(given, size, teacher)
     local plugin, experiment = require "bauta.plugin", require "bauta.experiment"
     local function arch(which)
-        return plugin.describe("arch", given.arch, { size = which, image = given.image, patch = given.patch, classes = given.classes, drop_path = 0 })
+        return plugin.describe("arch", given.arch, { size = which, image = given.image, patch = given.patch,
+            classes = given.classes, drop_path = 0 })
     end
-    local e = { name = "bench", data = plugin.describe("data", "scenes", {}), student = arch(size), batch = given.batch, epochs = 1 }
+    local e = { name = "bench", data = plugin.describe("data", "scenes", {}), student = arch(size), batch = given.batch,
+        epochs = 1 }
     if teacher then
         e.teacher, e.mask = arch(given.teacher_size), plugin.describe("mask", teacher.mask, { keep = teacher.keep })
         e.losses = { plugin.describe("loss", "cross-entropy"), plugin.describe("loss", "logit") }
@@ -101,13 +103,15 @@ local function step(given)
     local summary = cost.summary(program:plan(), given.batch)
     local threads = given.threads > 0 and given.threads or ffi.processors()
     if given.json then
-        io.stdout:write(json.encode { who = "bauta", precision = e.precision, threads = threads, batch = given.batch, image = given.image,
+        io.stdout:write(json.encode { who = "bauta", precision = e.precision, threads = threads, batch = given.batch,
+            image = given.image,
             arch = given.arch, size = given.size, median_ms = m, best_ms = best, images_per_s = 1000 * given.batch / m,
             peak_mib = ffi.peak_memory() / 2 ^ 20, steps_ms = times, loss = loss }, "\n")
         return 0
     end
     io.stdout:write(session.device():describe(), "\n")
-    io.stdout:write(("%s %s, %d px, batch %d, %s, %d threads: median %.1f ms, best %.1f ms, %.2f img/s, %s of %s MACs, peak memory %.0f MiB\n"):format(
+    io.stdout:write(("%s %s, %d px, batch %d, %s, %d threads: median %.1f ms, best %.1f ms, %.2f img/s, %s of %s MACs, peak " ..
+        "memory %.0f MiB\n"):format(
         given.arch, given.size, given.image, given.batch, e.precision, threads, m, best, 1000 * given.batch / m,
         cost.si(summary.total.macs * 1000 * given.batch / m) .. "MAC/s", cost.si(summary.total.macs), ffi.peak_memory() / 2 ^ 20))
     return 0
@@ -126,7 +130,8 @@ local function ops(given)
             order[#order + 1] = by[name]
         end
         local o = by[name]
-        o.nodes, o.seconds, o.flops, o.bytes = o.nodes + 1, o.seconds + tonumber(n[8]), o.flops + tonumber(n[6]), o.bytes + tonumber(n[7])
+        o.nodes, o.seconds, o.flops, o.bytes = o.nodes + 1, o.seconds + tonumber(n[8]), o.flops + tonumber(n[6]),
+            o.bytes + tonumber(n[7])
         total = total + tonumber(n[8])
     end
     table.sort(order, function(a, b) return a.seconds > b.seconds end)
@@ -138,7 +143,8 @@ local function ops(given)
     for _, o in ipairs(order) do
         if o.seconds > 0 then
             local s = o.seconds / runs
-            rows[#rows + 1] = { o.name, o.nodes, ("%.2f"):format(1000 * s), ("%.1f"):format(100 * o.seconds / total), ("%.1f"):format(o.flops / s / 1e9),
+            rows[#rows + 1] = { o.name, o.nodes, ("%.2f"):format(1000 * s), ("%.1f"):format(100 * o.seconds / total),
+                ("%.1f"):format(o.flops / s / 1e9),
                 ("%.1f"):format(o.bytes / s / 1e9) }
         end
     end
@@ -148,13 +154,17 @@ end
 
 local function loader(given)
     local plugin, bind, json, ffi = require "bauta.plugin", require "bauta.bind.data", require "bauta.json", require "bauta.ffi"
-    local data = given.data and plugin.describe("data", "images", { path = given.data }) or plugin.describe("data", "scenes", { size = 64 })
-    local l = bind.loader(data:split("train"), { batch = given.batch, shuffle = true, drop_last = true, threads = given.threads, ahead = 4,
+    local data = given.data and plugin.describe("data", "images", { path = given.data })
+        or plugin.describe("data", "scenes", { size = 64 })
+    local l = bind.loader(data:split("train"), { batch = given.batch, shuffle = true, drop_last = true, threads = given.threads,
+        ahead = 4,
         augment = { policy = "crop", image = given.image } })
     local speed = l:speed(given.seconds)
     local threads = given.threads > 0 and given.threads or math.min(16, ffi.processors())
-    if given.json then io.stdout:write(json.encode { who = "bauta", images_per_s = speed, threads = threads, image = given.image }, "\n")
-    else io.stdout:write(("%s: %.0f img/s with %d threads (random resized crop to %d px)\n"):format(given.data or "scenes", speed, threads, given.image)) end
+    if given.json then io.stdout:write(json.encode { who = "bauta", images_per_s = speed, threads = threads,
+        image = given.image }, "\n")
+    else io.stdout:write(("%s: %.0f img/s with %d threads (random resized crop to %d px)\n"):format(given.data or "scenes",
+        speed, threads, given.image)) end
     return 0
 end
 
@@ -166,7 +176,8 @@ local function teacher(given)
         local program, e, stores = compiled(given, { mask = keep == "all" and "none" or "student", keep = keep })
         local m = median(timed(program, given))
         local t = cost.summary(program:plan(), given.batch).by_role.teacher
-        rows[#rows + 1] = { ("%d of %d"):format(e:kept() or n, n), cost.si(t.macs), cost.si(t.papers), ("%.1f"):format(m), ("%.2f"):format(1000 * given.batch / m) }
+        rows[#rows + 1] = { ("%d of %d"):format(e:kept() or n, n), cost.si(t.macs), cost.si(t.papers), ("%.1f"):format(m),
+            ("%.2f"):format(1000 * given.batch / m) }
         out[#out + 1] = { kept = e:kept() or n, macs = t.macs, papers = t.papers, median_ms = m }
         program:free()
         for _, store in pairs(stores) do store:free() end
@@ -177,7 +188,8 @@ end
 
 function verb.run(given)
     local what = { step = step, ops = ops, loader = loader, teacher = teacher }
-    if not what[given[1]] then errors.raise("arg", errors.unknown("benchmark " .. errors.show(given[1]), given[1], { "step", "ops", "loader", "teacher" }), "command line") end
+    if not what[given[1]] then errors.raise("arg", errors.unknown("benchmark " .. errors.show(given[1]), given[1],
+        { "step", "ops", "loader", "teacher" }), "command line") end
     return what[given[1]](given)
 end
 

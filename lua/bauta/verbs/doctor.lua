@@ -19,7 +19,8 @@ local function plugins()
     for _, p in ipairs(bind.scan()) do
         if p.refused then bad[#bad + 1] = p.path .. ": " .. p.refused else good = good + 1 end
     end
-    return #bad == 0 and good > 0, ("%d found in %s%s"):format(good, bind.path(), #bad > 0 and "; refused: " .. table.concat(bad, "; ") or "")
+    return #bad == 0 and good > 0, ("%d found in %s%s"):format(good, bind.path(),
+        #bad > 0 and "; refused: " .. table.concat(bad, "; ") or "")
 end
 
 -- A graph of one product, differentiated: the engine from end to end.
@@ -68,7 +69,8 @@ end
 function verb.run()
     local errors, ffi = require "bauta.errors", require "bauta.ffi"
     local all = line(true, "bauta", ffi.version() .. ", " .. jit.version)
-    for _, check in ipairs { { "device", device }, { "engine", engine }, { "plugins", plugins }, { "data", data }, { "runs", writing } } do
+    for _, check in ipairs { { "device", device }, { "engine", engine }, { "plugins", plugins }, { "data", data },
+        { "runs", writing } } do
         local ok, good, text = pcall(check[2])
         if not ok then good, text = false, errors.text(good) end
         all = line(good, check[1], text) and all

@@ -28,14 +28,16 @@ local function load(e, store, given)
     local path = given.out .. "/" .. e:path()
     if given.weights then return store:load(given.weights) end
     if not given.checkpoint then return store:load(path .. "/student.safetensors") end
-    local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint or given.checkpoint
+    local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
+        or given.checkpoint
     local c = bind.checkpoint(file)
     c:load("student", store)
     c:free()
 end
 
 function verb.run(given)
-    local script, session, steps, trainer = require "bauta.script", require "bauta.session", require "bauta.steps", require "bauta.trainer"
+    local script, session, steps, trainer = require "bauta.script", require "bauta.session", require "bauta.steps",
+        require "bauta.trainer"
     local pictures, json = require "bauta.pictures", require "bauta.json"
     local result = script.load(given, given[1])
     local e = choose((script.experiments(result, given[1])), given.run, given[1])
@@ -49,9 +51,11 @@ function verb.run(given)
     local r = trainer.evaluate(e, program, test, batch, false)
     train:free()
     if given.json then
-        io.stdout:write(json.encode { run = e:path(), top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images, on_object = r.on_object }, "\n")
+        io.stdout:write(json.encode { run = e:path(), top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images,
+            on_object = r.on_object }, "\n")
     else
-        io.stdout:write(("%s: top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images\n"):format(e:path(), r.top1, r.top5, r.loss, r.images))
+        io.stdout:write(("%s: top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images\n"):format(e:path(), r.top1, r.top5, r.loss,
+            r.images))
     end
     return 0
 end

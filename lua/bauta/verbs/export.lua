@@ -22,7 +22,8 @@ local function student_of(configuration)
             local setting = k:match("^settings%.(.+)$")
             if setting and setting ~= "weights" then
                 local text = v:match('^"(.*)"$')
-                if text then given[setting] = text elseif v == "true" or v == "false" then given[setting] = v == "true" else given[setting] = tonumber(v) end
+                if text then given[setting] = text elseif v == "true"
+                    or v == "false" then given[setting] = v == "true" else given[setting] = tonumber(v) end
             end
         end
     end
@@ -47,7 +48,8 @@ function verb.run(given)
     local c = bind.checkpoint(file)
     c:load(given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
-    store:save(to, { format = "pt", architecture = name, run = path, epoch = tostring(c.epoch), made_by = "bauta " .. ffi.version() })
+    store:save(to, { format = "pt", architecture = name, run = path, epoch = tostring(c.epoch),
+        made_by = "bauta " .. ffi.version() })
     io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
     c:free()
     return 0

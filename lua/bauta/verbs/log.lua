@@ -18,7 +18,8 @@ end
 
 local function tail(log, path, given)
     local report = require "bauta.report"
-    local t = log:table(given.table) or errors.raise("data", errors.unknown("table " .. given.table, given.table, log:streams()), path)
+    local t = log:table(given.table) or errors.raise("data", errors.unknown("table " .. given.table, given.table, log:streams()),
+        path)
     local rows = { t.names }
     for i = math.max(1, t.n - given.rows + 1), t.n do
         local row = {}
@@ -31,12 +32,14 @@ end
 function verb.run(given)
     local bind = require "bauta.bind.run"
     local what, path = given[1], given[2]:gsub("/+$", "")
-    if what ~= "tail" and what ~= "repair" then errors.raise("arg", errors.show(what) .. ": tail or repair expected", "command line") end
+    if what ~= "tail" and what ~= "repair" then errors.raise("arg", errors.show(what) .. ": tail or repair expected",
+        "command line") end
     local log = bind.log(path)
     if what == "tail" then tail(log, path, given) else
         local to = given.to or path .. "/run.h5"
         log:hdf5(to)
-        io.stdout:write(("%s: written; %d damaged records left out, %d bytes at the end were no record\n"):format(to, log:damaged(), log:torn()))
+        io.stdout:write(("%s: written; %d damaged records left out, %d bytes at the end were no record\n"):format(to,
+            log:damaged(), log:torn()))
     end
     log:free()
     return 0

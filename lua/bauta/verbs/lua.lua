@@ -1,7 +1,8 @@
 -- verb lua: runs a Lua file with Bauta loaded, nothing more: for tests and probes.
 local options = require "bauta.options"
 
-local verb = { name = "lua", usage = "FILE [ARGUMENTS]", least = 1, most = 100, doc = "run a Lua file with Bauta loaded", options = options.device }
+local verb = { name = "lua", usage = "FILE [ARGUMENTS]", least = 1, most = 100, doc = "run a Lua file with Bauta loaded",
+    options = options.device }
 
 function verb.run(given)
     local script = require "bauta.script"

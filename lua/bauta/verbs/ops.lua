@@ -1,7 +1,8 @@
 -- verb ops: the operations of graphs; each is also a method of tensors in Lua.
 local errors = require "bauta.errors"
 
-local verb = { name = "ops", usage = "[NAME]", least = 0, most = 1, doc = "list the operations of graphs; with NAME its inputs and settings" }
+local verb = { name = "ops", usage = "[NAME]", least = 0, most = 1,
+    doc = "list the operations of graphs; with NAME its inputs and settings" }
 
 local function show(name)
     local bind, help = require "bauta.bind.graph", require "bauta.help"

@@ -4,9 +4,11 @@ local options = require "bauta.options"
 
 local verb = {
     name = "plan", usage = "SCRIPT [options]", least = 1, most = 1,
-    doc = "print MACs, FLOPs and memory of a script's runs before any step: teacher, student, backward, in the papers' convention and as executed",
+    doc = "print MACs, FLOPs and memory of a script's runs before any step: teacher, student, backward, in the papers' " ..
+        "convention and as executed",
     options = options.join({
-        { name = "images", value = "N", kind = "int", min = 1, max = 2 ^ 53, doc = "training images of an epoch; otherwise the data set is opened and counted" },
+        { name = "images", value = "N", kind = "int", min = 1, max = 2 ^ 53,
+            doc = "training images of an epoch; otherwise the data set is opened and counted" },
         { name = "nodes", doc = "every node of the compiled step" },
         { name = "json", doc = "as JSON, one line a run" },
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, doc = "plan with this batch size" },
@@ -33,8 +35,10 @@ local function one(e, given)
     local summary = cost.summary(program:plan(), s.batch)
     if given.json then
         local roles = {}
-        for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops, peak = p.peak } end
-        io.stdout:write(json.encode { run = e:path(), images = images, epochs = s.epochs, batch = s.batch, roles = roles, total = summary.total,
+        for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops,
+            peak = p.peak } end
+        io.stdout:write(json.encode { run = e:path(), images = images, epochs = s.epochs, batch = s.batch, roles = roles,
+            total = summary.total,
             arena = summary.arena, variables = summary.variables, kept = e:kept() }, "\n")
     else
         io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n")

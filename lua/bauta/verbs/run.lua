@@ -9,14 +9,17 @@ local verb = {
         { name = "resume", doc = "go on with a run that was stopped or killed, bit for bit" },
         { name = "restart", doc = "throw the run away that is there and begin anew" },
         { name = "accept-changes", doc = "resume although settings differ; what differs is written down" },
-        { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0, doc = "threads that load pictures; 0: one per processor" },
-        { name = "interval", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 30, doc = "between lines of a log" },
+        { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0,
+            doc = "threads that load pictures; 0: one per processor" },
+        { name = "interval", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 30,
+            doc = "between lines of a log" },
     }, options.script, options.device),
 }
 
 local function trainer_options(given, mode, source)
     local session = require "bauta.session"
-    return { out = given.out, mode = mode, device = session.device(), loaders = given.loaders, script = source, interval = given.interval,
+    return { out = given.out, mode = mode, device = session.device(), loaders = given.loaders, script = source,
+        interval = given.interval,
         accept = given.accept_changes }
 end
 

@@ -2,7 +2,8 @@
 local errors = require "bauta.errors"
 
 local verb = { name = "selftest", usage = "[options]", doc = "hold every operation on this machine against its float64 reference",
-    options = require("bauta.options").join({ { name = "seed", value = "N", kind = "int", min = 0, max = 2 ^ 53, default = 0, doc = "of the random inputs; 0: a new one" } },
+    options = require("bauta.options").join({ { name = "seed", value = "N", kind = "int", min = 0, max = 2 ^ 53, default = 0,
+        doc = "of the random inputs; 0: a new one" } },
         require("bauta.options").device) }
 
 function verb.run(given)

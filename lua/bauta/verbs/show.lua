@@ -21,8 +21,10 @@ local function evaluations(log, most)
     if not t or t.n == 0 then return nil end
     local rows = { { "epoch", "step", "train loss", "test loss", "top-1 %", "top-5 %", "best %", "img/s" } }
     for i = math.max(1, t.n - most + 1), t.n do
-        rows[#rows + 1] = { ("%d"):format(t.epoch[i]), ("%d"):format(t.step[i]), report.number(t.train_loss[i], 4), report.number(t.loss[i], 4),
-            report.number(t.top1[i]), report.number(t.top5[i]), report.number(t.best_top1[i]), report.number(t.images_per_s[i], 0) }
+        rows[#rows + 1] = { ("%d"):format(t.epoch[i]), ("%d"):format(t.step[i]), report.number(t.train_loss[i], 4),
+            report.number(t.loss[i], 4),
+            report.number(t.top1[i]), report.number(t.top5[i]), report.number(t.best_top1[i]),
+                report.number(t.images_per_s[i], 0) }
     end
     return report.table(rows)
 end
@@ -47,7 +49,8 @@ local function show_run(path, given)
     if given.settings then
         io.stdout:write("\n", log:documents().configuration or "", "\n")
     end
-    for _, text in ipairs { evaluations(log, given.rows) or "no evaluation yet", costs(log) } do io.stdout:write("\n", text, "\n") end
+    for _, text in ipairs { evaluations(log, given.rows) or "no evaluation yet", costs(log) } do io.stdout:write("\n", text,
+        "\n") end
     log:free()
     return 0
 end
@@ -77,7 +80,8 @@ local function show_folder(path)
             local r, e = log:table("result"), log:table("eval")
             local last = e and e.n > 0 and e.n
             local done = r and r.n > 0 and r.n
-            rows[#rows + 1] = { below, state_text(s):sub(1, 40), ("%d"):format(s.epoch), last and report.number(e.top1[last]) or "-",
+            rows[#rows + 1] = { below, state_text(s):sub(1, 40), ("%d"):format(s.epoch),
+                last and report.number(e.top1[last]) or "-",
                 last and report.number(e.best_top1[last]) or "-", done and cost.si(r.teacher_macs[done]) or "-",
                 last and report.number(e.images_per_s[last], 0) or "-" }
             log:free()

@@ -1,0 +1,33 @@
+-- readme: the Lua of the README does what it says: the experiment can be planned, the criterion builds and is used.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local shell = require "shell"
+local t = require "harness"
+
+local text = shell.read(shell.here .. "/../../README.md") or ""
+local blocks = {}
+for block in text:gmatch("```lua\n(.-)```") do blocks[#blocks + 1] = block end
+t.equal(#blocks, 2, "Lua blocks of the README")
+
+-- The experiment, on drawn pictures instead of CIFAR-10.
+local experiment = shell.folder .. "/experiment.lua"
+local changed, n = (blocks[1] or ""):gsub('bauta%.data "images" %b{}', 'bauta.data "scenes" {}')
+t.equal(n, 1, "its data set")
+shell.write(experiment, changed)
+local status, out, err = shell.bauta(("plan '%s'"):format(experiment))
+t.equal(status, 0, "plan of the README's experiment: " .. err)
+t.check(out:find("teacher sees 32 of 64 patches (student)", 1, true), "it masks: %s", out)
+t.group "the experiment"
+
+-- The criterion, in a step of its own.
+local criterion = shell.folder .. "/criterion.lua"
+shell.write(criterion, 'local bauta = require "bauta"\n' .. (blocks[2] or "") .. [[
+local arch = bauta.arch "deit" { dim = 24, depth = 2, heads = 2, image = 32, patch = 4, classes = 10 }
+return bauta.distill { name = "x", data = bauta.data "scenes" {}, student = arch, teacher = arch, batch = 8,
+    mask = centre { keep = 0.25, pull = 2 } }
+]])
+status, out, err = shell.bauta(("plan '%s'"):format(criterion))
+t.equal(status, 0, "plan with the README's criterion: " .. err)
+t.check(out:find("teacher sees 16 of 64 patches (centre)", 1, true), "it masks: %s", out)
+t.group "the criterion"
+shell.clean()
+return t.done()
