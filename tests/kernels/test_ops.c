@@ -1,5 +1,5 @@
-/* test_ops: the one test of all operations: once with a fixed seed, once with a fresh one (or BAUTA_SEED), on the CPU and on the
- * device that BAUTA_TEST_DEVICE names. */
+/* test_ops [device ...]: the one test of all operations, on the devices named; without any, on the CPU, once with a fixed seed and
+ * once with a fresh one (or BAUTA_SEED), and on the device that BAUTA_TEST_DEVICE names. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,16 +20,20 @@ static void on(const char *name, uint64_t seed, bai_selftest_count *sum)
     ba_device_free(d);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const char *given = getenv("BAUTA_SEED"), *other = getenv("BAUTA_TEST_DEVICE");
     uint64_t fresh = given && *given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL) * 1000003u + (uint64_t)getpid();
     bai_selftest_count sum = { 0 };
-    on("cpu", 1, &sum);
-    on("cpu", fresh, &sum);
-    if (other && *other && strcmp(other, "cpu"))
+    for (int i = 1; i < argc; i++)
+        on(argv[i], fresh, &sum);
+    if (argc == 1) {
+        on("cpu", 1, &sum);
+        on("cpu", fresh, &sum);
+    }
+    if (argc == 1 && other && *other && strcmp(other, "cpu"))
         on(other, fresh, &sum);
-    else {
+    else if (argc == 1) {
         printf("skip - other devices: BAUTA_TEST_DEVICE names none\n");
         sum.skipped++;
     }
