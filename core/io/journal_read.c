@@ -76,8 +76,10 @@ static const uint8_t *look(bai_reader *r, int64_t at, int64_t n)
             want = n;
         if (want > r->room) {
             uint8_t *p = realloc(r->window, (size_t)want);
-            if (!p)
+            if (!p) {
+                errno = ENOMEM; /* not to be taken for the end of the file */
                 return NULL;
+            }
             r->window = p;
             r->room = want;
         }
