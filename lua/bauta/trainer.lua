@@ -116,6 +116,7 @@ local function restore(self)
     self.best, self.sum = c.value("best") or -1, c.value("sum_loss") or 0
     self.time_train, self.time_total = c.value("time_train") or 0, c.value("time_total") or 0
     self.epoch_seconds = c.value("epoch_seconds") or 0
+    self.unjudged = c.value("unjudged") == 1
     self:say(("going on from epoch %d, step %d"):format(c.epoch, c.step))
 end
 
@@ -158,7 +159,7 @@ end
 function Run:checkpoint(best)
     self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
         best = self.best, sum_loss = self.sum, time_train = self.time_train,
-        time_total = self.time_total, epoch_seconds = self.epoch_seconds })
+        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0 })
 end
 
 -- ---- steps ----
@@ -259,13 +260,15 @@ local function add(sums, name, program, count)
     sums[name] = (sums[name] or 0) + sum
 end
 
--- Runs an evaluation program over the test set. Returns percentages, the loss, and statistics of the kept patches.
+-- Runs an evaluation program over the test set. Returns percentages, the loss, and statistics of the kept patches; nil when
+-- a signal came.
 function trainer.evaluate(e, program, loader, batch, teacher, seen)
     local s, sums, n, room = e.settings, {}, 0, {}
     local k = e:kept()
     local stats = pictures.object_statistics(s.student.grid_rows, s.student.grid_columns, s.student.image_rows)
     loader:start(0, 0)
     for b in function() return loader:next() end do
+        if bind.signal() ~= 0 then return nil end
         local images, labels = pictures.filled(b, batch, room)
         program:feed("images", images)
         program:feed("labels", labels)
@@ -316,17 +319,19 @@ local function draw(self, images, labels, kept, count)
         function(label) return test:class_name(tonumber(label)) end)
 end
 
+-- Returns whether the student is better than ever before; nil when a signal came, nothing is written then.
 -- again: of weights whose evaluation is in the log already.
 local function evaluate(self, last, again)
     local begun = ffi.clock()
     local teacher = last and self.e.settings.teacher ~= nil
     local program, batch = evaluator(self, self.stores.student, teacher)
     local r = trainer.evaluate(self.e, program, self.test, batch, teacher, last and function(...) draw(self, ...) end)
-    r.ema_top1 = 0 / 0
+    local averaged = { top1 = 0 / 0 }
     if self.stores.ema then
-        local averaged = evaluator(self, self.stores.ema, false)
-        r.ema_top1 = trainer.evaluate(self.e, averaged, self.test, batch, false).top1
+        averaged = trainer.evaluate(self.e, evaluator(self, self.stores.ema, false), self.test, batch, false)
     end
+    if not r or not averaged then return nil end
+    r.ema_top1 = averaged.top1
     self.last = r
     if again then return false end
     local better = r.top1 > self.best
@@ -380,6 +385,24 @@ local function call_hook(self)
     end
 end
 
+-- What follows an epoch: evaluation, checkpoint, run.h5, the hook. False when a signal came.
+local function close_epoch(self)
+    local s = self.e.settings
+    local last, better = self.epoch == s.epochs, false
+    if last or self.epoch % s.evaluate_every == 0 then
+        better = evaluate(self, last)
+        if better == nil then
+            stop(self, bind.signal())
+            return false
+        end
+    end
+    self.sum, self.epoch_seconds, self.unjudged = 0, 0, false
+    if last or better or self.epoch % s.checkpoint_every == 0 then self:checkpoint(better) end
+    self.run:snapshot()
+    call_hook(self)
+    return true
+end
+
 local function loop(self)
     local s = self.e.settings
     self.columns = { "loss", "top1", "grad_norm" }
@@ -387,16 +410,12 @@ local function loop(self)
     if s.teacher then self.columns[#self.columns + 1] = "teacher_top1" end
     self.bar = progress.new { label = self.e:path(), total = s.epochs * self.per_epoch, epochs = s.epochs, from = self.done,
         interval = self.options.interval }
-    while self.epoch < s.epochs do
-        if not train_epoch(self) then return end
-        local last, better = self.epoch == s.epochs, false
-        if last or self.epoch % s.evaluate_every == 0 then better = evaluate(self, last) end
-        self.sum, self.epoch_seconds = 0, 0
-        if last or better or self.epoch % s.checkpoint_every == 0 then self:checkpoint(better) end
-        self.run:snapshot()
-        call_hook(self)
+    while self.epoch < s.epochs or self.unjudged do
+        if not self.unjudged and not train_epoch(self) then return end
+        self.unjudged = true
+        if not close_epoch(self) then return end
     end
-    if not self.last then evaluate(self, true, true) end -- resumed after the last epoch
+    if not self.last and evaluate(self, true, true) == nil then return stop(self, bind.signal()) end -- resumed after the last epoch
     complete(self)
 end
 
@@ -420,6 +439,7 @@ function trainer.run(e, options)
         if err == "not enough memory" then return errors.new("arg", err, e:path()) end
         local wrapped = errors.wrap(err)
         wrapped.trace = wrapped.trace or debug.traceback("", 2)
+        if not wrapped.where and (wrapped.code == "arg" or wrapped.code == "plugin") then wrapped.where = e.where end
         return wrapped
     end)
     if not ok then

@@ -37,6 +37,7 @@ local function mode_in_suite(e, given)
     return (state.alive or trainer.saved(e, given.out)) and "resume" or "restart"
 end
 
+-- How a single run begins; nil when it is complete already.
 local function mode_alone(e, given)
     local trainer = require "bauta.trainer"
     if given.restart then return "restart" end
@@ -46,6 +47,7 @@ local function mode_alone(e, given)
         io.stdout:write(("%s: killed before its first checkpoint; begun anew\n"):format(e:path()))
         return "restart"
     end
+    if given.resume and state and state.state == "complete" and trainer.same(e, given.out .. "/" .. e:path()) then return nil end
     if given.resume then return "resume" end
     if not state then return "new" end
     if unsaved and state.state == "failed" then return "restart" end -- nothing to lose
@@ -61,7 +63,8 @@ end
 
 local function one(e, given, source)
     local trainer = require "bauta.trainer"
-    local status = trainer.run(e, trainer_options(given, mode_alone(e, given), source))
+    local mode = mode_alone(e, given)
+    local status = mode and trainer.run(e, trainer_options(given, mode, source)) or 0
     if status == 0 then say_result(trainer.result(e, given.out)) end
     return status
 end
