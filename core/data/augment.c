@@ -37,6 +37,10 @@ int bai_augment_judge(const ba_augment *a, ba_err *e)
         return ba_fail(e, BA_EARG, "augment: pad %d; 0 to 1024 pixels expected", a->pad);
     if ((a->policy == BA_AUGMENT_CROP || a->policy == BA_AUGMENT_PAD) && !between(0, a->flip, 1))
         return ba_fail(e, BA_EARG, "augment: flip %g; 0 to 1 expected", a->flip);
+    if (a->operations < 0 || a->operations > 8)
+        return ba_fail(e, BA_EARG, "augment: operations %lld; 0 to 8 expected", (long long)a->operations);
+    if (!between(0, a->magnitude, 10) || !between(0, a->spread, 10))
+        return ba_fail(e, BA_EARG, "augment: magnitude %g with spread %g; 0 to 10 expected", a->magnitude, a->spread);
     if (a->policy == BA_AUGMENT_EVALUATE && !between(0.1, a->crop, 1))
         return ba_fail(e, BA_EARG, "augment: crop %g; 0.1 to 1 expected", a->crop);
     return a->policy == BA_AUGMENT_CROP ? judge_crop(a, e) : BA_OK;

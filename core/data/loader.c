@@ -5,6 +5,7 @@
  * epoch, sample) only, so neither the number of threads nor who does what shows in the result. */
 #include "augment.h"
 #include "dataset.h"
+#include "randaugment.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,6 +34,7 @@ typedef struct worker {
     pthread_t thread;
     ba_picture scratch;
     bai_resizer resizer;
+    uint8_t *image;          /* room for one, when there are random operations */
 } worker;
 
 typedef struct piece {       /* samples first..first+n-1 of a batch */
@@ -66,7 +68,8 @@ void ba_loader_defaults(ba_loader_options *o)
         return;
     *o = (ba_loader_options){ .size = sizeof *o, .shuffle = 1, .drop_last = 1, .batch = 128, .ahead = 4 };
     o->augment = (ba_augment){ .size = sizeof o->augment, .policy = BA_AUGMENT_CROP, .pad = 4, .image = 224,
-        .scale_low = 0.08, .scale_high = 1, .ratio_low = 3.0 / 4, .ratio_high = 4.0 / 3, .flip = 0.5, .crop = 0.875 };
+        .scale_low = 0.08, .scale_high = 1, .ratio_low = 3.0 / 4, .ratio_high = 4.0 / 3, .flip = 0.5, .crop = 0.875,
+        .magnitude = 9, .spread = 0.5 };
 }
 
 static int64_t batch_samples(const ba_loader *l, int64_t b)
@@ -114,7 +117,11 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
         return ba_fail(e, status, "sample %lld: %.450s", (long long)i, why);
     }
     p->s->labels[at] = picture->label;
-    return bai_augment_apply(&w->resizer, &l->o.augment, &draw, picture, p->s->images + at * l->image_bytes, &p->s->boxes[at], e);
+    uint8_t *image = p->s->images + at * l->image_bytes;
+    status = bai_augment_apply(&w->resizer, &l->o.augment, &draw, picture, image, &p->s->boxes[at], e);
+    if (status >= 0 && w->image)
+        bai_randaugment(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, image, w->image, &p->s->boxes[at]);
+    return status;
 }
 
 /* With the lock held: the next piece, if there is one and a free slot for it. */
@@ -176,6 +183,11 @@ static void *work(void *arg)
     return NULL;
 }
 
+static int has_operations(const ba_loader *l)
+{
+    return l->o.augment.operations && (l->o.augment.policy == BA_AUGMENT_CROP || l->o.augment.policy == BA_AUGMENT_PAD);
+}
+
 /* Signals are for the program's own threads. */
 static int start_threads(ba_loader *l, ba_err *e)
 {
@@ -186,6 +198,10 @@ static int start_threads(ba_loader *l, ba_err *e)
     while (l->n_workers < l->o.threads && !failed) {
         worker *w = &l->workers[l->n_workers];
         w->loader = l;
+        if (has_operations(l) && !(w->image = malloc((size_t)l->image_bytes))) {
+            failed = ENOMEM;
+            break;
+        }
         w->scratch.size = sizeof w->scratch;
         failed = pthread_create(&w->thread, NULL, work, w);
         l->n_workers += !failed;
@@ -281,8 +297,10 @@ void ba_loader_free(ba_loader *l)
     l->stop = 1;
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->lock);
-    for (int i = 0; i < l->n_workers; i++) {
-        pthread_join(l->workers[i].thread, NULL);
+    for (int i = 0; l->workers && i < l->o.threads; i++) {
+        if (i < l->n_workers)
+            pthread_join(l->workers[i].thread, NULL);
+        free(l->workers[i].image);
         free(l->workers[i].scratch.pixels);
         bai_resizer_end(&l->workers[i].resizer);
     }

@@ -210,6 +210,8 @@ static void judged(void)
     (b = a, b.scale_high = NAN, refused(b, "scale"));
     (b = a, b.ratio_low = 2, refused(b, "ratio 2 to"));
     (b = a, b.flip = 1.5, refused(b, "flip 1.5"));
+    (b = a, b.operations = 9, refused(b, "operations 9"));
+    (b = a, b.magnitude = 11, refused(b, "magnitude 11 with spread 0.5"));
     (b = a, b.policy = BA_AUGMENT_PAD, b.pad = -1, refused(b, "pad -1"));
     (b = a, b.policy = BA_AUGMENT_EVALUATE, b.crop = 2, refused(b, "crop 2"));
     check_group("settings out of range");

@@ -115,6 +115,7 @@ static void threads(void)
             ba_dataset *d = open_set((params){ .bad = -1, .slow = k == 3 ? 30 : 0 });
             ba_loader_options o = options(counts[k]);
             o.ahead = ahead;
+            o.augment.operations = 2;
             ba_loader *l = ba_loader_new(d, &o, &e);
             CHECK(d && l, "%s", e.msg);
             for (int epoch = 0; epoch < 3; epoch++) {

@@ -54,6 +54,8 @@ typedef struct ba_augment {
     double ratio_low, ratio_high;/* CROP: width / height, 0.01 <= low <= high <= 100 */
     double flip;                 /* CROP, PAD: probability of mirroring, 0..1 */
     double crop;                 /* EVALUATE: share of the shorter side that is kept, 0.1 <= crop <= 1 */
+    int64_t operations;          /* CROP, PAD: random operations afterwards (RandAugment), 0..8; DeiT takes 2 */
+    double magnitude, spread;    /* of them: mean and standard deviation of the level, 0..10 */
 } ba_augment;
 
 /* ---- loading ---- */
