@@ -31,6 +31,13 @@ function trainer.saved(e, out)
     return f ~= nil
 end
 
+-- Whether there is a folder for it at all.
+function trainer.begun(e, out)
+    local f = io.open(out .. "/" .. e:path() .. "/.", "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
 local function documents(path)
     local log = bind.log(path)
     local found = log:documents()
@@ -38,11 +45,12 @@ local function documents(path)
     return found
 end
 
--- A finished run with the same settings can be taken as it is. Returns true, or raises what differs.
-function trainer.same(e, path)
+-- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
+function trainer.same(e, path, accept)
     local old = documents(path).configuration
     local lines = old and record.differences(old, e) or { "its log has no settings" }
     if #lines == 0 then return true end
+    if accept then return false end
     for i = #lines, 21, -1 do lines[i] = nil end
     local what = "%s (run %s was made with other settings; --restart makes it anew)"
     for i, line in ipairs(lines) do lines[i] = what:format(line, e:path()) end

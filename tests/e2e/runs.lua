@@ -72,6 +72,12 @@ if os.execute "command -v h5dump >/dev/null 2>&1" == 0 then
     local _, dump = shell.sh(("h5dump -H -d /train '%s'"):format(path "a/tiny/run.h5"))
     t.check(dump:find('"teacher_top1"', 1, true), "h5dump reads run.h5")
 else t.skip("h5dump", "not installed") end
+t.equal(shell.bauta(shell.tiny("--threads 2 --resume", "a")), 0, "a complete run is not run again")
+t.equal(tables "a/tiny".result.n, 1, "and not changed")
+status, out = shell.bauta(shell.tiny("--set kind=train --set name=longer", "a"))
+status, out, err = shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=3 --resume --accept-changes", "a"))
+t.equal(status, 0, "one epoch more: " .. err)
+t.equal(tables "a/longer".eval.n, 3, "evaluations of three epochs")
 t.group "a run and its files"
 
 -- ---- the same again ----
@@ -124,6 +130,8 @@ status, out = shell.bauta(shell.tiny("--set kind=suite", "s"))
 t.check(status == 0 and out:find("complete, taken from", 1, true), "complete runs are taken: %s", out)
 shell.bauta(shell.tiny("--set kind=suite --restart", "s"))
 t.equal(numbers("s/all/student", "result"), first, "restarted: the same numbers")
+status, out, err = shell.bauta(shell.tiny("--set kind=suite --set epochs=3 --resume --accept-changes", "s"))
+t.check(status == 6 or status == 0, "a suite with other settings: %s", err)
 t.group "suites"
 
 -- ---- looking at runs ----

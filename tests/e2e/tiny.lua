@@ -14,7 +14,7 @@ local function vit(more)
     return bauta.arch "deit"(s)
 end
 
-local common = { data = data, epochs = p.epochs, batch = 16, seed = 3, ema = 0.9, overlays = 4,
+local common = { data = data, epochs = p.epochs, batch = 16, seed = 3, ema = p.kind == "distill" and 0.9 or 0, overlays = 4,
     optimiser = bauta.optimiser "adamw" { lr = 1e-3, clip = 1 } }
 if p.kind == "nan" then -- every weight times -999 at each step
     common.optimiser = bauta.optimiser "adamw" { lr = 100, weight_decay = 10 }

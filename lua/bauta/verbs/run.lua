@@ -42,15 +42,17 @@ local function mode_alone(e, given)
     local trainer = require "bauta.trainer"
     if given.restart then return "restart" end
     local state = trainer.state(e, given.out)
-    local unsaved = state and state.state ~= "complete" and not state.alive and not trainer.saved(e, given.out)
+    local unsaved = not trainer.saved(e, given.out) and trainer.begun(e, given.out)
+        and not (state and (state.alive or state.state == "complete"))
     if given.resume and unsaved then
         io.stdout:write(("%s: killed before its first checkpoint; begun anew\n"):format(e:path()))
         return "restart"
     end
-    if given.resume and state and state.state == "complete" and trainer.same(e, given.out .. "/" .. e:path()) then return nil end
+    local complete = given.resume and state and state.state == "complete"
+    if complete and trainer.same(e, given.out .. "/" .. e:path(), given.accept_changes) then return nil end
     if given.resume then return "resume" end
     if not state then return "new" end
-    if unsaved and state.state == "failed" then return "restart" end -- nothing to lose
+    if unsaved and state and state.state == "failed" then return "restart" end -- nothing to lose
     local path = given.out .. "/" .. e:path()
     errors.raise("arg", ("the run exists (%s); --resume goes on with it, --restart throws it away"):format(state.state), path)
 end
