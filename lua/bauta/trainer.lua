@@ -1,9 +1,10 @@
 -- trainer: one run from its description to its result: opening, the loop over steps, evaluation, checkpoints, the end.
 -- All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
+local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
-local experiment = require "bauta.experiment"
+local evaluation = require "bauta.evaluation"
 local ffi = require "bauta.ffi"
 local pictures = require "bauta.pictures"
 local progress = require "bauta.progress"
@@ -15,47 +16,6 @@ local Run = { class = "run" }
 Run.__index = Run
 
 local reserve = 64 * 1024 * 1024 -- bytes kept free on the disk for a last checkpoint
-
--- ---- what is on disk already ----
-
--- The state of a run's folder, or nil when there is none.
-function trainer.state(e, out)
-    local ok, state = pcall(bind.state, out .. "/" .. e:path())
-    return ok and state or nil
-end
-
--- Whether a run has a checkpoint to go on from.
-function trainer.saved(e, out)
-    local f = io.open(out .. "/" .. e:path() .. "/checkpoints/last", "rb")
-    if f then f:close() end
-    return f ~= nil
-end
-
--- Whether there is a folder for it at all.
-function trainer.begun(e, out)
-    local f = io.open(out .. "/" .. e:path() .. "/.", "rb")
-    if f then f:close() end
-    return f ~= nil
-end
-
-local function documents(path)
-    local log = bind.log(path)
-    local found = log:documents()
-    log:free()
-    return found
-end
-
--- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
-function trainer.same(e, path, accept)
-    local old = documents(path).configuration
-    local lines = old and record.differences(old, e) or { "its log has no settings" }
-    if #lines == 0 then return true end
-    if accept then return false end
-    for i = #lines, 21, -1 do lines[i] = nil end
-    local what = "%s (run %s was made with other settings; --restart makes it anew)"
-    for i, line in ipairs(lines) do lines[i] = what:format(line, e:path()) end
-    errors.raise("resume", lines, e.where)
-end
 
 -- ---- opening ----
 
@@ -139,7 +99,7 @@ local function open(e, options)
         time_train = 0, time_total = 0, epoch_seconds = 0 }, Run)
     local path, old = options.out .. "/" .. e:path(), nil
     if options.mode == "resume" then
-        local ok, found = pcall(documents, path)
+        local ok, found = pcall(archive.documents, path)
         old = ok and found.configuration or nil
     end
     self.run = bind.open(options.out, e:path(), options.mode, reserve)
@@ -154,7 +114,6 @@ local function prepare(self, old)
     choose_precision(self)
     self.loader, self.test = pictures.loaders(e, self.options.loaders)
     self.per_epoch = self.loader.batches
-    if self.options.steps then self.per_epoch = math.min(self.per_epoch, self.options.steps) end
     compile(self)
     record.declare(self.run, e)
     restore(self)
@@ -260,103 +219,6 @@ local function train_epoch(self)
     return true
 end
 
--- ---- evaluation ----
-
-local function add(sums, name, program, count)
-    local v, sum = program:view(name), 0
-    for i = 0, count - 1 do sum = sum + v[i] end
-    sums[name] = (sums[name] or 0) + sum
-end
-
--- Runs an evaluation program over the test set. Returns percentages, the loss, and statistics of the kept patches; nil when
--- a signal came.
-function trainer.evaluate(e, program, loader, batch, teacher, seen)
-    local s, sums, n, room = e.settings, {}, 0, {}
-    local k = e:kept()
-    local stats = pictures.object_statistics(s.student.grid_rows, s.student.grid_columns, s.student.image_rows)
-    loader:start(0, 0)
-    for b in function() return loader:next() end do
-        if bind.signal() ~= 0 then return nil end
-        local images, labels = pictures.filled(b, batch, room)
-        program:feed("images", images)
-        program:feed("labels", labels)
-        program:feed("step", b.number + 1)
-        program:feed("epoch", 0)
-        program:run()
-        for _, name in ipairs { "correct1", "correct5", "loss" } do add(sums, name, program, b.count) end
-        if teacher then add(sums, "teacher1", program, b.count) end
-        if k then
-            local kept = program:view("kept")
-            stats:add(b.boxes, kept, b.count, k)
-            if seen and b.number == 0 then seen(images, labels, kept, b.count) end
-        end
-        n = n + b.count
-    end
-    local out = { top1 = 100 * sums.correct1 / n, top5 = 100 * sums.correct5 / n, loss = sums.loss / n, images = n }
-    out.teacher_top1 = teacher and 100 * sums.teacher1 / n or 0 / 0
-    out.on_object, out.object_share = stats:shares()
-    return out
-end
-
-local function evaluator(self, store, teacher)
-    local e = self.e
-    local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
-    local names = { [self.stores.student] = "eval_student", [self.stores.ema or 0] = "eval_ema" }
-    local key = teacher and "eval_last" or names[store]
-    if not self[key] then self[key] = steps.evaluate(e, self.device, store, self.stores, batch, teacher) end
-    return self[key], batch
-end
-
-local function mask_row(self, r)
-    local k = self.e:kept()
-    if not k then return end
-    self.run:row("mask", {
-        epoch = self.epoch, kept = k, kept_share = 100 * k / self.e.settings.teacher.patches, on_object = r.on_object,
-        object_share = r.object_share, teacher_top1 = r.teacher_top1 })
-end
-
-local function draw(self, images, labels, kept, count)
-    local s = self.e.settings
-    local n = math.min(s.overlays, count)
-    if n == 0 then return end
-    local test = s.data:split("test")
-    ffi.make_folder(self.path .. "/report")
-    pictures.overlay(self.path .. "/report/teacher-view.png",
-        ("what the teacher is shown: %s, %d of %d patches"):format(s.mask.name,
-        self.e:kept(), s.teacher.patches), images, s.student.image_rows, labels, kept, self.e:kept(), s.student.grid_rows, n,
-        function(label) return test:class_name(tonumber(label)) end)
-end
-
--- Returns whether the student is better than ever before; nil when a signal came, nothing is written then.
--- again: of weights whose evaluation is in the log already.
-local function evaluate(self, last, again)
-    local begun = ffi.clock()
-    local teacher = last and self.e.settings.teacher ~= nil
-    local program, batch = evaluator(self, self.stores.student, teacher)
-    local r = trainer.evaluate(self.e, program, self.test, batch, teacher, last and function(...) draw(self, ...) end)
-    local averaged = { top1 = 0 / 0 }
-    if self.stores.ema then
-        averaged = trainer.evaluate(self.e, evaluator(self, self.stores.ema, false), self.test, batch, false)
-    end
-    if not r or not averaged then return nil end
-    r.ema_top1 = averaged.top1
-    self.last = r
-    if again then return false end
-    local better = r.top1 > self.best
-    self.best = math.max(self.best, r.top1)
-    local seconds = ffi.clock() - begun
-    local rate = self.per_epoch * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9)
-    self.time_total = self.time_total + self.epoch_seconds + seconds
-    self.run:row("eval", {
-        epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
-        ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
-    mask_row(self, r)
-    local on_object = r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or ""
-    self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch,
-        self.e.settings.epochs, self.sum / self.per_epoch, r.top1, on_object, rate))
-    return better
-end
-
 -- ---- the end ----
 
 local function result_row(self)
@@ -398,7 +260,7 @@ local function close_epoch(self)
     local s = self.e.settings
     local last, better = self.epoch == s.epochs, false
     if last or self.epoch % s.evaluate_every == 0 then
-        better = evaluate(self, last)
+        better = evaluation.epoch(self, last)
         if better == nil then
             stop(self, bind.signal())
             return false
@@ -423,7 +285,7 @@ local function loop(self)
         self.unjudged = true
         if not close_epoch(self) then return end
     end
-    if not self.last and evaluate(self, true, true) == nil then return stop(self, bind.signal()) end -- resumed after the last epoch
+    if not self.last and evaluation.epoch(self, true, true) == nil then return stop(self, bind.signal()) end -- resumed after the last epoch
     complete(self)
 end
 
@@ -456,18 +318,6 @@ function trainer.run(e, options)
     close(self)
     if not ok then error(why, 0) end
     return self.stopped or 0
-end
-
--- What came out of a complete run, from its log.
-function trainer.result(e, out)
-    local path = out .. "/" .. e:path()
-    local log = bind.log(path)
-    local t = log:table("result")
-    log:free()
-    if not t or t.n == 0 then errors.raise("data", "the run has no result yet", path) end
-    local r = { name = e:path(), path = path, kind = e.kind, experiment = e }
-    for _, name in ipairs(t.names) do r[name] = t[name][t.n] end
-    return r
 end
 
 return trainer

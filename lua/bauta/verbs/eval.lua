@@ -36,8 +36,8 @@ local function load(e, store, given)
 end
 
 function verb.run(given)
-    local script, session, steps, trainer = require "bauta.script", require "bauta.session", require "bauta.steps",
-        require "bauta.trainer"
+    local script, session, steps = require "bauta.script", require "bauta.session", require "bauta.steps"
+    local evaluation = require "bauta.evaluation"
     local pictures, json = require "bauta.pictures", require "bauta.json"
     local result = script.load(given, given[1])
     local e = choose((script.experiments(result, given[1])), given.run, given[1])
@@ -48,7 +48,7 @@ function verb.run(given)
     local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
     local program = steps.evaluate(e, device, stores.student, stores, batch, false)
     load(e, stores.student, given)
-    local r = trainer.evaluate(e, program, test, batch, false)
+    local r = evaluation.measure(e, program, test, batch, false)
     train:free()
     if given.json then
         io.stdout:write(json.encode { run = e:path(), top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images,

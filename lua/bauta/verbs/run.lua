@@ -25,31 +25,31 @@ end
 
 -- How a run of a suite begins, by what is on disk. Returns a mode, or nil when it is complete already.
 local function mode_in_suite(e, given)
-    local trainer = require "bauta.trainer"
+    local archive = require "bauta.archive"
     if given.restart then return "restart" end
-    local state = trainer.state(e, given.out)
-    if not state then return "new" end
+    local state = archive.state(e, given.out)
+    if not state then return archive.begun(e, given.out) and "restart" or "new" end
     if state.state == "complete" then
-        trainer.same(e, given.out .. "/" .. e:path())
+        archive.same(e, given.out .. "/" .. e:path())
         io.stdout:write(("%s: complete, taken from %s/%s\n"):format(e:path(), given.out, e:path()))
         return nil
     end
-    return (state.alive or trainer.saved(e, given.out)) and "resume" or "restart"
+    return (state.alive or archive.saved(e, given.out)) and "resume" or "restart"
 end
 
 -- How a single run begins; nil when it is complete already.
 local function mode_alone(e, given)
-    local trainer = require "bauta.trainer"
+    local archive = require "bauta.archive"
     if given.restart then return "restart" end
-    local state = trainer.state(e, given.out)
-    local unsaved = not trainer.saved(e, given.out) and trainer.begun(e, given.out)
+    local state = archive.state(e, given.out)
+    local unsaved = not archive.saved(e, given.out) and archive.begun(e, given.out)
         and not (state and (state.alive or state.state == "complete"))
     if given.resume and unsaved then
         io.stdout:write(("%s: killed before its first checkpoint; begun anew\n"):format(e:path()))
         return "restart"
     end
     local complete = given.resume and state and state.state == "complete"
-    if complete and trainer.same(e, given.out .. "/" .. e:path(), given.accept_changes) then return nil end
+    if complete and archive.same(e, given.out .. "/" .. e:path(), given.accept_changes) then return nil end
     if given.resume then return "resume" end
     if not state then return "new" end
     if unsaved and state and state.state == "failed" then return "restart" end -- nothing to lose
@@ -64,17 +64,17 @@ local function say_result(r)
 end
 
 local function one(e, given, source)
-    local trainer = require "bauta.trainer"
+    local archive, trainer = require "bauta.archive", require "bauta.trainer"
     local mode = mode_alone(e, given)
     local status = mode and trainer.run(e, trainer_options(given, mode, source)) or 0
-    if status == 0 then say_result(trainer.result(e, given.out)) end
+    if status == 0 then say_result(archive.result(e, given.out)) end
     return status
 end
 
 local function finish_suite(suite, given)
-    local trainer, bind = require "bauta.trainer", require "bauta.bind.run"
+    local archive, bind = require "bauta.archive", require "bauta.bind.run"
     local results = {}
-    for i, e in ipairs(suite.runs) do results[i] = trainer.result(e, given.out) end
+    for i, e in ipairs(suite.runs) do results[i] = archive.result(e, given.out) end
     if not suite.report then return end
     local text = suite.report(results)
     if type(text) ~= "string" then return end

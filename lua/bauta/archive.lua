@@ -1,0 +1,59 @@
+-- archive: runs that are on disk already: their state, whether they can be taken or gone on with, and their results.
+local bind = require "bauta.bind.run"
+local errors = require "bauta.errors"
+local record = require "bauta.record"
+
+local archive = {}
+
+-- The state of a run's folder, or nil when there is none.
+function archive.state(e, out)
+    local ok, state = pcall(bind.state, out .. "/" .. e:path())
+    return ok and state or nil
+end
+
+-- Whether a run has a checkpoint to go on from.
+function archive.saved(e, out)
+    local f = io.open(out .. "/" .. e:path() .. "/checkpoints/last", "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
+-- Whether there is a folder for it at all.
+function archive.begun(e, out)
+    local f = io.open(out .. "/" .. e:path() .. "/.", "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
+function archive.documents(path)
+    local log = bind.log(path)
+    local found = log:documents()
+    log:free()
+    return found
+end
+
+-- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
+function archive.same(e, path, accept)
+    local old = archive.documents(path).configuration
+    local lines = old and record.differences(old, e) or { "its log has no settings" }
+    if #lines == 0 then return true end
+    if accept then return false end
+    for i = #lines, 21, -1 do lines[i] = nil end
+    local what = "%s (run %s was made with other settings; --restart makes it anew)"
+    for i, line in ipairs(lines) do lines[i] = what:format(line, e:path()) end
+    errors.raise("resume", lines, e.where)
+end
+
+-- What came out of a complete run, from its log.
+function archive.result(e, out)
+    local path = out .. "/" .. e:path()
+    local log = bind.log(path)
+    local t = log:table("result")
+    log:free()
+    if not t or t.n == 0 then errors.raise("data", "the run has no result yet", path) end
+    local r = { name = e:path(), path = path, kind = e.kind, experiment = e }
+    for _, name in ipairs(t.names) do r[name] = t[name][t.n] end
+    return r
+end
+
+return archive
