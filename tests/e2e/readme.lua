@@ -1,4 +1,4 @@
--- readme: the Lua of the README does what it says: the experiment can be planned, the criterion builds and is used.
+-- readme: the Lua of the README and of docs/scripts.md does what it says: runs can be planned, criteria build and are used.
 package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local shell = require "shell"
 local t = require "harness"
@@ -29,5 +29,16 @@ status, out, err = shell.bauta(("plan '%s'"):format(criterion))
 t.equal(status, 0, "plan with the README's criterion: " .. err)
 t.check(out:find("teacher sees 16 of 64 patches (centre)", 1, true), "it masks: %s", out)
 t.group "the criterion"
+-- Every block of the guide to scripts: runs are planned, the probe is run.
+local guide, n_guide = shell.read(shell.here .. "/../../docs/scripts.md") or "", 0
+for block in guide:gmatch("```lua\n(.-)```") do
+    n_guide = n_guide + 1
+    local path = ("%s/guide%d.lua"):format(shell.folder, n_guide)
+    shell.write(path, block)
+    status, out, err = shell.bauta((block:find "\nreturn " and "plan" or "lua") .. " '" .. path .. "'")
+    t.check(status == 0 and err == "", "block %d of docs/scripts.md: %s", n_guide, err)
+end
+t.equal(n_guide, 4, "blocks of docs/scripts.md")
+t.group "the guide to scripts"
 shell.clean()
 return t.done()
