@@ -69,7 +69,7 @@ static void fill_distinct(double *x, int64_t n, double lo, double hi, uint64_t s
     }
 }
 
-static void fill(double *x, const ba_type *t, const ba_sample_in *s, uint64_t seed, const char *stream)
+static void fill(double *x, const ba_type *t, const ba_op_sample_in *s, uint64_t seed, const char *stream)
 {
     int64_t n = ba_type_count(t), row = ba_type_last(t);
     for (int64_t i = 0; i < n; i++) {
@@ -92,7 +92,7 @@ static void fill(double *x, const ba_type *t, const ba_sample_in *s, uint64_t se
 static int make_inputs(op_case *c, ba_err *e)
 {
     for (int i = 0; i < c->n_in; i++) {
-        const ba_sample_in *s = &c->sample->in[i];
+        const ba_op_sample_in *s = &c->sample->in[i];
         char stream[32];
         if (!s->dtype)
             continue;
@@ -117,7 +117,7 @@ static int make_inputs(op_case *c, ba_err *e)
     return 0;
 }
 
-int case_new(op_case *c, const ba_op *op, const ba_sample *s, uint64_t seed, ba_err *e)
+int case_new(op_case *c, const ba_op *op, const ba_op_sample *s, uint64_t seed, ba_err *e)
 {
     *c = (op_case){ .op = op, .sample = s, .seed = seed, .n_in = s->n_in };
     if (s->n_in > CASE_IN || s->n_in < op->min_in || s->n_in > op->max_in)

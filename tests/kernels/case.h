@@ -9,7 +9,7 @@ enum { CASE_IN = 8 };
 typedef struct op_case op_case;
 struct op_case {
     const ba_op *op;
-    const ba_sample *sample;
+    const ba_op_sample *sample;
     uint64_t seed;             /* of the inputs, and the run's seed for random operations */
     char *keep;                /* texts of the settings */
     void *params;
@@ -22,7 +22,7 @@ struct op_case {
 };
 
 /* 0, or -1 with a sentence. Also after a failure, case_free is due. */
-int case_new(op_case *c, const ba_op *op, const ba_sample *s, uint64_t seed, ba_err *e);
+int case_new(op_case *c, const ba_op *op, const ba_op_sample *s, uint64_t seed, ba_err *e);
 void case_free(op_case *c);
 /* Runs the reference on the inputs x (as c->x) into y; inputs are not changed, what is written in place goes to after (may be NULL). */
 int case_reference(const op_case *c, double *const *x, double *const *y, double *const *after);

@@ -50,7 +50,7 @@ int walk_close(walk *w, walk_tally *t, const char *what, const double *got, cons
                       (long long)n, (long long)worst, got[worst], want[worst], most, tolerance);
 }
 
-static void one_sample(walk *w, const ba_op *op, const ba_sample *s, int cpu)
+static void one_sample(walk *w, const ba_op *op, const ba_op_sample *s, int cpu)
 {
     op_case c;
     ba_err e = { 0 };
@@ -77,7 +77,7 @@ static void one_op(walk *w, const ba_op *op, int cpu)
         w->skipped++;
         return;
     }
-    for (const ba_sample *s = op->samples; can && s->attrs; s++, w->sample++)
+    for (const ba_op_sample *s = op->samples; can && s->attrs; s++, w->sample++)
         one_sample(w, op, s, cpu);
     w->no_gradient += !op->grad;
     if (can && op->grad)

@@ -290,7 +290,7 @@ int main(void)
         const ba_op *op = bai_op_at(i);
         long before = accepted, ran_before = ran;
         int n = 0;
-        for (const ba_sample *s = op->samples; s && s->attrs; s++) {
+        for (const ba_op_sample *s = op->samples; s && s->attrs; s++) {
             op_case c;
             int ok = !case_new(&c, op, s, seed, &e);
             CHECK(ok, "%s: %s", op->name, e.msg);

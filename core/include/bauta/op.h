@@ -66,14 +66,14 @@ enum { BA_FILL_UNIFORM = 0,   /* real in [lo, hi) */
        BA_FILL_CHOICE,        /* last axis: ascending distinct whole numbers in [lo, hi) */
        BA_FILL_PROB,          /* last axis: positive, sums to 1 */
        BA_FILL_DISTINCT };    /* last axis: real, all pairwise differences at least 1e-2 */
-typedef struct ba_sample_in { int dtype, rank; int64_t dim[BA_MAX_RANK]; int fill; double lo, hi; } ba_sample_in; /* dtype 0: input left out */
-typedef struct ba_sample {
+typedef struct ba_op_sample_in { int dtype, rank; int64_t dim[BA_MAX_RANK]; int fill; double lo, hi; } ba_op_sample_in; /* dtype 0: input left out */
+typedef struct ba_op_sample {
     const char *attrs;        /* "name=value,name=value" */
     int n_in;
-    ba_sample_in in[8];
+    ba_op_sample_in in[8];
     unsigned fixed;           /* bit i: input i takes no part in the gradient check */
     unsigned loose;           /* bit i: output i is not compared with the reference (saved statistics of a private form) */
-} ba_sample;
+} ba_op_sample;
 
 typedef struct ba_ref {       /* one call of the reference: every number a double */
     const void *params;
@@ -105,11 +105,11 @@ typedef struct ba_op {
     int (*slice)(const ba_slice_call *c, ba_err *e);  /* NULL: cannot be cut; returns 1 (nothing built) when this cut is impossible */
     int (*cpu)(const ba_kernel *k, ba_err *e);        /* NULL with BA_OP_ALIAS */
     void (*reference)(const ba_ref *r);
-    const ba_sample *samples; /* attrs NULL at the end */
+    const ba_op_sample *samples; /* attrs NULL at the end */
     double tolerance;         /* largest |kernel - reference| / (1 + |reference|) in fp32 */
 } ba_op;
 
-#define BA_SAMPLES(...) (const ba_sample[]){ __VA_ARGS__, { .attrs = NULL } }
+#define BA_SAMPLES(...) (const ba_op_sample[]){ __VA_ARGS__, { .attrs = NULL } }
 
 /* number of elements */
 static inline int64_t ba_type_count(const ba_type *t)
