@@ -6,7 +6,7 @@
 
 #include "journal_format.h"
 
-enum { WINDOW = 1 << 20, SEARCH_BUDGET = 64 << 20 };
+enum { WINDOW = 1 << 20, SEARCH_BUDGET = 64 << 20, MOST_LOST = 1 << 20 };
 
 struct bai_reader {
     int fd;
@@ -92,7 +92,8 @@ static const uint8_t *look(bai_reader *r, int64_t at, int64_t n)
     return r->window + (at - r->from);
 }
 
-/* Whether a good record lies at `at`: 1, 0, or -1 when the file cannot be read. budget: bytes that may still be summed. */
+/* Whether a good record lies at `at`: 1, 0, or -1 when the file cannot be read. Without a budget it must be the next one; with
+ * one (bytes that may still be summed) records before it may be lost. */
 static int good_at(bai_reader *r, int64_t at, bai_record *out, int64_t *budget)
 {
     if (r->size - at < BAI_RECORD_HEAD)
@@ -104,8 +105,8 @@ static int good_at(bai_reader *r, int64_t at, bai_record *out, int64_t *budget)
     uint64_t seq = bai_get64(p + 8);
     if (bytes > BAI_RECORD_MOST || (int64_t)bytes > r->size - at - BAI_RECORD_HEAD)
         return 0;
-    if (seq < r->next || seq - r->next > (uint64_t)((at - r->at) / BAI_RECORD_HEAD))
-        return 0; /* more records cannot have been lost in between */
+    if (seq < r->next || seq - r->next > (budget ? MOST_LOST : 0))
+        return 0;
     if (budget && (*budget -= BAI_RECORD_HEAD + (int64_t)bytes) < 0)
         return 0;
     if (!(p = look(r, at, BAI_RECORD_HEAD + (int64_t)bytes)))
@@ -121,7 +122,7 @@ static int good_at(bai_reader *r, int64_t at, bai_record *out, int64_t *budget)
 static int64_t search(bai_reader *r, bai_record *out)
 {
     int64_t budget = SEARCH_BUDGET;
-    for (int64_t at = r->at + BAI_RECORD_HEAD; at + BAI_RECORD_HEAD <= r->size && budget > 0; at++) {
+    for (int64_t at = r->at; at + BAI_RECORD_HEAD <= r->size && budget > 0; at++) {
         int got = good_at(r, at, out, &budget);
         if (got)
             return got < 0 ? -1 : at;

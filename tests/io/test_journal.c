@@ -169,7 +169,7 @@ static void test_flips(void)
         if (s.records < least)
             least = s.records;
     }
-    CHECK(!wrong && !unnoticed && least > RECORDS - 80, "%ld wrong records, %ld unnoticed, at least %lld read", wrong,
+    CHECK(!wrong && !unnoticed && least > RECORDS - 40, "%ld wrong records, %ld unnoticed, at least %lld read", wrong,
         unnoticed, (long long)least);
     close(fd);
     free(all);
