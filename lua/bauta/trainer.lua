@@ -144,20 +144,31 @@ local function feed(self, batch, place)
 end
 
 local function numbers(self)
-    local row = { step = self.done, epoch = self.epoch, lr = self.lr }
+    local row = { step = self.done + 1, epoch = self.epoch, lr = self.lr }
     for _, name in ipairs(self.columns) do row[name] = self.program:read(name) end
     return row
 end
 
-local function judge_numbers(self, row, batch)
-    if finite(row.loss) and finite(row.grad_norm) then return end
+-- Training has failed: which pictures it was goes into the log, then the run ends. what: "the loss is nan".
+local function diverged(self, what, batch)
     local first = {}
     for i = 0, math.min(batch.count, 8) - 1 do first[i + 1] = tostring(tonumber(batch.samples[i])) end
-    local what = not finite(row.loss) and "loss" or "gradient"
-    self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done,
+    self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done + 1,
         tostring(self.e.settings.seed), table.concat(first, " ")))
-    errors.raise("numeric", ("the %s is %s at step %d (learning rate %.3g); the last checkpoint is from before"):format(what,
-        errors.show(what == "loss" and row.loss or row.grad_norm), self.done, self.lr), self.e:path())
+    errors.raise("numeric", ("%s at step %d (learning rate %.3g); the last checkpoint is from before"):format(what, self.done + 1,
+        self.lr), self.e:path())
+end
+
+local function run_program(self, batch)
+    local ok, why = pcall(self.program.run, self.program)
+    if ok then return end
+    if errors.is(why) and why.code == "numeric" then diverged(self, why.lines[1], batch) end
+    error(why, 0)
+end
+
+local function judge_numbers(self, row, batch)
+    if not finite(row.loss) then diverged(self, "the loss is " .. errors.show(row.loss), batch) end
+    if not finite(row.grad_norm) then diverged(self, "the norm of the gradients is " .. errors.show(row.grad_norm), batch) end
 end
 
 -- A signal has come: save and leave with its exit status.
@@ -187,14 +198,14 @@ end
 
 local function one_step(self, batch)
     feed(self, batch, batch.number)
-    self.program:run()
-    self.done = self.done + 1
+    run_program(self, batch)
     local row = numbers(self)
+    judge_numbers(self, row, batch)
+    self.done = self.done + 1
     row.time_step = ffi.clock() - self.mark
     self.mark = ffi.clock()
     self.epoch_seconds = self.epoch_seconds + row.time_step
     self.run:row("train", row)
-    judge_numbers(self, row, batch)
     self.sum = self.sum + row.loss
     tick(self)
     self.bar:step(self.done, self.epoch, batch.count, row.time_step, row.loss)
@@ -309,6 +320,9 @@ function trainer.run(e, options)
         if err == "not enough memory" then return errors.new("arg", err, e:path()) end
         local wrapped = errors.wrap(err)
         wrapped.trace = wrapped.trace or debug.traceback("", 2)
+        if not wrapped.where and wrapped.code == "numeric" then -- while evaluating what the last step left
+            wrapped.where, wrapped.lines[1] = e:path(), ("%s, evaluating at step %d"):format(wrapped.lines[1], self.done)
+        end
         if not wrapped.where and (wrapped.code == "arg" or wrapped.code == "plugin") then wrapped.where = e.where end
         return wrapped
     end)
