@@ -5,36 +5,8 @@ local bind = require "bauta.bind.run"
 local shell = require "shell"
 local t = require "harness"
 
-local function path(name) return shell.folder .. "/" .. name end
-
-local function tables(run)
-    local log, out = bind.log(path(run)), {}
-    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do out[name] = log:table(name) end
-    out.documents = log:documents()
-    log:free()
-    return out
-end
-
--- Rows of a table as text, without what is measured by the clock and what depends on the number of threads (memory).
-local function numbers(run, name)
-    local tab, lines = tables(run)[name], {}
-    for i = 1, tab.n do
-        local cells = {}
-        for _, column in ipairs(tab.names) do
-            if not column:find "^time" and column ~= "images_per_s" and not column:find "memory" then
-                cells[#cells + 1] = type(tab[column][i]) == "string" and tab[column][i] or ("%.17g"):format(tab[column][i])
-            end
-        end
-        lines[i] = table.concat(cells, " ")
-    end
-    return table.concat(lines, "\n")
-end
-
-local function same_run(a, b, what)
-    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do t.equal(numbers(a, name), numbers(b, name),
-        what .. ": table " .. name) end
-    t.check(shell.same(a .. "/student.safetensors", b .. "/student.safetensors"), "%s: weights", what)
-end
+local compare = require "compare"
+local path, tables, numbers, same_run = compare.path, compare.tables, compare.numbers, compare.same_run
 
 -- ---- one run, and what it leaves ----
 local status, out, err = shell.bauta(shell.tiny("--threads 2", "a"))
