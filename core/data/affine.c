@@ -7,6 +7,12 @@
 #include <math.h>
 #include <string.h>
 
+static int64_t below(double v) /* floor, without a call where the processor has no instruction for it */
+{
+    int64_t i = (int64_t)v;
+    return i - (v < (double)i);
+}
+
 static int64_t held(int64_t v, int64_t n)
 {
     return v < 0 ? 0 : v >= n ? n - 1 : v;
@@ -22,30 +28,34 @@ static uint8_t cut(double v)
     return (uint8_t)(v <= 0 ? 0 : v >= 255 ? 255 : v);
 }
 
+/* The four values of a row, for the three channels. */
+static void row_cubic(const uint8_t *row, const int64_t at[4], double t, double v[3])
+{
+    const uint8_t *a = row + at[0], *b = row + at[1], *c = row + at[2], *d = row + at[3];
+    for (int k = 0; k < 3; k++)
+        v[k] = cubic(a[k], b[k], c[k], d[k], t);
+}
+
 static void sample_cubic(bai_image in, double x, double y, uint8_t *out)
 {
-    int64_t ix = (int64_t)floor(x), iy = (int64_t)floor(y), at[4];
-    double dx = x - (double)ix, dy = y - (double)iy;
+    int64_t ix = below(x), iy = below(y), at[4];
+    double v[4][3];
     for (int k = 0; k < 4; k++)
         at[k] = 3 * held(ix - 1 + k, in.columns);
-    for (int c = 0; c < 3; c++) {
-        double v[4];
-        for (int k = 0; k < 4; k++) {
-            int64_t row = iy - 1 + k;
-            if (k && (row < 0 || row >= in.rows)) {
-                v[k] = v[k - 1];
-                continue;
-            }
-            const uint8_t *p = in.p + held(row, in.rows) * in.columns * 3 + c;
-            v[k] = cubic(p[at[0]], p[at[1]], p[at[2]], p[at[3]], dx);
-        }
-        out[c] = cut(cubic(v[0], v[1], v[2], v[3], dy));
+    for (int k = 0; k < 4; k++) {
+        int64_t row = iy - 1 + k;
+        if (k && (row < 0 || row >= in.rows)) /* a row that does not exist repeats the values before */
+            memcpy(v[k], v[k - 1], sizeof v[k]);
+        else
+            row_cubic(in.p + held(row, in.rows) * in.columns * 3, at, x - (double)ix, v[k]);
     }
+    for (int c = 0; c < 3; c++)
+        out[c] = cut(cubic(v[0][c], v[1][c], v[2][c], v[3][c], y - (double)iy));
 }
 
 static void sample_linear(bai_image in, double x, double y, uint8_t *out)
 {
-    int64_t ix = (int64_t)floor(x), iy = (int64_t)floor(y), line = in.columns * 3;
+    int64_t ix = below(x), iy = below(y), line = in.columns * 3;
     int64_t left = 3 * held(ix, in.columns), right = 3 * held(ix + 1, in.columns);
     double dx = x - (double)ix, dy = y - (double)iy;
     const uint8_t *p = in.p + held(iy, in.rows) * line, *q = iy + 1 >= 0 && iy + 1 < in.rows ? in.p + (iy + 1) * line : p;
