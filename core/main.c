@@ -62,7 +62,8 @@ static void field(lua_State *L, const char *name, const char *value)
     lua_setfield(L, -2, name);
 }
 
-/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (built here, or nil). */
+/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (built here, or nil),
+ * and the program that tests the operations. */
 static void push_places(lua_State *L)
 {
     const char *lua = getenv("BAUTA_LUA");
@@ -71,6 +72,7 @@ static void push_places(lua_State *L)
     field(L, "lua", lua && *lua ? lua : here ? BAUTA_SOURCE_ROOT "/lua" : BAUTA_LUA_DIR);
     field(L, "headers", here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
     field(L, "version", ba_version()); /* also what makes the linker keep libbauta, whose functions Lua looks up in the process */
+    field(L, "selftest", here ? BAUTA_BUILD_ROOT "/tests/kernels/test_ops" : BAUTA_LIBEXEC_DIR "/test_ops");
     if (here)
         field(L, "plugins", BAUTA_BUILD_ROOT "/plugins");
 }
