@@ -18,7 +18,8 @@ void bai_contrast(bai_image im, float factor);
 void bai_saturation(bai_image im, float factor);
 void bai_sharpness(bai_image im, float factor, uint8_t *scratch);   /* scratch: as large as the picture */
 
-/* out(x, y) is read at (m0 X + m1 Y + m2, m3 X + m4 Y + m5) of the picture, X = x + .5, Y = y + .5; `fill` where that is outside. */
+/* out(x, y) is read at (m0 X + m1 Y + m2, m3 X + m4 Y + m5) of the picture, X = x + .5, Y = y + .5; `fill` where that is
+ * outside. */
 void bai_affine(bai_image in, const double m[6], int interpolation, const uint8_t fill[3], uint8_t *out);
 void bai_rotation(int64_t rows, int64_t columns, double degrees, double m[6]); /* counter-clockwise about the middle */
 

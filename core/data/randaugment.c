@@ -72,14 +72,16 @@ void bai_randaugment_one(const ba_augment *a, int op, double level, int sign, ui
     }
 }
 
-void bai_randaugment(const ba_augment *a, uint64_t seed, uint32_t epoch, int64_t sample, uint8_t *image, uint8_t *scratch, ba_box *box)
+void bai_randaugment(const ba_augment *a, uint64_t seed, uint32_t epoch, int64_t sample, uint8_t *image, uint8_t *scratch,
+    ba_box *box)
 {
     uint32_t stream = ba_stream("randaugment");
     for (int64_t i = 0; i < a->operations; i++) {
         uint64_t block = (uint64_t)sample * BLOCKS + 2 * (uint64_t)i;
         ba_philox u = ba_philox4x32(seed, stream, epoch, block), g = ba_philox4x32(seed, stream, epoch, block + 1);
         int op = (int)(((uint64_t)u.x[0] * BAI_RANDAUGMENT_OPS) >> 32);
-        double radius = sqrt(-2 * log(((double)g.x[0] + 1) * 0x1p-32)), normal = radius * cos(6.283185307179586 * g.x[1] * 0x1p-32);
+        double radius = sqrt(-2 * log(((double)g.x[0] + 1) * 0x1p-32)),
+            normal = radius * cos(6.283185307179586 * g.x[1] * 0x1p-32);
         double level = fmin(fmax(a->magnitude + a->spread * normal, 0), 10);
         if (u.x[1] >> 31)
             bai_randaugment_one(a, op, level, u.x[2] >> 31 ? 1 : -1, image, scratch, box);

@@ -131,8 +131,10 @@ static void make_data(void)
     static const char boxes[] = "1.jpg 0 0 3 3\n2.jpg 1 1 2 2\n", annotations[] = "a.png a 0 0 1 1\nb.png b 0 0 1 1\n";
     uint8_t *p = test_picture(24, 18), record[3073] = { 1 };
     bytes tar = { 0 }, jpeg = make_jpeg(p, 24, 18, (jpeg_kind){ .channels = 3, .quality = 80 }),
-          png = make_png(p, 72, 24, 18, (png_kind){ .type = 2, .depth = 8 }), text = { .p = (uint8_t *)(uintptr_t)boxes, .n = sizeof boxes - 1 },
-          lines = { .p = (uint8_t *)(uintptr_t)annotations, .n = sizeof annotations - 1 }, bin = { .p = record, .n = sizeof record };
+          png = make_png(p, 72, 24, 18, (png_kind){ .type = 2, .depth = 8 }),
+              text = { .p = (uint8_t *)(uintptr_t)boxes, .n = sizeof boxes - 1 },
+          lines = { .p = (uint8_t *)(uintptr_t)annotations, .n = sizeof annotations - 1 },
+              bin = { .p = record, .n = sizeof record };
     add(&tar, "train/a/images/1.jpg", &jpeg);
     add(&tar, "train/a/images/2.jpg", &jpeg);
     add(&tar, "train/a/a_boxes.txt", &text);

@@ -24,7 +24,8 @@ static bai_image fresh(void)
     return (bai_image){ test_picture(W, H), H, W };
 }
 
-static void affine_is(const char *what, double a, double b, double c, double d, double e, double f, int filter, uint32_t crc, int r, int g, int bl)
+static void affine_is(const char *what, double a, double b, double c, double d, double e, double f, int filter, uint32_t crc,
+    int r, int g, int bl)
 {
     bai_image im = fresh();
     double m[6] = { a, b, c, d, e, f };
@@ -64,7 +65,8 @@ static void blends(void)
         for (int i = 0; i < 3; i++) {
             bai_image im = fresh();
             float f = i == 0 ? 0.19f : i == 1 ? 1.81f : 1;
-            k == 0 ? bai_brightness(im, f) : k == 1 ? bai_contrast(im, f) : k == 2 ? bai_saturation(im, f) : bai_sharpness(im, f, scratch_bytes);
+            k == 0 ? bai_brightness(im, f) : k == 1 ? bai_contrast(im, f) : k == 2 ? bai_saturation(im, f)
+                : bai_sharpness(im, f, scratch_bytes);
             if (i < 2)
                 is(wanted[k].what, im.p, wanted[k].crc[i], wanted[k].px[i][0], wanted[k].px[i][1], wanted[k].px[i][2]);
             else
