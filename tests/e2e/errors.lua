@@ -116,8 +116,9 @@ tiny_fails(6, nil, "--set epochs=1 --resume --set optimiser.lr=0.1")
 local s, _, err = shell.bauta(shell.tiny("--set name=diverges --set kind=nan --set epochs=20"))
 t.equal(s, 1, "a loss that is no number: " .. err)
 t.check(err:find("at step", 1, true) and not err:gsub("\n$", ""):find "\n", "one line about it: %s", err)
-s = shell.sh(("'%s' %s & sleep 0.7; '%s' %s; s=$?; kill %%1 2>/dev/null; wait; exit $s"):format(shell.program,
-    shell.tiny "--set name=busy --set epochs=90", shell.program, shell.tiny "--set name=busy --set epochs=90 --resume"))
+local busy = shell.tiny "--set name=busy --set epochs=900"
+local begun = ("until [ -e '%s/runs/busy/state.json' ]; do sleep 0.05; done"):format(shell.folder)
+s = shell.sh(("'%s' %s & p=$!; %s; '%s' %s --resume; s=$?; kill -9 $p; exit $s"):format(shell.program, busy, begun, shell.program, busy))
 t.equal(s, 7, "already running")
 fails(5, nil, ("run '%s/tiny.lua' --out /proc/nosuch"):format(shell.here), "a folder that cannot be made")
 s, _, err = shell.sh(("'%s' %s | head -c 1"):format(shell.program, shell.tiny "--set name=piped --set epochs=1"))

@@ -64,16 +64,11 @@ t.equal(numbers("e/tiny", "train"), numbers("a/tiny", "train"), "the criterion w
 t.group "equal numbers"
 
 -- ---- killed and resumed ----
--- Waits until `file` holds at least n evaluations (or the end), then sends the signal. Returns the status of the run.
-local function interrupted(arguments, delay, signal)
-    return (shell.sh(("'%s' %s & p=$!; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(shell.program, arguments, delay,
-        signal)))
-end
-
 shell.bauta(shell.tiny("--set epochs=6 --threads 1", "f"))
 local kills = 0
-for i, delay in ipairs { 0.15, 0.3, 0.5, 0.8, 1.2 } do
-    local s = interrupted(shell.tiny("--set epochs=6 --threads 1 " .. (i == 1 and "--restart" or "--resume"), "g"), delay, "KILL")
+for i, delay in ipairs { 0, 0.02, 0.05, 0.1, 0.2, 0.1, 0.3 } do
+    local more = "--set epochs=6 --threads 1 " .. (i == 1 and "--restart" or "--resume")
+    local s = shell.interrupted(shell.tiny(more, "g"), "g/tiny/journal.bin", delay, "KILL")
     if s == 137 then kills = kills + 1 end
 end
 status, out, err = shell.bauta(shell.tiny("--set epochs=6 --threads 1 --resume", "g"))
@@ -82,10 +77,10 @@ same_run("f/tiny", "g/tiny", "killed and resumed")
 t.group(("killed and resumed (%d kills)"):format(kills))
 
 local arguments = shell.tiny("--set epochs=60 --threads 1", "h")
-t.equal(interrupted(arguments, 1.5, "TERM"), 85, "SIGTERM: saved, start again")
+t.equal(shell.interrupted(arguments, "h/tiny/checkpoints/last", 0, "TERM"), 85, "SIGTERM: saved, start again")
 t.equal(bind.state(path "h/tiny").state, "stopped", "state after SIGTERM")
 local stopped = bind.state(path "h/tiny").step
-t.equal(interrupted(arguments .. " --resume", 1.5, "INT"), 130, "SIGINT: stopped by Ctrl-C")
+t.equal(shell.interrupted(arguments .. " --resume", "h/tiny/checkpoints/last", 0, "INT"), 130, "SIGINT: stopped by Ctrl-C")
 t.check(bind.state(path "h/tiny").step >= stopped, "it had gone on")
 t.equal(shell.bauta(arguments .. " --resume"), 0, "resumed again")
 shell.bauta(shell.tiny("--set epochs=60 --threads 2", "i"))

@@ -29,8 +29,18 @@ end
 -- The same of the program with arguments as in a shell.
 function shell.bauta(arguments) return shell.sh(("'%s' %s"):format(shell.program, arguments)) end
 
-function shell.tiny(more, out) return ("run '%s/tiny.lua' --out '%s/%s' %s"):format(shell.here, shell.folder, out or "runs",
-    more or "") end
+-- Starts the program, waits until `file` of the folder is newer than the start, then `delay` seconds, and sends the signal.
+-- Returns the program's status. However slow the machine is, the signal comes when the program is where the test wants it.
+function shell.interrupted(arguments, file, delay, signal)
+    local mark = shell.folder .. "/mark"
+    local wait = ("until [ '%s/%s' -nt '%s' ] || ! kill -0 $p 2>/dev/null; do sleep 0.02; done"):format(shell.folder, file, mark)
+    return (shell.sh(("touch '%s'; '%s' %s & p=$!; %s; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(mark, shell.program,
+        arguments, wait, delay, signal)))
+end
+
+function shell.tiny(more, out)
+    return ("run '%s/tiny.lua' --out '%s/%s' %s"):format(shell.here, shell.folder, out or "runs", more or "")
+end
 
 function shell.same(a, b)
     local x, y = shell.read(shell.folder .. "/" .. a), shell.read(shell.folder .. "/" .. b)

@@ -2,7 +2,7 @@
 local bauta = require "bauta"
 
 local p = bauta.params {
-    bauta.int("epochs", 2, 1, 100, "epochs"),
+    bauta.int("epochs", 2, 1, 1000, "epochs"),
     bauta.choice("kind", "distill", { "distill", "train", "lua", "suite", "nan" }, "what is returned"),
     bauta.string("name", "tiny", "the run's name"),
 }
