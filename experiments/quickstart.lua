@@ -5,7 +5,7 @@ local bauta = require "bauta"
 
 local p = bauta.params {
     bauta.int("teacher_epochs", 4, 1, 1000, "epochs of the teacher"),
-    bauta.int("epochs", 3, 1, 1000, "epochs of each student"),
+    bauta.int("epochs", 4, 1, 1000, "epochs of each student"),
     bauta.float("keep", 0.5, 0.01, 0.99, "share of the patches the masked teacher sees"),
     bauta.int("train", 20000, 100, 1e7, "training pictures"),
     bauta.int("test", 2000, 100, 1e6, "test pictures"),
@@ -27,7 +27,7 @@ local function run(s)
     s.epochs = s.epochs or p.epochs
     s.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
     s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
-    s.losses = s.teacher and { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 2 } } or nil
+    s.losses = s.teacher and { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 1 } } or nil
     return (s.teacher and bauta.distill or bauta.train)(s)
 end
 
