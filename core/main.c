@@ -104,8 +104,13 @@ static int run(lua_State *L, int argc, char **argv)
     lua_pop(L, 1);
     for (int i = 1; i < argc; i++)
         lua_pushstring(L, argv[i]);
-    if (lua_pcall(L, argc, 1, 1)) {
-        const char *msg = lua_tostring(L, -1);
+    int failed = lua_pcall(L, argc, 1, 1);
+    const char *msg = failed ? lua_tostring(L, -1) : NULL;
+    if (failed == LUA_ERRMEM || (msg && !strcmp(msg, "not enough memory"))) { /* too little even for Lua's own handlers */
+        fprintf(stderr, "bauta: not enough memory (script limit %d MiB)\n", MEMORY_LIMIT >> 20);
+        return EXIT_SCRIPT;
+    }
+    if (failed) {
         fprintf(stderr, "bauta: internal error: %s\n", msg ? msg : "(no message)");
         return EXIT_BUG;
     }
