@@ -12,7 +12,7 @@
 #include "device.h"
 #include "ops.h"
 
-typedef struct cpu { bai_pool *pool; int tier, bf16; char text[160]; } cpu;
+typedef struct cpu { bai_pool *pool; int tier; char text[160]; } cpu;
 
 static int processors(void)
 {
@@ -34,21 +34,6 @@ static int tier_of(const char *name, ba_err *e)
     return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2 or avx512 expected", name);
 }
 
-/* Matrix products in bf16 pay only where the processor multiplies tiles (AMX); emulated or paired-dot ones are slower than fp32. */
-static int fast_bf16(void)
-{
-#if defined(__x86_64__)
-    unsigned a, b, c, d;
-    __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
-    if (bai_tier_best() < BAI_TIER_AVX512 || !(d >> 22 & 1) || !(d >> 24 & 1)) /* AMX-BF16, AMX-TILE */
-        return 0;
-    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
-    return (a >> 17 & 3) == 3; /* the kernel saves tile registers */
-#else
-    return 0;
-#endif
-}
-
 static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
 {
     cpu *c = calloc(1, sizeof *c);
@@ -63,9 +48,8 @@ static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
         free(c);
         return NULL;
     }
-    c->bf16 = fast_bf16();
-    snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, %s", bai_tier_name(c->tier), bai_pool_workers(c->pool),
-             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(), c->bf16 ? "fast bf16" : "no fast bf16");
+    snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, no fast bf16", bai_tier_name(c->tier), bai_pool_workers(c->pool),
+             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library());
     return c;
 }
 
@@ -77,7 +61,14 @@ static void cpu_close(void *self)
 }
 
 static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
-static int cpu_has(void *self, const char *what) { return !strcmp(what, "bf16") && ((cpu *)self)->bf16; }
+
+/* "bf16" is answered with no: these kernels take it (converted to fp32 block by block), but no faster than fp32. */
+static int cpu_has(void *self, const char *what)
+{
+    (void)self, (void)what;
+    return 0;
+}
+
 static int cpu_workers(void *self) { return bai_pool_workers(((cpu *)self)->pool); }
 bai_pool *bai_device_cpu_pool(void *self) { return ((cpu *)self)->pool; }
 

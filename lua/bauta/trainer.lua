@@ -63,7 +63,7 @@ local function choose_precision(self)
     self.e.precision = wanted
     if wanted == "bf16" and not self.device:has("bf16") then
         self.e.precision = "fp32"
-        self:say("this processor has no fast bf16; fp32 is used")
+        self:say("this device has no fast bf16; fp32 is used")
     end
 end
 

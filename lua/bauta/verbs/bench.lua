@@ -33,7 +33,7 @@ local function precision_of(device, given)
         errors.raise("arg", "--precision " .. errors.show(given.precision) .. "; fp32 or bf16 expected", "command line")
     end
     if given.precision == "bf16" and not device:has("bf16") then
-        io.stderr:write("bauta: this processor has no fast bf16; fp32 is used\n")
+        io.stderr:write("bauta: this device has no fast bf16; fp32 is used\n")
         return "fp32"
     end
     return given.precision

@@ -27,7 +27,7 @@ local function one(e, given)
     local s, device = e.settings, session.device()
     if given.batch then s.batch = given.batch end
     if s.precision == "bf16" and not device:has("bf16") and not given.json then
-        io.stdout:write("(this processor has no fast bf16: a run would use fp32 here)\n")
+        io.stdout:write("(this device has no fast bf16: a run would use fp32 here)\n")
     end
     local images = given.images or s.data:split("train").count
     local stores = steps.stores(e, device)
