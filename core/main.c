@@ -8,6 +8,7 @@
 #include <lua.h>
 #include <luajit.h>
 #include <lualib.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +19,37 @@
 enum { EXIT_SCRIPT = 2, EXIT_MACHINE = 5, EXIT_BUG = 70 };
 enum { MEMORY_LIMIT = 1 << 30 }; /* bytes of Lua objects; tensors are not among them */
 
+typedef struct memory { size_t used, limit; } memory;
+
 static void *capped(void *ud, void *block, size_t old, size_t size)
 {
-    size_t *used = ud;
+    memory *m = ud;
     if (!size) {
         free(block);
-        *used -= old;
+        m->used -= old;
         return NULL;
     }
-    if (size > old && *used + (size - old) > MEMORY_LIMIT)
+    if (size > old && m->used + (size - old) > m->limit)
         return NULL;
     void *p = realloc(block, size);
     if (p)
-        *used += size - (block ? old : 0);
+        m->used += size - (block ? old : 0);
     return p;
+}
+
+/* After a script has eaten all memory: closes what Lua holds of the library, which takes a little memory itself. */
+static void close_library(lua_State *L, memory *m)
+{
+    m->limit = SIZE_MAX;
+    lua_settop(L, 0);
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_getfield(L, -1, "bauta.ffi");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "close_all");
+        lua_pcall(L, 0, 0, 0);
+    }
 }
 
 /* The message as it is, and below it where it happened; cli.lua shows the latter with --trace only. Errors that are tables
@@ -88,7 +106,7 @@ static void set_path(lua_State *L, const char *lua)
 }
 
 /* Runs cli.lua as a function of (places, arguments...); leaves the exit status. */
-static int run(lua_State *L, int argc, char **argv)
+static int run(lua_State *L, memory *m, int argc, char **argv)
 {
     lua_pushcfunction(L, traceback);
     push_places(L);
@@ -108,6 +126,7 @@ static int run(lua_State *L, int argc, char **argv)
     const char *msg = failed ? lua_tostring(L, -1) : NULL;
     if (failed == LUA_ERRMEM || (msg && !strcmp(msg, "not enough memory"))) { /* too little even for Lua's own handlers */
         fprintf(stderr, "bauta: not enough memory (script limit %d MiB)\n", MEMORY_LIMIT >> 20);
+        close_library(L, m);
         return EXIT_SCRIPT;
     }
     if (failed) {
@@ -137,9 +156,9 @@ static void fill_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    size_t used = 0;
+    memory m = { 0, MEMORY_LIMIT };
     fill_descriptors();
-    lua_State *L = lua_newstate(capped, &used);
+    lua_State *L = lua_newstate(capped, &m);
     if (!L)
         L = luaL_newstate(); /* a LuaJIT with 32-bit references allows its own allocator only */
     if (!L || !lua_checkstack(L, argc + 16)) {
@@ -149,7 +168,7 @@ int main(int argc, char **argv)
     lua_atpanic(L, panic);
     luaL_openlibs(L); /* turns the compiler on */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* scripts describe; a compiled endless loop could not be stopped */
-    int status = run(L, argc, argv);
+    int status = run(L, &m, argc, argv);
     lua_close(L);
     return status;
 }

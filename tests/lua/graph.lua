@@ -131,6 +131,7 @@ for i = 1, 300 do
     local s = bauta.graph({ feeds = { x = { "f32", { 100000 } } } }, function(g, batch) g:fetch("y", batch.x * 2) end)
     if i % 100 == 0 then s:run() end
 end
-t.check(require "bauta.ffi".peak_memory() < 200e6, "memory: %g MB", require "bauta.ffi".peak_memory() / 1e6)
+if os.getenv "ASAN_OPTIONS" then t.skip("memory of steps nobody holds", "AddressSanitizer keeps what is freed")
+else t.check(require "bauta.ffi".peak_memory() < 200e6, "memory: %g MB", require "bauta.ffi".peak_memory() / 1e6) end
 t.group "lifetimes"
 return t.done()
