@@ -12,17 +12,18 @@ local status, out, err = shell.bauta(shell.tiny(settings, "calm"))
 t.equal(status, 0, "the undisturbed run; " .. err)
 
 math.randomseed(os.time())
-local killed, finished, rows = 0, 0, 0
-for i = 1, wanted do
-    local mode = (i == 1 or finished > 0) and "--restart" or "--resume"
+local killed, finished, tries = 0, 0, 0
+while killed < wanted and tries < 4 * wanted do
+    tries = tries + 1
+    local mode = (tries == 1 or finished > 0) and "--restart" or "--resume"
     finished = 0
     local s = shell.sh(("'%s' %s & p=$!; sleep %.3f; kill -KILL $p 2>/dev/null; wait $p"):format(shell.program,
         shell.tiny(settings .. " " .. mode, "storm"), 0.02 + 1.2 * math.random()))
     if s == 137 then killed = killed + 1 else finished = 1 end
-    t.check(s == 137 or s == 0, "kill %d: status %d", i, s)
+    t.check(s == 137 or s == 0, "try %d: status %d", tries, s)
 end
-print(("%d of %d kills met the run alive"):format(killed, wanted))
-t.check(killed >= wanted * 0.8, "%d kills of %d", killed, wanted)
+print(("%d kills met the run alive, in %d tries"):format(killed, tries))
+t.equal(killed, wanted, "kills")
 status, out, err = shell.bauta(shell.tiny(settings .. " --resume", "storm"))
 t.equal(status, 0, "resumed after the last kill; " .. err)
 compare.same_run("calm/tiny", "storm/tiny", ("after %d kills"):format(killed))
