@@ -50,7 +50,6 @@ static void task(void *ctx, int64_t t, int worker)
 {
     const job *j = ctx;
     const ba_kernel *k = j->k;
-    const attention_params *p = k->params;
     int64_t b = t / j->H, head = t % j->H, T = j->T, d = j->d, D = j->D, row = b * T * 3 * D + head * d, o = b * T * D + head * d;
     float *mine = (float *)k->scratch + worker * j->per_worker, *wide = mine + bai_round64(T * T * 4) / 4;
     int bf16 = k->in[0].type.dtype == BA_BF16;
@@ -71,7 +70,6 @@ static void task(void *ctx, int64_t t, int worker)
         bai_row_done(&k->out[0], o + r * D, d, out + r * d);
     if (k->out[2].data)
         memcpy((float *)k->out[2].data + t * k->out[2].type.dim[2] * T, mine, (size_t)(k->out[2].type.dim[2] * T) * 4);
-    (void)p;
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)

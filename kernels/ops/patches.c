@@ -31,7 +31,7 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->flops = 2 * (double)ba_type_count(&out[0]);
 }
 
-typedef struct job { const ba_kernel *k; int64_t H, W, C, p, n, across; const int32_t *kept; int bad; } job;
+typedef struct job { const ba_kernel *k; int64_t H, W, C, p, n, across; const int32_t *kept; } job;
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
@@ -72,7 +72,7 @@ static int cpu(const ba_kernel *k, ba_err *e)
 {
     const patches_params *p = k->params;
     const ba_type *x = &k->in[0].type;
-    job j = { k, x->dim[1], x->dim[2], x->dim[3], p->patch, k->out[0].type.dim[1], x->dim[2] / p->patch, k->n_in > 3 ? k->in[3].data : NULL, 0 };
+    job j = { k, x->dim[1], x->dim[2], x->dim[3], p->patch, k->out[0].type.dim[1], x->dim[2] / p->patch, k->n_in > 3 ? k->in[3].data : NULL };
     int64_t all = x->dim[1] / p->patch * j.across;
     for (int64_t i = 0; j.kept && i < x->dim[0] * j.n; i++)
         if (j.kept[i] < 0 || j.kept[i] >= all)
