@@ -71,6 +71,39 @@ void bai_shape_text(const ba_type *t, char *out, size_t size)
         snprintf(out + n, size - n, "]");
 }
 
+/* ---- other names ---- */
+static const char *real(const ba_build *b, const char *who)
+{
+    for (int i = 0; who && i < b->n_aliases; i++)
+        if (!strcmp(b->aliases[i].alias, who))
+            return b->aliases[i].who;
+    return who;
+}
+
+int ba_build_alias(ba_build *b, const char *alias, const char *who, ba_err *e)
+{
+    int i = 0;
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    if (!good_name(alias) || (who && !good_name(who)))
+        return ba_fail(e, BA_EARG, "alias '%.64s' of '%.64s': names of 1 to %d bytes without spaces expected", alias ? alias : "", who ? who : "", LONGEST);
+    while (i < b->n_aliases && strcmp(b->aliases[i].alias, alias))
+        i++;
+    if (!who) {
+        if (i < b->n_aliases)
+            b->aliases[i] = b->aliases[--b->n_aliases];
+        return BA_OK;
+    }
+    if (i == BAI_ALIASES)
+        return ba_fail(e, BA_EARG, "alias '%s': at most %d at a time", alias, BAI_ALIASES);
+    const char *own[2] = { bai_arena_text(&b->arena, alias), bai_arena_text(&b->arena, who) };
+    if (!own[0] || !own[1])
+        return ba_fail(e, BA_EMACHINE, "no memory for a build");
+    b->aliases[i] = (bai_alias){ own[0], own[1] };
+    b->n_aliases += i == b->n_aliases;
+    return BA_OK;
+}
+
 /* ---- sums ---- */
 int bai_sum_put(ba_build *b, bai_sum sum, ba_err *e)
 {
@@ -115,7 +148,7 @@ static int64_t layers_of(const ba_build *b, const char *who, const char *what)
     return n;
 }
 
-int bai_build_has(const ba_build *b, const char *who, const char *what) { return layers_of(b, who, what) != 0; }
+int bai_build_has(const ba_build *b, const char *who, const char *what) { return layers_of(b, real(b, who), what) != 0; }
 
 int ba_build_put(ba_build *b, const char *who, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
 {
@@ -191,6 +224,7 @@ ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t 
         ba_fail(e, BA_EARG, "signal: the names of a participant and of its signal expected");
         return NULL;
     }
+    who = real(b, who);
     int64_t layers = layers_of(b, who, what), wanted = layers < 0 ? -1 : layer < 0 ? layers + layer : layer;
     if (!layers) {
         not_there(b, who, what, e);
@@ -222,7 +256,7 @@ int ba_build_entry(const ba_build *b, int64_t i, const char **who, const char **
 }
 
 /* ---- facts ---- */
-int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what)
+static int64_t fact_of(const ba_build *b, const char *who, const char *what)
 {
     for (int64_t i = 0; i < b->n_facts; i++)
         if (!strcmp(b->facts[i].who, who) && !strcmp(b->facts[i].what, what))
@@ -230,9 +264,11 @@ int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what)
     return -1;
 }
 
+int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what) { return fact_of(b, real(b, who), what); }
+
 int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e)
 {
-    int64_t have = bai_build_fact_get(b, who, what);
+    int64_t have = fact_of(b, who, what);
     if (have >= 0)
         return have == value ? BA_OK : ba_fail(e, BA_EARG, "%s: %s = %lld was said before, now %lld", who, what, (long long)have, (long long)value);
     bai_fact *f = grow((void **)&b->facts, b->n_facts, sizeof *f, e);
@@ -252,7 +288,8 @@ int64_t ba_build_fact(ba_build *b, const char *who, const char *what, ba_err *e)
         ba_fail(e, BA_EARG, "fact: the names of a model and of a fact expected");
         return -1;
     }
-    int64_t v = bai_build_fact_get(b, who, what), known = 0;
+    who = real(b, who);
+    int64_t v = fact_of(b, who, what), known = 0;
     if (v >= 0)
         return v;
     char all[300] = "";

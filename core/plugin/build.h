@@ -7,6 +7,7 @@
 #include "bauta/plugin.h"
 
 typedef struct bai_signal { const char *who, *what; int64_t layer; ba_tensor *t; } bai_signal;
+typedef struct bai_alias { const char *alias, *who; } bai_alias;
 typedef struct bai_fact { const char *who, *what; int64_t value; } bai_fact;
 
 /* A residual sum that nobody has asked for yet: when a LayerNorm does, both are made by one operation, and `joined` is the sum it gives out. */
@@ -22,6 +23,8 @@ typedef struct bai_call {        /* one call into a plugin */
     const char *whom;            /* the model to be masked; NULL but for masks */
 } bai_call;
 
+enum { BAI_ALIASES = 8 };
+
 struct ba_build {
     uint32_t tag;
     ba_graph *g;
@@ -30,6 +33,8 @@ struct ba_build {
     bai_fact *facts;
     bai_sum *sums;
     int64_t n_signals, n_facts, n_sums;
+    bai_alias aliases[BAI_ALIASES];
+    int n_aliases;
     bai_call call;
 };
 

@@ -29,6 +29,16 @@ int64_t ba_plugin_rows(const ba_plugin_desc *d) { return good_desc(d) ? d->npara
 
 const ba_param *ba_plugin_row(const ba_plugin_desc *d, int64_t i) { return i >= 0 && i < ba_plugin_rows(d) ? &d->params[i] : NULL; }
 
+const char *ba_plugin_need(const ba_plugin_desc *d, int64_t i)
+{
+    if (i < 0 || !good_desc(d) || !d->needs)
+        return NULL;
+    for (int64_t k = 0; d->needs[k]; k++)
+        if (k == i)
+            return d->needs[k];
+    return NULL;
+}
+
 static const char **text_at(const ba_params *p, uint32_t row)
 {
     const ba_param *r = &p->desc->params[row];

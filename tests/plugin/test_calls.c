@@ -271,6 +271,29 @@ static void test_signals(void)
     check_group("signals and facts");
 }
 
+static void test_aliases(ba_store *s)
+{
+    rig r = scene(s);
+    ba_err e = { 0 };
+    ba_tensor *logits = ba_build_get(r.b, "student", "logits", -1, &e);
+    OK(ba_build_alias(r.b, "pupil", "student", &e));
+    CHECK(logits && ba_build_get(r.b, "pupil", "logits", -1, &e) == logits, "%s", e.msg);
+    CHECK(ba_build_fact(r.b, "pupil", "patches", &e) == ba_build_fact(r.b, "student", "patches", &e), "a fact by another name");
+    CHECK(!ba_build_get(r.b, "pupil", "logit", -1, &e) && !strcmp(e.msg, "student has no 'logit'; did you mean 'logits'? (it has: logits)"), "%s", e.msg);
+    OK(ba_build_alias(r.b, "student", "teacher", &e)); /* hides the student */
+    CHECK(!ba_build_get(r.b, "student", "logits", -1, &e) && ba_build_get(r.b, "pupil", "logits", -1, &e) == logits, "one step only");
+    OK(ba_build_alias(r.b, "student", NULL, &e));
+    CHECK(ba_build_get(r.b, "student", "logits", -1, &e) == logits, "%s", e.msg);
+    OK(ba_build_alias(r.b, "nobody", NULL, &e));
+    CHECK(ba_build_alias(r.b, "a b", "student", &e) == BA_EARG && ba_build_alias(r.b, NULL, "student", &e) == BA_EARG && ba_build_alias(r.b, "x", "", &e) == BA_EARG, "names");
+    CHECK(ba_build_alias(NULL, "x", "student", &e) == BA_EARG, "no build");
+    for (char name[] = "a"; *name < 'h'; ++*name)
+        OK(ba_build_alias(r.b, name, "student", &e));
+    CHECK(ba_build_alias(r.b, "h", "student", &e) == BA_EARG && !strcmp(e.msg, "alias 'h': at most 8 at a time"), "%s", e.msg);
+    rig_free(&r);
+    check_group("other names");
+}
+
 int main(int argc, char **argv)
 {
     char command[100];
@@ -285,6 +308,7 @@ int main(int argc, char **argv)
     test_given(s);
     test_deit_settings();
     test_signals();
+    test_aliases(s);
     ba_store_free(s);
     ba_plugins_free(rude);
     snprintf(command, sizeof command, "rm -rf '%s'", room);

@@ -46,6 +46,7 @@ int ba_plugins_hash(const ba_plugins *p, const struct ba_plugin_desc *d, char ou
 
 int64_t ba_plugin_rows(const struct ba_plugin_desc *d);    /* rows of its parameter schema */
 const ba_param *ba_plugin_row(const struct ba_plugin_desc *d, int64_t i); /* NULL when out of range */
+const char *ba_plugin_need(const struct ba_plugin_desc *d, int64_t i);   /* signal i that must exist, "who.what"; NULL when out of range */
 
 /* ---- settings of one instance ---- */
 /* Defaults, and over them what is given. All errors are found: the first is in e, all of them (at most 20, then a count) in `report`,
@@ -70,6 +71,9 @@ void ba_build_free(ba_build *b);                           /* before its graph *
 /* layer -1: a signal that belongs to no layer. Known ones are not replaced. */
 int ba_build_put(ba_build *b, const char *who, const char *what, int64_t layer, ba_tensor *t, ba_err *e);
 ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);
+/* From now on signals and facts of `alias` are those of `who`, for scripts and plugins alike: a loss says "teacher" and is given its own one. At most
+ * 8 at a time; a further call for the same alias replaces it; who NULL ends it. What is put and built keeps its own name. */
+int ba_build_alias(ba_build *b, const char *alias, const char *who, ba_err *e);
 int64_t ba_build_count(const ba_build *b);                 /* signals known */
 int ba_build_entry(const ba_build *b, int64_t i, const char **who, const char **what, int64_t *layer, ba_tensor **t, ba_err *e);
 /* Geometry of a model ("patches", "prefix", "grid_rows", "grid_columns", "depth", "heads", "dim", "classes", "image_rows", "image_columns",

@@ -26,14 +26,23 @@ local function rows_of(desc)
     return out
 end
 
--- { kind, name, doc, version, rows, desc } of a plugin; raises with the registry's sentence.
+local function needs_of(desc)
+    local out = {}
+    while true do
+        local need = M.text(M.C.ba_plugin_need(desc, #out))
+        if not need then return out end
+        out[#out + 1] = need
+    end
+end
+
+-- { kind, name, doc, version, rows, needs, desc } of a plugin; raises with the registry's sentence.
 function bind.find(kind, name)
     local key = kind .. "/" .. M.string(name, kind)
     if not cache[key] then
         local desc = M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)
         local info = M.new("ba_plugin_info")
         M.call("ba_plugins_info", registry.entry.ptr, desc, info)
-        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), doc = M.text(info.doc),
+        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), needs = needs_of(desc), doc = M.text(info.doc),
             version = M.text(info.version),
             cite = M.text(info.cite), path = M.text(info.path) }
     end
@@ -108,6 +117,7 @@ function Build:get(who, what, layer)
         M.whole(layer or -1, "layer")))
 end
 
+function Build:alias(alias, who) M.call("ba_build_alias", bp(self), alias, who) end
 function Build:fact(who, what) return M.call("ba_build_fact", bp(self), who, what) end
 function Build:declare(who, params) M.call("ba_arch_declare", bp(self), who, M.ptr(params, Params)) end
 
