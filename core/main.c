@@ -62,16 +62,28 @@ static int traceback(lua_State *L)
     return 1;
 }
 
-/* Whether this program lies in the build folder it was built in. */
-static int uninstalled(void)
+/* This program's file. */
+static void find_program(char *exe, size_t size)
 {
-    char exe[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    ssize_t n = readlink("/proc/self/exe", exe, size - 1);
+    exe[n > 0 ? n : 0] = 0;
+}
+
+/* Whether this program lies in the build folder it was built in. */
+static int uninstalled(const char *exe)
+{
     size_t root = strlen(BAUTA_BUILD_ROOT);
-    if (n <= 0)
-        return 0;
-    exe[n] = 0;
     return !strncmp(exe, BAUTA_BUILD_ROOT, root) && exe[root] == '/';
+}
+
+/* The prefix of the installed tree, which may have been moved since: what stands in front of bin/bauta. */
+static void find_prefix(char *out, size_t size, const char *exe)
+{
+    size_t n = strlen(exe), tail = strlen(BAUTA_PROGRAM);
+    if (n > tail && exe[n - tail - 1] == '/' && !strcmp(exe + n - tail, BAUTA_PROGRAM))
+        snprintf(out, size, "%.*s", (int)(n - tail - 1), exe);
+    else
+        snprintf(out, size, "%s", BAUTA_PREFIX);
 }
 
 static void field(lua_State *L, const char *name, const char *value)
@@ -80,19 +92,31 @@ static void field(lua_State *L, const char *name, const char *value)
     lua_setfield(L, -2, name);
 }
 
-/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (built here, or nil),
- * and the program that tests the operations. */
+/* A folder of the installed tree; one configured with an absolute path stays as it is. */
+static void below(lua_State *L, const char *name, const char *prefix, const char *folder)
+{
+    lua_pushfstring(L, "%s%s%s", *folder == '/' ? "" : prefix, *folder == '/' ? "" : "/", folder);
+    lua_setfield(L, -2, name);
+}
+
+/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (ours), this program's
+ * file, and the program that tests the operations. */
 static void push_places(lua_State *L)
 {
+    char exe[PATH_MAX], prefix[PATH_MAX];
     const char *lua = getenv("BAUTA_LUA");
-    int here = uninstalled();
+    find_program(exe, sizeof exe);
+    find_prefix(prefix, sizeof prefix, exe);
+    int here = uninstalled(exe);
     lua_newtable(L);
-    field(L, "lua", lua && *lua ? lua : here ? BAUTA_SOURCE_ROOT "/lua" : BAUTA_LUA_DIR);
-    field(L, "headers", here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
+    field(L, "program", exe);
     field(L, "version", ba_version()); /* also what makes the linker keep libbauta, whose functions Lua looks up in the process */
-    field(L, "selftest", here ? BAUTA_BUILD_ROOT "/tests/kernels/test_ops" : BAUTA_LIBEXEC_DIR "/test_ops");
-    if (here)
-        field(L, "plugins", BAUTA_BUILD_ROOT "/plugins");
+    below(L, "lua", prefix, here ? BAUTA_SOURCE_ROOT "/lua" : BAUTA_LUA_DIR);
+    if (lua && *lua)
+        field(L, "lua", lua);
+    below(L, "headers", prefix, here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
+    below(L, "selftest", prefix, here ? BAUTA_BUILD_ROOT "/tests/kernels/test_ops" : BAUTA_LIBEXEC_DIR "/test_ops");
+    below(L, "plugins", prefix, here ? BAUTA_BUILD_ROOT "/plugins" : BAUTA_PLUGIN_DIR);
 }
 
 static void set_path(lua_State *L, const char *lua)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/place.h"
 #include "node.h"
 
 int bai_device_check(const ba_device *d, ba_err *e)
@@ -13,17 +14,17 @@ int bai_device_check(const ba_device *d, ba_err *e)
     return d && d->tag == BAI_TAG_DEVICE ? BA_OK : ba_fail(e, BA_EARG, "device expected, got %s", d ? "something else (freed?)" : "nothing");
 }
 
-/* Where device modules lie: BAUTA_DEVICE_PATH, else the folder set at build time. */
+/* Where device modules lie: BAUTA_DEVICE_PATH, else the folder set at build time, or that beside the library. */
 static const bai_device_ops *load(const char *name, ba_err *e)
 {
     const char *dir = getenv("BAUTA_DEVICE_PATH");
-    char path[4200];
+    char path[4200], beside[4096];
     for (const char *p = name; *p; p++)
         if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9'))) {
             ba_fail(e, BA_EARG, "device '%.40s': only a-z and 0-9; 'cpu' is built in", name);
             return NULL;
         }
-    snprintf(path, sizeof path, "%s/bauta_%s.so", dir && *dir ? dir : BAUTA_DEVICE_DIR, name);
+    snprintf(path, sizeof path, "%s/bauta_%s.so", dir && *dir ? dir : bai_place(BAUTA_DEVICE_DIR, beside, sizeof beside), name);
     void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const bai_device_ops *ops = h ? dlsym(h, "bauta_device") : NULL;
     if (!ops) {

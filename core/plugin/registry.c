@@ -11,6 +11,7 @@
 #include "../base/crc.h"
 #include "../base/file.h"
 #include "../base/nearest.h"
+#include "../base/place.h"
 #include "plugin.h"
 
 #ifndef BAUTA_PLUGIN_DIR
@@ -96,13 +97,14 @@ static int insert_all(ba_plugins *p, const char *list, ba_err *e)
 
 ba_plugins *ba_plugins_new(const char *home, ba_err *e)
 {
+    char beside[4096];
     ba_plugins *p = calloc(1, sizeof *p);
     if (!p) {
         ba_fail(e, BA_EMACHINE, "no memory for the plugins");
         return NULL;
     }
     p->tag = TAG;
-    if (write_path(p, e) || insert_all(p, getenv("BAUTA_PLUGIN_PATH"), e) || insert_all(p, home ? home : BAUTA_PLUGIN_DIR, e)) {
+    if (write_path(p, e) || insert_all(p, getenv("BAUTA_PLUGIN_PATH"), e) || insert_all(p, home ? home : bai_place(BAUTA_PLUGIN_DIR, beside, sizeof beside), e)) {
         ba_plugins_free(p);
         return NULL;
     }

@@ -1,0 +1,130 @@
+/* bauta/data.h: data sets, the loader that turns them into batches, and what the core offers to data plugins.
+ *
+ * A data set is one split of one data plugin. A loader reads it by several threads and gives whole batches in order.
+ * Nothing depends on the number of threads: the order of an epoch is a function of (seed, epoch), the augmentation of a
+ * sample one of (seed, epoch, sample), so a run can be taken up again at any batch.
+ * Pictures are RGB, 8 bits, row-major, rows x columns x 3. */
+#ifndef BAUTA_DATA_H
+#define BAUTA_DATA_H
+
+#include "base.h"
+#include "plugin.h"
+
+#pragma GCC visibility push(default)
+/* cdef begin */
+struct ba_plugin_desc;
+typedef struct ba_dataset ba_dataset;
+typedef struct ba_loader ba_loader;
+
+/* ---- data sets ---- */
+/* Opens a split ("train" or "test") of a data plugin. params: the plugin's filled struct, needed during the call only. */
+ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *params, const char *split, ba_err *e);
+void ba_dataset_free(ba_dataset *d);                      /* after the loaders over it */
+int64_t ba_dataset_count(const ba_dataset *d);            /* samples; -1 for NULL */
+int64_t ba_dataset_classes(const ba_dataset *d);
+/* Name of a class, lent; NULL when out of range, or when the classes are mere numbers. */
+const char *ba_dataset_class(const ba_dataset *d, int64_t i);
+int32_t ba_dataset_has_boxes(const ba_dataset *d);
+/* Decoded pictures are kept in memory as long as the whole set fits into this many bytes (at first 536870912; 0: never). */
+int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e);
+
+typedef struct ba_sample {
+    int64_t rows, columns;
+    const uint8_t *pixels;
+    int64_t label;
+    float box[4];            /* x0, y0, x1, y1 in pixels, x1 and y1 just outside; x1 <= x0: unknown */
+} ba_sample;
+/* One sample as it is stored, without augmentation. Lent until the next call with this data set; one thread at a time. */
+int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
+
+/* ---- augmentation ---- */
+enum { BA_AUGMENT_NONE = 0,      /* pictures must have the wanted size already */
+       BA_AUGMENT_CROP = 1,      /* random resized crop, then flip: training on photographs */
+       BA_AUGMENT_PAD = 2,       /* border of `pad` black pixels, random crop of the wanted size, flip: for small pictures */
+       BA_AUGMENT_EVALUATE = 3 };/* shorter side to floor(image / crop), centre crop: testing on photographs */
+enum { BA_BICUBIC = 0, BA_BILINEAR = 1 };
+
+typedef struct ba_augment {
+    uint32_t size;               /* sizeof(ba_augment) */
+    int32_t policy;              /* BA_AUGMENT_* */
+    int32_t interpolation;       /* BA_BICUBIC or BA_BILINEAR: as Pillow resizes, to the bit */
+    int32_t pad;                 /* PAD: pixels on each side, 0..1024 */
+    int64_t image;               /* side of the square result in pixels, 1..4096 */
+    double scale_low, scale_high;/* CROP: share of the area, 0 < low <= high <= 1 */
+    double ratio_low, ratio_high;/* CROP: width / height, 0.01 <= low <= high <= 100 */
+    double flip;                 /* CROP, PAD: probability of mirroring, 0..1 */
+    double crop;                 /* EVALUATE: share of the shorter side that is kept, 0.1 <= crop <= 1 */
+    int64_t operations;          /* CROP, PAD: random operations afterwards (RandAugment), 0..8; DeiT takes 2 */
+    double magnitude, spread;    /* of them: mean and standard deviation of the level, 0..10 */
+} ba_augment;
+
+/* ---- loading ---- */
+typedef struct ba_loader_options {
+    uint32_t size;               /* sizeof(ba_loader_options) */
+    int32_t shuffle;             /* 0: samples in order */
+    int32_t drop_last;           /* 1: a last batch that is short is left out */
+    int32_t threads;             /* 0: as many as there are processors, at most 16 */
+    int64_t batch;               /* samples, 1..65536 */
+    int64_t ahead;               /* whole batches prepared before they are asked for, 1..64 */
+    int64_t seed;
+    ba_augment augment;
+} ba_loader_options;
+
+typedef struct ba_batch {
+    int64_t count;               /* samples in it, B; less than asked for only in the last one */
+    int64_t rows, columns;
+    int64_t epoch, number;       /* the number within the epoch, from 0 */
+    const uint8_t *images;       /* [B,rows,columns,3] */
+    const int32_t *labels;       /* [B] */
+    const float *boxes;          /* [B,4]: x0, y0, x1, y1 in pixels of the image; x1 <= x0: unknown, or cropped away */
+    const int64_t *samples;      /* [B] */
+} ba_batch;
+
+/* Random resized crop at 224 with DeiT's constants, shuffled, batches of 128, last one dropped. */
+void ba_loader_defaults(ba_loader_options *o);
+ba_loader *ba_loader_new(ba_dataset *d, const ba_loader_options *o, ba_err *e);
+void ba_loader_free(ba_loader *l);                        /* at any time */
+int64_t ba_loader_batches(const ba_loader *l);            /* of an epoch */
+/* Begins an epoch (0..2^31-1) at a batch (0..batches); what was prepared before is thrown away. */
+int ba_loader_start(ba_loader *l, int64_t epoch, int64_t first_batch, ba_err *e);
+/* 1: *out is the next batch, lent until the next call with this loader. 0: the epoch is over. Negative: an error; a sample that
+ * cannot be read is the error of its batch, and the loader then stays at it until it is started again. */
+int ba_loader_next(ba_loader *l, const ba_batch **out, ba_err *e);
+/* Images per second over `seconds`, from the loader's first batch on, through as many epochs as that takes; 0 on error. */
+double ba_loader_speed(ba_loader *l, double seconds, ba_err *e);
+/* cdef end */
+
+/* ---- for data plugins ---- */
+typedef struct ba_files ba_files; /* the files of a folder, a .tar or a .tar.gz: sorted by name, read in place */
+
+/* A data plugin's ba_host has `fail` and `data` and nothing that builds graphs. All functions here may be called from any
+ * thread; files_open and files_close from one at a time. */
+typedef struct ba_data_host { /* append only */
+    uint32_t size;
+
+    /* Names are relative, with '/', in byte order; folders are listed too, their names end in '/'. Names that begin
+     * with a dot are left out. A .tar.gz is unpacked once into the user's cache folder. */
+    ba_files *(*files_open)(const char *path, ba_err *e);
+    void (*files_close)(ba_files *f);
+    int64_t (*files_count)(const ba_files *f);
+    const char *(*file_name)(const ba_files *f, int64_t i);        /* lent; NULL when out of range */
+    int64_t (*file_size)(const ba_files *f, int64_t i);            /* bytes; -1 when out of range */
+    int64_t (*file_find)(const ba_files *f, const char *name);     /* -1: not there */
+    /* Exactly these bytes of a file; an error when it has changed since it was listed. */
+    int (*file_read)(const ba_files *f, int64_t i, int64_t offset, int64_t bytes, void *out, ba_err *e);
+    /* How messages should call a file. */
+    void (*file_label)(const ba_files *f, int64_t i, char *out, int64_t bytes);
+
+    /* Room for rows x columns pixels; sets rows, columns, pixels. Earlier pixels are lost. */
+    int (*reserve)(ba_picture *p, int64_t rows, int64_t columns, ba_err *e);
+    /* JPEG or PNG, told apart by its first bytes. Sets rows, columns and pixels. name: for messages. */
+    int (*decode)(const void *bytes, int64_t n, const char *name, ba_picture *out, ba_err *e);
+    /* file_read and decode. */
+    int (*file_picture)(const ba_files *f, int64_t i, ba_picture *out, ba_err *e);
+    /* The part of `in` from (x, y), width x height pixels, resized into `out`, which has its size already. */
+    int (*resize)(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation,
+                  ba_picture *out, ba_err *e);
+} ba_data_host;
+#pragma GCC visibility pop
+
+#endif

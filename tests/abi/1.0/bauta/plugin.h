@@ -1,0 +1,160 @@
+/* bauta/plugin.h: everything a plugin includes. A plugin is one shared object, links against nothing and exports one
+ * constant descriptor, `ba_plugin`, which is judged before any of its code runs.
+ *
+ * A plugin describes: its functions build graph nodes, once, while a step is compiled. Nothing of it is called while
+ * steps run, except for data plugins, whose `read` is called by the loader's threads.
+ *
+ * Rules:
+ *  - What op(), signal() and weight() return belongs to the graph; a plugin frees nothing but its own `self`.
+ *  - A function that fails has written a sentence with BA_FAIL; the core puts "plugin NAME:" in front.
+ *  - All functions but `read` of a data plugin are called on one thread. */
+#ifndef BAUTA_PLUGIN_H
+#define BAUTA_PLUGIN_H
+
+#include "base.h"
+
+#define BA_MAGIC     0x42415554u  /* "BAUT" */
+#define BA_ABI_MAJOR 1            /* raised when anything already here changes */
+#define BA_ABI_MINOR 0            /* raised when something is appended */
+#ifndef BA_WANT_MINOR
+#define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
+#endif
+
+enum { BA_KIND_MASK = 1, BA_KIND_LOSS = 2, BA_KIND_ARCH = 3, BA_KIND_DATA = 4 };
+
+typedef struct ba_tensor ba_tensor;
+typedef struct ba_build ba_build; /* one call from the core while a step is described */
+struct ba_block;
+struct ba_arch_in;
+
+/* ---- what the core offers ---- */
+typedef struct ba_host {          /* append only */
+    uint32_t size, abi_minor;
+    int (*fail)(ba_err *e, int code, const char *fmt, ...);
+
+    /* Applies an operation (`bauta ops` lists them) and returns its first output; output() gives the others. NULL on error. */
+    ba_tensor *(*op)(ba_build *b, const char *name, int n_in, ba_tensor *const *in, int n_attr, const ba_attr *attr, ba_err *e);
+    ba_tensor *(*output)(ba_build *b, ba_tensor *t, int i, ba_err *e);
+    ba_tensor *(*scalar)(ba_build *b, double value, ba_err *e);
+    ba_tensor *(*constant)(ba_build *b, int rank, const int64_t *dim, const float *data, ba_err *e); /* fp32, copied */
+    int     (*rank)(const ba_tensor *t);
+    int64_t (*dim)(const ba_tensor *t, int axis);
+    int     (*dtype)(const ba_tensor *t);                 /* BA_F32, BA_BF16, BA_I32 or BA_U8 */
+
+    /* Signals. WHO is "student", "teacher", "batch" or the name of an auxiliary model; for a criterion also "masked": the model that will be
+     * masked (its facts are known, its signals are not built yet). WHAT:
+     *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
+     *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
+     *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only)
+     * layer counts from 0; negative counts from the last (-1). NULL and a sentence (what there is) when it does not exist.
+     * What nobody asks for is not computed. */
+    ba_tensor *(*signal)(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);
+    /* An architecture makes a signal known under its own WHO; layer -1 for those without one. */
+    int (*publish)(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e);
+    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes". -1 and a sentence if unknown. */
+    int64_t (*fact)(ba_build *b, const char *who, const char *what, ba_err *e);
+
+    /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY. */
+    ba_tensor *(*weight)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, ba_err *e);
+    /* Uniform fp32 numbers in [0,1), new at every step, from the stream PLUGIN/NAME. */
+    ba_tensor *(*random)(ba_build *b, const char *name, int rank, const int64_t *dim, ba_err *e);
+
+    /* Blocks shared by architectures (core/nn). Weights are named PREFIX.weight and so on, as timm names them. */
+    /* Embeds the patches (the kept ones only) of in->images: [B,k,dim]; weight [dim,C,patch,patch], bias [dim]. */
+    ba_tensor *(*embed)(ba_build *b, const char *prefix, const struct ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e);
+    ba_tensor *(*linear)(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, int bias, int gelu, ba_err *e);
+    ba_tensor *(*layernorm)(ba_build *b, const char *prefix, ba_tensor *x, double eps, ba_err *e);
+    ba_tensor *(*block)(ba_build *b, const char *prefix, ba_tensor *x, const struct ba_block *spec, ba_err *e);
+
+    /* Files and pictures, for data plugins; see bauta/data.h. */
+    const struct ba_data_host *data;
+} ba_host;
+
+/* A pre-norm transformer block: x += drop_path(attn(LN1 x)); x += drop_path(mlp(LN2 x)). */
+typedef struct ba_block {
+    uint32_t size;
+    int64_t layer;          /* published as class_attention and tokens of this layer */
+    int64_t heads, mlp;     /* mlp: hidden width */
+    int64_t prefix;         /* E: extra tokens in front */
+    double eps, drop_path;  /* drop_path: rate of this block, used in training only */
+} ba_block;
+
+/* ---- masking criteria ---- */
+typedef struct ba_mask_ops {
+    uint32_t size;
+    /* Builds the scores [B,N] of the N patches of the model that gives the signal; the highest are kept unless the user selects otherwise.
+     * *out NULL (and BA_OK): this criterion masks nothing. */
+    int (*score)(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e);
+} ba_mask_ops;
+
+/* ---- losses ---- */
+typedef struct ba_loss_ops {
+    uint32_t size;
+    int (*build)(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e); /* a scalar, already weighted */
+} ba_loss_ops;
+
+/* ---- architectures ---- */
+typedef struct ba_arch_facts { /* what the geometry says without building anything */
+    uint32_t size;
+    int64_t image_rows, image_columns, channels;
+    int64_t patches, prefix, grid_rows, grid_columns, depth, heads, dim, classes;
+} ba_arch_facts;
+
+typedef struct ba_arch_in {
+    uint32_t size;
+    ba_tensor *images;         /* u8 or fp32 [B,H,W,C] */
+    ba_tensor *scale, *shift;  /* fp32 [C]: normalised pixel = u8 * scale + shift */
+    ba_tensor *kept;           /* i32 [B,k], ascending patch numbers; NULL: all patches */
+    int training;              /* 1: stochastic depth is on */
+} ba_arch_in;
+
+typedef struct ba_arch_ops {
+    uint32_t size;
+    int (*facts)(const ba_host *h, const void *params, ba_arch_facts *out, ba_err *e); /* also judges the parameters against each other */
+    int (*build)(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e); /* publishes at least "logits" */
+} ba_arch_ops;
+
+/* ---- data ---- */
+typedef struct ba_box { float x0, y0, x1, y1; } ba_box;  /* of the object, in pixels of the picture; x1 <= x0: unknown */
+typedef struct ba_picture {      /* one sample; the core owns and reuses it */
+    uint32_t size;
+    int64_t rows, columns;       /* of pixels */
+    uint8_t *pixels;             /* RGB, rows * columns * 3; get room with ba_data_host.reserve */
+    int64_t capacity;            /* of pixels, in bytes */
+    int32_t label;
+    ba_box box;
+} ba_picture;
+
+typedef struct ba_data_facts {
+    uint32_t size;
+    int64_t count, classes;
+    const char *const *class_names; /* [classes], lives as long as self; NULL: numbers */
+    int has_boxes;
+} ba_data_facts;
+
+typedef struct ba_data_ops {
+    uint32_t size;
+    int (*open)(const ba_host *h, const void *params, const char *split, void **self, ba_data_facts *facts, ba_err *e); /* split: "train" or "test" */
+    /* Fills out with sample i. Called by several threads at once; a function of (params, split, i) only. */
+    int (*read)(const ba_host *h, void *self, int64_t i, ba_picture *out, ba_err *e);
+    void (*close)(const ba_host *h, void *self);
+} ba_data_ops;
+
+/* ---- the descriptor ---- */
+typedef struct ba_plugin_desc {
+    uint32_t magic;
+    uint16_t abi_major, abi_minor;
+    uint32_t size, kind, params_size, nparams;
+    const char *name, *doc, *version, *cite; /* name: [a-z0-9_-]+; cite: where it is from, may be NULL */
+    const char *const *needs;                /* signals that must exist, "who.what", NULL at the end; may be NULL */
+    const ba_param *params;
+    const void *ops;                         /* ba_mask_ops, ba_loss_ops, ba_arch_ops or ba_data_ops, by kind */
+} ba_plugin_desc;
+
+extern __attribute__((visibility("default"))) const ba_plugin_desc ba_plugin; /* the one export */
+
+#define BA_HEAD(K) .magic = BA_MAGIC, .abi_major = BA_ABI_MAJOR, .abi_minor = BA_WANT_MINOR, \
+    .size = sizeof(ba_plugin_desc), .kind = BA_KIND_##K
+#define BA_FAIL(h, e, code, ...) (h)->fail((e), (code), __VA_ARGS__)
+
+#endif
