@@ -126,6 +126,12 @@ static ba_tensor *add(ba_build *b, ba_tensor *x, ba_tensor *branch, ba_tensor *s
     return sum && !bai_sum_put(b, (bai_sum){ sum, x, branch, scale, NULL }, e) ? sum : NULL;
 }
 
+/* Publishes t, a signal of the model that is being built, and gives it back. */
+static ba_tensor *told(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
+{
+    return t && b->call.who && bai_host.publish(b, what, layer, t, e) ? NULL : t;
+}
+
 static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, const ba_block *spec, ba_err *e)
 {
     char name[LONGEST];
@@ -133,19 +139,21 @@ static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
     ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, 1, 0, e), *y, *classes;
     if (!qkv || !(y = ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e)))
         return NULL;
+    if (b->call.who && bai_nn_offer(b, spec->layer, spec->heads, qkv, e))
+        return NULL;
     if (spec->prefix > 0 && b->call.who && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
         return NULL;
     snprintf(name, sizeof name, "%s.attn.proj", prefix);
-    return bai_nn_linear(b, name, y, dim, 1, 0, e);
+    return told(b, "attention_output", spec->layer, bai_nn_linear(b, name, y, dim, 1, 0, e), e);
 }
 
-static ba_tensor *mlp(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, int64_t hidden, ba_err *e)
+static ba_tensor *mlp(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, const ba_block *spec, ba_err *e)
 {
     char name[LONGEST];
     snprintf(name, sizeof name, "%s.mlp.fc1", prefix);
-    ba_tensor *h = bai_nn_linear(b, name, x, hidden, 1, 1, e);
+    ba_tensor *h = told(b, "mlp_hidden", spec->layer, bai_nn_linear(b, name, x, spec->mlp, 1, 1, e), e);
     snprintf(name, sizeof name, "%s.mlp.fc2", prefix);
-    return h ? bai_nn_linear(b, name, h, dim, 1, 0, e) : NULL;
+    return h ? told(b, "mlp_output", spec->layer, bai_nn_linear(b, name, h, dim, 1, 0, e), e) : NULL;
 }
 
 static int judge_block(const char *prefix, const ba_block *spec, const ba_type *t, ba_err *e)
@@ -167,6 +175,8 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     char name[LONGEST];
     if (type_of(b, &x, prefix, &t, e) || judge_block(prefix, spec, &t, e))
         return NULL;
+    if (!spec->layer && !told(b, "embedded", -1, x, e))
+        return NULL;
     for (int i = 0; i < 2; i++) { /* two draws a block */
         snprintf(name, sizeof name, "%s.drop_path%d", prefix, i + 1);
         if (drop_scale(b, name, spec->drop_path, t.dim[0], &scale[i], e))
@@ -182,12 +192,10 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
     snprintf(name, sizeof name, "%s.norm2", prefix);
     y = given ? bai_nn_layernorm(b, name, given, spec->eps, e) : NULL;
-    y = y ? mlp(b, prefix, y, t.dim[2], spec->mlp, e) : NULL;
+    y = y ? mlp(b, prefix, y, t.dim[2], spec, e) : NULL;
     y = add(b, bai_sum_joined(b, given), y, scale[1], e);
     ba_graph_place(b->g, "", NULL);
-    if (y && b->call.who && bai_host.publish(b, "tokens", spec->layer, y, e))
-        return NULL;
-    return y;
+    return told(b, "tokens", spec->layer, y, e);
 }
 
 /* Checks what an embedding is asked to do, and gives the type of the pictures. */

@@ -10,4 +10,7 @@ ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
 ba_tensor *bai_nn_layernorm(ba_build *b, const char *prefix, ba_tensor *x, double eps, ba_err *e);
 ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e);
 
+/* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values. */
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, ba_tensor *qkv, ba_err *e);
+
 #endif

@@ -130,7 +130,7 @@ ba_tensor *bai_sum_joined(ba_build *b, ba_tensor *t)
 }
 
 /* ---- signals ---- */
-static const bai_signal *find(const ba_build *b, const char *who, const char *what, int64_t layer)
+static bai_signal *find(const ba_build *b, const char *who, const char *what, int64_t layer)
 {
     for (int64_t i = 0; i < b->n_signals; i++)
         if (b->signals[i].layer == layer && !strcmp(b->signals[i].what, what) && !strcmp(b->signals[i].who, who))
@@ -152,22 +152,30 @@ int bai_build_has(const ba_build *b, const char *who, const char *what) { return
 
 int ba_build_put(ba_build *b, const char *who, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
 {
+    return bai_build_offer(b, (bai_signal){ .who = who, .what = what, .layer = layer, .t = t }, e);
+}
+
+int bai_build_offer(ba_build *b, bai_signal given, ba_err *e)
+{
+    const char *who = given.who, *what = given.what;
     ba_type type;
     if (bai_build_check(b, e))
         return BA_EARG;
     if (!good_name(who) || !good_name(what))
         return ba_fail(e, BA_EARG, "signal '%.64s.%.64s': two names of 1 to %d bytes without spaces expected", who ? who : "", what ? what : "", LONGEST);
-    if (ba_tensor_type(t, &type, NULL))
-        return ba_fail(e, BA_EARG, "%s.%s: tensor expected, got %s", who, what, t ? "something else" : "nothing");
-    if (layer < -1 || layer > 9999)
-        return ba_fail(e, BA_EARG, "%s.%s: layer %lld; 0 to 9999, or -1 for none expected", who, what, (long long)layer);
-    if (find(b, who, what, layer))
+    if (ba_tensor_type(given.t, &type, NULL))
+        return ba_fail(e, BA_EARG, "%s.%s: tensor expected, got %s", who, what, given.t ? "something else" : "nothing");
+    if (given.layer < -1 || given.layer > 9999)
+        return ba_fail(e, BA_EARG, "%s.%s: layer %lld; 0 to 9999, or -1 for none expected", who, what, (long long)given.layer);
+    if (find(b, who, what, given.layer))
         return ba_fail(e, BA_EARG, "%s.%s is known already", who, what);
     bai_signal *s = grow((void **)&b->signals, b->n_signals, sizeof *s, e);
     char *own[2] = { bai_arena_text(&b->arena, who), bai_arena_text(&b->arena, what) };
     if (!s || !own[0] || !own[1])
         return ba_fail(e, BA_EMACHINE, "no memory for a build");
-    *s = (bai_signal){ own[0], own[1], layer, t };
+    *s = given;
+    s->who = own[0];
+    s->what = own[1];
     b->n_signals++;
     return BA_OK;
 }
@@ -196,7 +204,7 @@ static int list_of(const ba_build *b, const char *who, char *out, size_t size)
 
 static int not_there(const ba_build *b, const char *who, const char *what, ba_err *e)
 {
-    char all[300] = "";
+    char all[400] = "";
     size_t used = 0;
     if (list_of(b, who, all, sizeof all)) {
         bai_nearest near = bai_nearest_begin(what);
@@ -216,6 +224,19 @@ static int not_there(const ba_build *b, const char *who, const char *what, ba_er
     return ba_fail(e, BA_EARG, "no signals of '%.64s' here, so no '%.64s' (there are signals of: %s)", who, what, *all ? all : "nobody");
 }
 
+/* The tensor of a signal, made now when it was only offered. */
+static ba_tensor *made(ba_build *b, bai_signal *s, ba_err *e)
+{
+    if (s->make) {
+        ba_tensor *t = s->make(b, s, e);
+        if (!t)
+            return NULL;
+        s->t = t;
+        s->make = NULL;
+    }
+    return bai_sum_joined(b, s->t);
+}
+
 ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e)
 {
     if (bai_build_check(b, e))
@@ -230,9 +251,9 @@ ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t 
         not_there(b, who, what, e);
         return NULL;
     }
-    const bai_signal *s = layers > 0 || layer == -1 || layer == 0 ? find(b, who, what, wanted) : NULL;
+    bai_signal *s = layers > 0 || layer == -1 || layer == 0 ? find(b, who, what, wanted) : NULL;
     if (s)
-        return bai_sum_joined(b, s->t);
+        return made(b, s, e);
     if (layers < 0)
         ba_fail(e, BA_EARG, "%s.%s belongs to no layer; layer %lld asked", who, what, (long long)layer);
     else
@@ -251,7 +272,7 @@ int ba_build_entry(const ba_build *b, int64_t i, const char **who, const char **
     *who = b->signals[i].who;
     *what = b->signals[i].what;
     *layer = b->signals[i].layer;
-    *t = bai_sum_joined((ba_build *)b, b->signals[i].t);
+    *t = b->signals[i].make ? NULL : bai_sum_joined((ba_build *)b, b->signals[i].t);
     return BA_OK;
 }
 

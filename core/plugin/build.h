@@ -6,7 +6,16 @@
 #include "bauta/model.h"
 #include "bauta/plugin.h"
 
-typedef struct bai_signal { const char *who, *what; int64_t layer; ba_tensor *t; } bai_signal;
+typedef struct bai_signal bai_signal;
+/* Makes the tensor of a signal that was only offered; s->t is what it is made of. */
+typedef ba_tensor *(*bai_recipe)(ba_build *b, const bai_signal *s, ba_err *e);
+struct bai_signal {
+    const char *who, *what;
+    int64_t layer;
+    ba_tensor *t;
+    bai_recipe make;             /* NULL: t is the signal itself */
+    int64_t heads;               /* for the recipe */
+};
 typedef struct bai_alias { const char *alias, *who; } bai_alias;
 typedef struct bai_fact { const char *who, *what; int64_t value; } bai_fact;
 
@@ -42,6 +51,9 @@ int bai_build_check(const ba_build *b, ba_err *e);
 int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e);
 int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what); /* -1, silently */
 int bai_build_has(const ba_build *b, const char *who, const char *what);          /* any layer */
+
+/* Like ba_build_put, of a tensor that is made when somebody asks for it. */
+int bai_build_offer(ba_build *b, bai_signal s, ba_err *e);
 
 void bai_shape_text(const ba_type *t, char *out, size_t size);                    /* "f32[2,197,192]" */
 

@@ -102,9 +102,13 @@ static int judge_published(const ba_build *b, const char *what, int64_t layer, c
     const char *who = b->call.who;
     int64_t B = t->rank ? t->dim[0] : 1, E = bai_build_fact_get(b, who, "prefix"), kept = bai_build_fact_get(b, who, "kept");
     int64_t T = E + (kept >= 0 ? kept : bai_build_fact_get(b, who, "patches")), dim = bai_build_fact_get(b, who, "dim");
+    int64_t heads = bai_build_fact_get(b, who, "heads");
     const promise all[] = {
         { "logits", 0, { 0, 2, { B, bai_build_fact_get(b, who, "classes") } } }, { "features", 0, { 0, 3, { B, T, dim } } },
-        { "tokens", 1, { 0, 3, { B, T, dim } } }, { "class_attention", 1, { 0, 4, { B, bai_build_fact_get(b, who, "heads"), E, T } } },
+        { "embedded", 0, { 0, 3, { B, T, dim } } }, { "tokens", 1, { 0, 3, { B, T, dim } } },
+        { "attention_output", 1, { 0, 3, { B, T, dim } } }, { "mlp_output", 1, { 0, 3, { B, T, dim } } },
+        { "class_attention", 1, { 0, 4, { B, heads, E, T } } }, { "attention", 1, { 0, 4, { B, heads, T, T } } },
+        { "attention_logits", 1, { 0, 4, { B, heads, T, T } } },
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (!strcmp(all[i].what, what))

@@ -75,6 +75,7 @@ ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t 
  * 8 at a time; a further call for the same alias replaces it; who NULL ends it. What is put and built keeps its own name. */
 int ba_build_alias(ba_build *b, const char *alias, const char *who, ba_err *e);
 int64_t ba_build_count(const ba_build *b);                 /* signals known */
+/* *t NULL: offered, and nobody has asked for it yet. */
 int ba_build_entry(const ba_build *b, int64_t i, const char **who, const char **what, int64_t *layer, ba_tensor **t, ba_err *e);
 /* Geometry of a model ("patches", "prefix", "grid_rows", "grid_columns", "depth", "heads", "dim", "classes", "image_rows", "image_columns",
  * "channels"); -1 when unknown. */

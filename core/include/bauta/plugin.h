@@ -45,7 +45,11 @@ typedef struct ba_host {          /* append only */
      * masked (its facts are known, its signals are not built yet). WHAT:
      *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
      *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
-     *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only)
+     *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only);
+     *           of block `layer` also attention and attention_logits [B,heads,T,T] (after and before the softmax over all keys; fp32),
+     *           queries, keys, values [B,heads,T,dim/heads], attention_output and mlp_output [B,T,dim] (what is added to the residual
+     *           stream), mlp_hidden [B,T,hidden] (after the GELU); embedded [B,E+N,dim] (with positions, before the first block)
+     *           In a masked model N is k everywhere; T = E+N.
      * layer counts from 0; negative counts from the last (-1). NULL and a sentence (what there is) when it does not exist.
      * What nobody asks for is not computed. */
     ba_tensor *(*signal)(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);

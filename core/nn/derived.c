@@ -1,0 +1,84 @@
+/* derived: signals of a block's attention that are made when somebody asks for them: queries, keys and values by head, the scores
+ * before the softmax and the whole attention. All come from the packed queries, keys and values [B,T,3D], which are cut here as the rule
+ * for dead rows cuts them, so that a model whose last block computes one row only goes on doing so. */
+#include <math.h>
+#include <stdio.h>
+
+#include "../plugin/build.h"
+#include "blocks.h"
+
+static ba_tensor *cut(ba_build *b, ba_tensor *t, int64_t from, int64_t to, ba_err *e)
+{
+    return t ? ba_op_apply(b->g, "slice", 1, &t, BA_ATTRS(BA_I("axis", 2), BA_I("from", from), BA_I("to", to)), e) : NULL;
+}
+
+/* [B,T,D] -> [B,heads,T,D/heads] */
+static ba_tensor *by_head(ba_build *b, ba_tensor *t, int64_t heads, ba_err *e)
+{
+    ba_type x;
+    char shape[96];
+    if (!t || ba_tensor_type(t, &x, e))
+        return NULL;
+    snprintf(shape, sizeof shape, "%lld,%lld,%lld,%lld", (long long)x.dim[0], (long long)x.dim[1], (long long)heads, (long long)(x.dim[2] / heads));
+    t = ba_op_apply(b->g, "reshape", 1, &t, BA_ATTRS(BA_S("shape", shape)), e);
+    return t ? ba_op_apply(b->g, "permute", 1, &t, BA_ATTRS(BA_S("order", "0,2,1,3")), e) : NULL;
+}
+
+static int64_t width(const bai_signal *s) /* D */
+{
+    ba_type t;
+    return ba_tensor_type(s->t, &t, NULL) ? 0 : t.dim[2] / 3;
+}
+
+static ba_tensor *queries(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    return by_head(b, cut(b, s->t, 0, width(s), e), s->heads, e);
+}
+
+static ba_tensor *keys(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    int64_t D = width(s);
+    return by_head(b, cut(b, cut(b, s->t, D, 3 * D, e), 0, D, e), s->heads, e);
+}
+
+static ba_tensor *values(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    int64_t D = width(s);
+    return by_head(b, cut(b, cut(b, s->t, D, 3 * D, e), D, 2 * D, e), s->heads, e);
+}
+
+/* A signal of the same block, as fp32. */
+static ba_tensor *other(ba_build *b, const bai_signal *s, const char *what, ba_err *e)
+{
+    ba_type x;
+    ba_tensor *t = ba_build_get(b, s->who, what, s->layer, e);
+    if (!t || ba_tensor_type(t, &x, e))
+        return NULL;
+    return x.dtype == BA_F32 ? t : ba_op_apply(b->g, "cast", 1, &t, BA_ATTRS(BA_S("dtype", "f32")), e);
+}
+
+static ba_tensor *attention_logits(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    ba_tensor *q = other(b, s, "queries", e), *in[2] = { q, q ? other(b, s, "keys", e) : NULL };
+    ba_tensor *t = in[1] ? ba_op_apply(b->g, "matmul", 2, in, BA_ATTRS(BA_I("transpose_b", 1)), e) : NULL;
+    return t ? ba_op_apply(b->g, "scale", 1, &t, BA_ATTRS(BA_F("by", 1 / sqrt((double)(width(s) / s->heads)))), e) : NULL;
+}
+
+static ba_tensor *attention(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    ba_tensor *t = other(b, s, "attention_logits", e);
+    return t ? ba_op_apply(b->g, "softmax", 1, &t, 0, NULL, e) : NULL;
+}
+
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, ba_tensor *qkv, ba_err *e)
+{
+    static const struct { const char *what; bai_recipe make; } all[] = {
+        { "queries", queries }, { "keys", keys }, { "values", values }, { "attention_logits", attention_logits }, { "attention", attention },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        int r = bai_build_offer(b, (bai_signal){ b->call.who, all[i].what, layer, qkv, all[i].make, heads }, e);
+        if (r)
+            return r;
+    }
+    return BA_OK;
+}
