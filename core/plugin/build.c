@@ -301,6 +301,15 @@ int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t v
     return BA_OK;
 }
 
+int ba_build_say(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e)
+{
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    if (!good_name(who) || !good_name(what))
+        return ba_fail(e, BA_EARG, "fact '%.64s.%.64s': two names of 1 to %d bytes without spaces expected", who ? who : "", what ? what : "", LONGEST);
+    return value >= 0 ? bai_build_fact_put(b, who, what, value, e) : ba_fail(e, BA_EARG, "%s: %s = %lld; at least 0 expected", who, what, (long long)value);
+}
+
 int64_t ba_build_fact(ba_build *b, const char *who, const char *what, ba_err *e)
 {
     if (bai_build_check(b, e))

@@ -4,6 +4,7 @@
 
 #include "../data/dataset.h"
 #include "../nn/blocks.h"
+#include "../nn/features.h"
 #include "build.h"
 
 enum { MOST_INPUTS = 64 };
@@ -156,4 +157,5 @@ const ba_host bai_host = {
     .signal = signal_of, .publish = publish, .fact = fact, .weight = bai_nn_weight, .random = random_of,
     .embed = bai_nn_embed, .linear = bai_nn_linear, .layernorm = bai_nn_layernorm, .block = bai_nn_block,
     .data = &bai_data_host,
+    .match = bai_nn_match, .layers = bai_nn_layers, .project = bai_nn_project, .conv3x3 = bai_nn_conv3x3,
 };

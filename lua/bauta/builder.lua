@@ -65,6 +65,13 @@ function Builder:model(who, arch, given)
 end
 
 function Builder:declare(who, arch) self.known:declare(who, arch:params()) end
+
+-- A model described by hand: its facts ({ patches = 16, prefix = 1, ... }) and its signals, so that criteria and losses find them.
+function Builder:say(who, facts)
+    for what, value in pairs(facts) do self.known:say(who, what, value) end
+end
+
+function Builder:put(who, what, layer, t) self.known:put(who, what, layer or -1, t) end
 function Builder:signal(who, what, layer) return self.known:get(who, what, layer) end
 function Builder:fact(who, what) return self.known:fact(who, what) end
 

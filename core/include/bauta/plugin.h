@@ -15,7 +15,7 @@
 
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
-#define BA_ABI_MINOR 0            /* raised when something is appended */
+#define BA_ABI_MINOR 1            /* raised when something is appended */
 #ifndef BA_WANT_MINOR
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
@@ -72,6 +72,19 @@ typedef struct ba_host {          /* append only */
 
     /* Files and pictures, for data plugins; see bauta/data.h. */
     const struct ba_data_host *data;
+
+    /* For losses that compare the inside of student and teacher (core/nn); since 1.1.
+     * match: [B,T,D] tensors of both at the places that both have: tokens of the model that sees more are gathered by the other's kept patches, a
+     * student of another grid is resized to the teacher's first. out[0] the student's, out[1] the teacher's, of equal T; the extra tokens that
+     * both have stand in front when `extras` is set. */
+    int (*match)(ba_build *b, ba_tensor *student, ba_tensor *teacher, int extras, ba_tensor *out[2], ba_err *e);
+    /* Pairs of blocks. chosen: "all", "last", "last-6", "first-2", numbers ("0,1,-1"); theirs: the teacher's, "" for the usual rule: blocks of the
+     * first half are counted from the front, the others from the back. Returns how many; at most `most`. */
+    int64_t (*layers)(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
+    /* x W^T + b, and a 3x3 convolution with zeros around of [B,rows*columns,D]; learned NAME.weight and NAME.bias begin uniform in
+     * +-1/sqrt(fan in), as PyTorch's do. The result is f32. */
+    ba_tensor *(*project)(ba_build *b, const char *name, ba_tensor *x, int64_t out, ba_err *e);
+    ba_tensor *(*conv3x3)(ba_build *b, const char *name, ba_tensor *x, int64_t rows, int64_t columns, int64_t out, ba_err *e);
 } ba_host;
 
 /* A pre-norm transformer block: x += drop_path(attn(LN1 x)); x += drop_path(mlp(LN2 x)). */

@@ -119,6 +119,10 @@ end
 
 function Build:alias(alias, who) M.call("ba_build_alias", bp(self), alias, who) end
 function Build:fact(who, what) return M.call("ba_build_fact", bp(self), who, what) end
+function Build:say(who, what, value)
+    M.call("ba_build_say", bp(self), M.string(who, "who"), M.string(what, "what"), M.whole(value, what))
+end
+
 function Build:declare(who, params) M.call("ba_arch_declare", bp(self), who, M.ptr(params, Params)) end
 
 -- given: images, scale, shift, kept (tensors), store, training.

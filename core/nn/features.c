@@ -1,0 +1,112 @@
+/* features: learned projections and 3x3 convolutions of losses, with PyTorch's default initialisation: uniform in +-1/sqrt(fan in), the
+ * bias too. Products are made in the graph's precision, what comes out is f32. A convolution is one matrix product with the nine
+ * neighbours of each token laid side by side. */
+#include "features.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../plugin/build.h"
+#include "bauta/op.h"
+#include "blocks.h"
+
+static ba_tensor *op1(ba_build *b, const char *name, ba_tensor *x, int n, const ba_attr *a, ba_err *e)
+{
+    return x ? ba_op_apply(b->g, name, 1, &x, n, a, e) : NULL;
+}
+
+static ba_tensor *as(ba_build *b, ba_tensor *x, int dtype, ba_err *e)
+{
+    ba_type t;
+    if (!x || ba_tensor_type(x, &t, e))
+        return NULL;
+    return t.dtype == dtype ? x : op1(b, "cast", x, BA_ATTRS(BA_S("dtype", dtype == BA_BF16 ? "bf16" : "f32")), e);
+}
+
+/* NAME.weight and NAME.bias, the weight in the graph's precision. */
+static int learned(ba_build *b, const char *name, int rank, const int64_t *dim, ba_tensor *out[2], ba_err *e)
+{
+    char full[160];
+    double fan = 1;
+    for (int i = 1; i < rank; i++)
+        fan *= (double)dim[i];
+    snprintf(full, sizeof full, "%.100s.weight", name);
+    out[0] = as(b, bai_nn_weight(b, full, rank, dim, BA_INIT_UNIFORM, 1 / sqrt(fan), 0, e), ba_graph_dtype(b->g), e);
+    snprintf(full, sizeof full, "%.100s.bias", name);
+    out[1] = out[0] ? bai_nn_weight(b, full, 1, dim, BA_INIT_UNIFORM, 1 / sqrt(fan), 0, e) : NULL;
+    return out[1] ? BA_OK : BA_EARG;
+}
+
+/* The input, judged: [..,D] of `rank` axes (0: any). */
+static ba_tensor *input(ba_build *b, const char *name, ba_tensor *x, int rank, ba_type *t, ba_err *e)
+{
+    if (bai_build_check(b, e) || ba_tensor_type(x = bai_sum_joined(b, x), t, e))
+        return NULL;
+    if (!name || !*name || strlen(name) > 100 || t->rank < 1 || (rank && t->rank != rank)) {
+        ba_fail(e, BA_EARG, "%.100s: a name of 1 to 100 bytes and an input of %d axes expected, got one of %d", name ? name : "", rank ? rank : 2, t->rank);
+        return NULL;
+    }
+    return as(b, x, ba_graph_dtype(b->g), e);
+}
+
+ba_tensor *bai_nn_project(ba_build *b, const char *name, ba_tensor *x, int64_t out, ba_err *e)
+{
+    ba_type t;
+    ba_tensor *w[2];
+    if (!(x = input(b, name, x, 0, &t, e)))
+        return NULL;
+    const int64_t dim[] = { out, ba_type_last(&t) };
+    if (learned(b, name, 2, dim, w, e))
+        return NULL;
+    return as(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e);
+}
+
+static ba_tensor *cut(ba_build *b, ba_tensor *x, int64_t axis, int64_t from, int64_t n, ba_err *e)
+{
+    return op1(b, "slice", x, BA_ATTRS(BA_I("axis", axis), BA_I("from", from), BA_I("to", from + n)), e);
+}
+
+/* [B,N,D] as a grid with a border of zeros: [B,rows+2,columns+2,D]. */
+static ba_tensor *bordered(ba_build *b, ba_tensor *x, const ba_type *t, int64_t rows, int64_t columns, ba_err *e)
+{
+    char grid[96];
+    snprintf(grid, sizeof grid, "%lld,%lld,%lld,%lld", (long long)t->dim[0], (long long)rows, (long long)columns, (long long)t->dim[2]);
+    x = op1(b, "reshape", x, BA_ATTRS(BA_S("shape", grid)), e);
+    x = op1(b, "unslice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", 1), BA_I("size", rows + 2)), e);
+    return op1(b, "unslice", x, BA_ATTRS(BA_I("axis", 2), BA_I("from", 1), BA_I("size", columns + 2)), e);
+}
+
+/* The nine neighbours of each token, row by row, side by side: [B,N,9D]. */
+static ba_tensor *neighbours(ba_build *b, ba_tensor *x, const ba_type *t, int64_t rows, int64_t columns, ba_err *e)
+{
+    ba_tensor *near[9];
+    char flat[96];
+    x = bordered(b, x, t, rows, columns, e);
+    for (int64_t i = 0; i < 9; i++)
+        if (!(near[i] = cut(b, cut(b, x, 1, i / 3, rows, e), 2, i % 3, columns, e)))
+            return NULL;
+    snprintf(flat, sizeof flat, "%lld,%lld,%lld", (long long)t->dim[0], (long long)t->dim[1], (long long)(9 * t->dim[2]));
+    x = ba_op_apply(b->g, "concat", 9, near, BA_ATTRS(BA_I("axis", 3)), e);
+    return op1(b, "reshape", x, BA_ATTRS(BA_S("shape", flat)), e);
+}
+
+ba_tensor *bai_nn_conv3x3(ba_build *b, const char *name, ba_tensor *x, int64_t rows, int64_t columns, int64_t out, ba_err *e)
+{
+    ba_type t;
+    ba_tensor *w[2];
+    char flat[64];
+    if (!(x = input(b, name, x, 3, &t, e)))
+        return NULL;
+    if (rows < 1 || columns < 1 || rows * columns != t.dim[1]) {
+        ba_fail(e, BA_EARG, "%s: %lld tokens are no grid of %lldx%lld", name, (long long)t.dim[1], (long long)rows, (long long)columns);
+        return NULL;
+    }
+    const int64_t kernel[] = { out, t.dim[2], 3, 3 }; /* as PyTorch keeps it */
+    if (learned(b, name, 4, kernel, w, e) || !(x = neighbours(b, x, &t, rows, columns, e)))
+        return NULL;
+    snprintf(flat, sizeof flat, "%lld,%lld", (long long)out, (long long)(9 * t.dim[2]));
+    w[0] = op1(b, "permute", w[0], BA_ATTRS(BA_S("order", "0,2,3,1")), e);
+    w[0] = op1(b, "reshape", w[0], BA_ATTRS(BA_S("shape", flat)), e);
+    return w[0] ? as(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e) : NULL;
+}
