@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "run_inner.h"
+#include "last_words.h"
 
 enum { PARTS = 8 };
 
@@ -227,8 +227,10 @@ ba_run *ba_run_open(const char *dir, const char *name, int32_t mode, int64_t res
     gethostname(r->state.host, sizeof r->state.host - 1);
     if (snprintf(r->path, sizeof r->path, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name) >= (int)sizeof r->path)
         ba_fail(e, BA_EARG, "%.300s: %s", dir, strerror(ENAMETOOLONG));
-    else if ((r->dirfd = walk(r->path, e)) >= 0 && !open_all(r, mode, reserve, e))
+    else if ((r->dirfd = walk(r->path, e)) >= 0 && !open_all(r, mode, reserve, e)) {
+        bai_last_words_begin(r);
         return r;
+    }
     if (r->dirfd >= 0 && r->lockfd >= 0)
         bai_run_make_room(r);
     ba_run_free(r);
@@ -245,6 +247,7 @@ int ba_run_finish(ba_run *r, int32_t how, int32_t exit_code, const char *reason,
     if (how < BA_RUN_COMPLETE || how > BA_RUN_FAILED)
         return ba_fail(e, BA_EARG, "run: ending %d; BA_RUN_COMPLETE, _STOPPED or _FAILED expected", how);
     bai_run_make_room(r);
+    bai_last_words_end(r);
     int bad = ba_run_sync(r, &mine);
     if (!bad)
         bad = ba_run_snapshot(r, &mine);
@@ -270,6 +273,7 @@ void ba_run_free(ba_run *r)
     if (!r || r->tag != BAI_TAG_RUN)
         return;
     r->tag = 0;
+    bai_last_words_end(r);
     ba_checkpoint_free(r->resumed);
     bai_journal_free(r->journal);
     ba_log_free(r->log);

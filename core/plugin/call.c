@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "bauta/op.h"
+#include "../base/crash.h"
 #include "build.h"
+#include "manners.h"
 #include "plugin.h"
 #include "settings.h"
 
@@ -15,6 +17,24 @@ static int failed(const ba_plugin_desc *d, int status, const ba_err *said, ba_er
     if (said->code == BA_OK || !said->msg[0])
         return ba_fail(e, BA_EPLUGIN, "plugin %s: failed without saying why (%d)", d->name, status);
     return ba_fail(e, said->code < 0 && said->code >= BA_EBUG ? said->code : code, "plugin %s: %s", d->name, said->msg);
+}
+
+/* Around each call: what is noted in case it never comes back, and what must be the same afterwards. */
+typedef struct visit { bai_manners before; const char *function; } visit;
+
+static visit visit_begin(const ba_plugin_desc *d, const char *function)
+{
+    visit v = { .function = function };
+    bai_manners_note(&v.before);
+    bai_crash_enter(d->name, function, -1, 0);
+    return v;
+}
+
+static int visit_end(const visit *v, int status, ba_err *said)
+{
+    bai_crash_leave();
+    int r = bai_manners_judge(&v->before, v->function, said);
+    return r ? r : status;
 }
 
 /* Checks the settings, that they are of this kind, and that no call is going on. */
@@ -71,7 +91,8 @@ static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
     const ba_arch_ops *ops = d->ops;
     ba_err said = { 0 };
     *f = (ba_arch_facts){ .size = sizeof *f };
-    int r = ops->facts(&bai_host, ba_params_struct(p), f, &said);
+    visit v = visit_begin(d, "facts");
+    int r = visit_end(&v, ops->facts(&bai_host, ba_params_struct(p), f, &said), &said);
     if (r)
         return failed(d, r, &said, e);
     for (int i = 0; i < ROWS; i++)
@@ -151,7 +172,8 @@ static int call_arch(ba_build *b, const char *who, const ba_params *arch, const 
     int r = begin(b, (bai_call){ d, who, who, "", in->store, in->training != 0 }, e);
     if (r)
         return r;
-    r = ops->build(&bai_host, b, ba_params_struct(arch), &given, &said);
+    visit v = visit_begin(d, "build");
+    r = visit_end(&v, ops->build(&bai_host, b, ba_params_struct(arch), &given, &said), &said);
     end(b);
     if (r)
         return failed(d, r, &said, e);
@@ -230,7 +252,8 @@ int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tenso
     int r = begin(b, (bai_call){ .desc = d, .label = d->name, .weights = "", .whom = whom }, e);
     if (r)
         return r;
-    r = ops->score(&bai_host, b, ba_params_struct(mask), &t, &said);
+    visit v = visit_begin(d, "score");
+    r = visit_end(&v, ops->score(&bai_host, b, ba_params_struct(mask), &t, &said), &said);
     end(b);
     r = r ? failed(d, r, &said, e) : t ? judge_scores(b, d, whom, t = bai_sum_joined(b, t), e) : BA_OK;
     *out = r ? NULL : t;
@@ -268,7 +291,8 @@ int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_stor
     int r = begin(b, (bai_call){ .desc = d, .label = label ? label : d->name, .weights = weights, .store = store }, e);
     if (r)
         return r;
-    r = ops->build(&bai_host, b, ba_params_struct(loss), &t, &said);
+    visit v = visit_begin(d, "build");
+    r = visit_end(&v, ops->build(&bai_host, b, ba_params_struct(loss), &t, &said), &said);
     end(b);
     r = r ? failed(d, r, &said, e) : judge_loss(d, t = bai_sum_joined(b, t), e);
     *out = r ? NULL : t;

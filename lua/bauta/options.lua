@@ -8,6 +8,8 @@ options.common = {
     { name = "help", doc = "this text" },
     { name = "trace", doc = "show where in the Lua files an error happened" },
     { name = "plugins", value = "DIR", many = true, doc = "search this folder for plugins first (also BAUTA_PLUGIN_PATH)" },
+    { name = "plugin-timeout", value = "SECONDS", kind = "int", min = 0, max = 1e6, default = 300,
+        doc = "longest time a plugin may take for one sample, or to describe its part of a step; 0: any" },
 }
 
 -- Sets shared by several verbs.

@@ -123,6 +123,10 @@ int ba_log_hdf5(const ba_log *l, const char *path, ba_err *e);
  * SIGPIPE and SIGXFSZ are ignored. */
 int ba_signal_install(ba_err *e);
 int32_t ba_signal_pending(void);                      /* number of the last signal that came, or 0 */
+/* From now on a crash ends the process with one line that names the plugin and what it was doing (status 4; 70 when no plugin was at
+ * work), a plugin that ends the process likewise, and so does one that is not back after so many seconds (0: it may take any time;
+ * opening a data set always may). A run that is open gets the state "failed" and stays resumable. Once in a process. */
+int ba_crash_install(int64_t seconds, ba_err *e);
 
 /* ---- files ---- */
 /* Puts bytes under a name: complete and flushed, or not at all; an older file stays as it was on failure. */
