@@ -6,7 +6,9 @@
 #include "blocks.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../plugin/build.h"
@@ -55,6 +57,38 @@ static ba_tensor *matrix(ba_build *b, const char *prefix, int rank, const int64_
     return own(b, name, rank, dim, init, scale, 0, full, e) ? NULL : ba_weight(b->g, b->call.store, full, e);
 }
 
+/* NAME [n], fp32, beginning as `value`. */
+static ba_tensor *weight_of(ba_build *b, const char *name, int64_t n, double value, ba_err *e)
+{
+    float *v = malloc((size_t)n * sizeof *v);
+    if (!v) {
+        ba_fail(e, BA_EMACHINE, "%s: no memory", name);
+        return NULL;
+    }
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)value;
+    ba_tensor *t = bai_nn_weight_from(b, name, 1, &n, v, 0, e);
+    free(v);
+    return t;
+}
+
+ba_tensor *bai_nn_weight_from(ba_build *b, const char *name, int rank, const int64_t *dim, const float *data, int flags, ba_err *e)
+{
+    char full[2 * LONGEST];
+    if (no_store(b, name, e))
+        return NULL;
+    snprintf(full, sizeof full, "%s%s", b->call.weights, name);
+    int fresh = ba_store_find(b->call.store, full) < 0;
+    if (own(b, name, rank, dim, BA_INIT_ZERO, 0, flags, full, e))
+        return NULL;
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++)
+        count *= dim[i];
+    if (fresh && ba_store_write(b->call.store, ba_store_find(b->call.store, full), data, count, e))
+        return NULL;
+    return ba_variable(b->g, b->call.store, full, e);
+}
+
 /* The type of t; a sentence when t is no tensor of at least one axis. */
 static int type_of(ba_build *b, ba_tensor **t, const char *prefix, ba_type *type, ba_err *e)
 {
@@ -78,6 +112,23 @@ ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
     if (!in[1] || (bias && !in[2]))
         return NULL;
     return ba_op_apply(b->g, "linear", bias ? 3 : 2, in, BA_ATTRS(BA_I("gelu", gelu != 0)), e);
+}
+
+ba_tensor *bai_nn_kernel(ba_build *b, const char *prefix, ba_tensor *x, int rank, const int64_t *kernel, int bias, int gelu, int64_t counted, ba_err *e)
+{
+    char shape[64];
+    int64_t fan = 1;
+    for (int i = 1; i < rank; i++)
+        fan *= kernel[i];
+    double bound = 1 / sqrt((double)fan);
+    snprintf(shape, sizeof shape, "%lld,%lld", (long long)kernel[0], (long long)fan);
+    ba_tensor *in[3] = { x, matrix(b, prefix, rank, kernel, BA_INIT_UNIFORM, bound, e), NULL };
+    in[1] = in[1] ? ba_op_apply(b->g, "reshape", 1, &in[1], BA_ATTRS(BA_S("shape", shape)), e) : NULL;
+    if (in[1] && bias)
+        in[2] = vector(b, prefix, "bias", kernel[0], BA_INIT_UNIFORM, bound, e);
+    if (!in[1] || (bias && !in[2]))
+        return NULL;
+    return ba_op_apply(b->g, "linear", bias ? 3 : 2, in, BA_ATTRS(BA_I("gelu", gelu != 0), BA_I("counted", counted)), e);
 }
 
 /* LayerNorm of a noted sum: sum and norm in one operation. */
@@ -126,40 +177,78 @@ static ba_tensor *add(ba_build *b, ba_tensor *x, ba_tensor *branch, ba_tensor *s
     return sum && !bai_sum_put(b, (bai_sum){ sum, x, branch, scale, NULL }, e) ? sum : NULL;
 }
 
-/* Publishes t, a signal of the model that is being built, and gives it back. */
-static ba_tensor *told(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
+/* Publishes t, a signal of this block, unless it is to be quiet, and gives it back. */
+static ba_tensor *told(ba_build *b, const char *what, const ba_block *spec, ba_tensor *t, ba_err *e)
 {
-    return t && b->call.who && bai_host.publish(b, what, layer, t, e) ? NULL : t;
+    return t && b->call.who && !spec->quiet && bai_host.publish(b, what, strcmp(what, "embedded") ? spec->layer : -1, t, e) ? NULL : t;
 }
 
 static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, const ba_block *spec, ba_err *e)
 {
     char name[LONGEST];
     snprintf(name, sizeof name, "%s.attn.qkv", prefix);
-    ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, 1, 0, e), *y, *classes;
+    ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, !spec->no_qkv_bias, 0, e), *y, *classes;
     if (!qkv || !(y = ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e)))
         return NULL;
-    if (b->call.who && bai_nn_offer(b, spec->layer, spec->heads, qkv, e))
+    if (b->call.who && !spec->quiet && bai_nn_offer(b, spec->layer, spec->heads, qkv, e))
         return NULL;
-    if (spec->prefix > 0 && b->call.who && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
+    if (spec->prefix > 0 && b->call.who && !spec->quiet && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
         return NULL;
     snprintf(name, sizeof name, "%s.attn.proj", prefix);
-    return told(b, "attention_output", spec->layer, bai_nn_linear(b, name, y, dim, 1, 0, e), e);
+    return bai_nn_linear(b, name, y, dim, 1, 0, e);
+}
+
+/* x * sigmoid(1.702 x), as in CLIP */
+static ba_tensor *quick_gelu(ba_build *b, ba_tensor *x, ba_err *e)
+{
+    ba_tensor *in[2] = { x, x ? ba_op_apply(b->g, "scale", 1, &x, BA_ATTRS(BA_F("by", 1.702)), e) : NULL };
+    in[1] = in[1] ? ba_op_apply(b->g, "sigmoid", 1, &in[1], 0, NULL, e) : NULL;
+    return in[1] ? ba_op_apply(b->g, "mul", 2, in, 0, NULL, e) : NULL;
+}
+
+/* One of the MLP's two layers: a linear one, or a convolution of 1x1. */
+static ba_tensor *dense(ba_build *b, const char *prefix, const char *part, ba_tensor *x, int64_t out, int gelu, const ba_block *spec, ba_err *e)
+{
+    char name[LONGEST];
+    ba_type t;
+    if (!x || ba_tensor_type(x, &t, e))
+        return NULL;
+    const int64_t kernel[] = { out, ba_type_last(&t), 1, 1 };
+    snprintf(name, sizeof name, "%s.mlp.%s", prefix, part);
+    return spec->kernels ? bai_nn_kernel(b, name, x, 4, kernel, 1, gelu, 0, e) : bai_nn_linear(b, name, x, out, 1, gelu, e);
 }
 
 static ba_tensor *mlp(ba_build *b, const char *prefix, ba_tensor *x, int64_t dim, const ba_block *spec, ba_err *e)
 {
+    ba_tensor *h = dense(b, prefix, "fc1", x, spec->mlp, !spec->quick_gelu, spec, e);
+    h = told(b, "mlp_hidden", spec, h && spec->quick_gelu ? quick_gelu(b, h, e) : h, e);
+    return dense(b, prefix, "fc2", h, dim, 0, spec, e);
+}
+
+/* The branch times its learned scale, where the block has one (LayerScale); i: 1 after attention, 2 after the MLP. */
+static ba_tensor *layer_scale(ba_build *b, const char *prefix, int i, ba_tensor *branch, int64_t dim, const ba_block *spec, ba_err *e)
+{
     char name[LONGEST];
-    snprintf(name, sizeof name, "%s.mlp.fc1", prefix);
-    ba_tensor *h = told(b, "mlp_hidden", spec->layer, bai_nn_linear(b, name, x, spec->mlp, 1, 1, e), e);
-    snprintf(name, sizeof name, "%s.mlp.fc2", prefix);
-    return h ? told(b, "mlp_output", spec->layer, bai_nn_linear(b, name, h, dim, 1, 0, e), e) : NULL;
+    if (!branch || spec->layer_scale == 0)
+        return branch;
+    snprintf(name, sizeof name, spec->gamma_names ? "%s.gamma_%d" : "%s.ls%d.gamma", prefix, i);
+    ba_tensor *in[] = { branch, weight_of(b, name, dim, spec->layer_scale, e) };
+    return in[1] ? ba_op_apply(b->g, "mul", 2, in, 0, NULL, e) : NULL;
+}
+
+/* Copies what the plugin knows of a ba_block; what was appended later is 0. */
+static int take_block(const char *prefix, const ba_block *given, ba_block *spec, ba_err *e)
+{
+    const uint32_t first = offsetof(ba_block, layer_scale);
+    if (!given || given->size < first)
+        return ba_fail(e, BA_EPLUGIN, "%s: a ba_block of at least %u bytes expected", prefix, first);
+    memset(spec, 0, sizeof *spec);
+    memcpy(spec, given, given->size < sizeof *spec ? given->size : sizeof *spec);
+    return BA_OK;
 }
 
 static int judge_block(const char *prefix, const ba_block *spec, const ba_type *t, ba_err *e)
 {
-    if (!spec || spec->size < sizeof *spec)
-        return ba_fail(e, BA_EPLUGIN, "%s: a ba_block of %zu bytes expected", prefix, sizeof *spec);
     if (t->rank != 3)
         return ba_fail(e, BA_EARG, "%s: the input has %d axes; [B,tokens,dim] expected", prefix, t->rank);
     if (spec->heads < 1 || t->dim[2] % spec->heads)
@@ -168,14 +257,15 @@ static int judge_block(const char *prefix, const ba_block *spec, const ba_type *
         : ba_fail(e, BA_EARG, "%s: layer %lld, mlp %lld, prefix %lld", prefix, (long long)spec->layer, (long long)spec->mlp, (long long)spec->prefix);
 }
 
-ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e)
+ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *as_given, ba_err *e)
 {
     ba_type t;
+    ba_block own, *spec = &own;
     ba_tensor *given = x, *scale[2], *y;
     char name[LONGEST];
-    if (type_of(b, &x, prefix, &t, e) || judge_block(prefix, spec, &t, e))
+    if (type_of(b, &x, prefix, &t, e) || take_block(prefix, as_given, spec, e) || judge_block(prefix, spec, &t, e))
         return NULL;
-    if (!spec->layer && !told(b, "embedded", -1, x, e))
+    if (!spec->layer && !told(b, "embedded", spec, x, e))
         return NULL;
     for (int i = 0; i < 2; i++) { /* two draws a block */
         snprintf(name, sizeof name, "%s.drop_path%d", prefix, i + 1);
@@ -186,20 +276,22 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
     snprintf(name, sizeof name, "%s.norm1", prefix);
     y = bai_nn_layernorm(b, name, given, spec->eps, e);
-    y = y ? attend(b, prefix, y, t.dim[2], spec, e) : NULL;
+    y = !y ? NULL : spec->attend ? spec->attend(&bai_host, b, prefix, y, spec->given, e) : attend(b, prefix, y, t.dim[2], spec, e);
+    y = told(b, "attention_output", spec, layer_scale(b, prefix, 1, y, t.dim[2], spec, e), e);
     given = add(b, bai_sum_joined(b, given), y, scale[0], e);
     snprintf(name, sizeof name, "%s.mlp", prefix);
     ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
     snprintf(name, sizeof name, "%s.norm2", prefix);
     y = given ? bai_nn_layernorm(b, name, given, spec->eps, e) : NULL;
     y = y ? mlp(b, prefix, y, t.dim[2], spec, e) : NULL;
+    y = told(b, "mlp_output", spec, layer_scale(b, prefix, 2, y, t.dim[2], spec, e), e);
     y = add(b, bai_sum_joined(b, given), y, scale[1], e);
     ba_graph_place(b->g, "", NULL);
-    return told(b, "tokens", spec->layer, y, e);
+    return told(b, "tokens", spec, y, e);
 }
 
 /* Checks what an embedding is asked to do, and gives the type of the pictures. */
-static int judge_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_type *t, ba_err *e)
+static int judge_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t stride, int64_t dim, ba_type *t, ba_err *e)
 {
     if (bai_build_check(b, e))
         return BA_EARG;
@@ -207,30 +299,29 @@ static int judge_embed(ba_build *b, const char *prefix, const ba_arch_in *in, in
         return ba_fail(e, BA_EARG, "embed: a prefix of 1 to 200 bytes expected");
     if (!in || in->size < sizeof *in || ba_tensor_type(in->images, t, e) || t->rank != 4)
         return ba_fail(e, BA_EARG, "%s: images [B,H,W,C] expected", prefix);
-    if (dim < 1 || patch < 1 || patch > t->dim[1] || patch > t->dim[2])
-        return ba_fail(e, BA_EARG, "%s: patches of %lld pixels in images of %lldx%lld, width %lld", prefix, (long long)patch, (long long)t->dim[1],
-                       (long long)t->dim[2], (long long)dim);
+    if (dim < 1 || patch < 1 || stride < 1 || patch > t->dim[1] || patch > t->dim[2])
+        return ba_fail(e, BA_EARG, "%s: patches of %lld pixels, every %lld, in images of %lldx%lld, width %lld", prefix, (long long)patch, (long long)stride,
+                       (long long)t->dim[1], (long long)t->dim[2], (long long)dim);
     return BA_OK;
+}
+
+ba_tensor *bai_nn_patch_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t stride, int64_t dim, int bias, ba_err *e)
+{
+    ba_type t;
+    if (judge_embed(b, prefix, in, patch, stride, dim, &t, e))
+        return NULL;
+    const int64_t kernel[] = { dim, t.dim[3], patch, patch };
+    int64_t all = ((t.dim[1] - patch) / stride + 1) * ((t.dim[2] - patch) / stride + 1); /* the papers count the embedding of every patch */
+    ba_tensor *cut[] = { in->images, in->scale, in->shift, in->kept };
+    const char *dtype = ba_graph_dtype(b->g) == BA_BF16 ? "bf16" : "f32";
+    ba_graph_place(b->g, "patch_embed", NULL);
+    ba_tensor *x = ba_op_apply(b->g, "patches", in->kept ? 4 : 3, cut, BA_ATTRS(BA_I("patch", patch), BA_I("stride", stride), BA_S("dtype", dtype)), e);
+    x = x ? bai_nn_kernel(b, prefix, x, 4, kernel, bias, 0, all, e) : NULL;
+    ba_graph_place(b->g, "", NULL);
+    return x;
 }
 
 ba_tensor *bai_nn_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e)
 {
-    ba_type t;
-    char shape[64];
-    if (judge_embed(b, prefix, in, patch, dim, &t, e))
-        return NULL;
-    int64_t kernel[] = { dim, t.dim[3], patch, patch }, fan = t.dim[3] * patch * patch;
-    int64_t all = t.dim[1] / patch * (t.dim[2] / patch); /* the papers count the embedding of every patch */
-    double bound = 1 / sqrt((double)fan);
-    ba_tensor *cut[] = { in->images, in->scale, in->shift, in->kept }, *way[3];
-    const char *dtype = ba_graph_dtype(b->g) == BA_BF16 ? "bf16" : "f32";
-    ba_graph_place(b->g, "patch_embed", NULL);
-    snprintf(shape, sizeof shape, "%lld,%lld", (long long)dim, (long long)fan);
-    way[0] = ba_op_apply(b->g, "patches", in->kept ? 4 : 3, cut, BA_ATTRS(BA_I("patch", patch), BA_S("dtype", dtype)), e);
-    way[1] = way[0] ? matrix(b, prefix, 4, kernel, BA_INIT_UNIFORM, bound, e) : NULL;
-    way[1] = way[1] ? ba_op_apply(b->g, "reshape", 1, &way[1], BA_ATTRS(BA_S("shape", shape)), e) : NULL;
-    way[2] = way[1] ? vector(b, prefix, "bias", dim, BA_INIT_UNIFORM, bound, e) : NULL;
-    ba_tensor *y = way[2] ? ba_op_apply(b->g, "linear", 3, way, BA_ATTRS(BA_I("counted", all)), e) : NULL;
-    ba_graph_place(b->g, "", NULL);
-    return y;
+    return bai_nn_patch_embed(b, prefix, in, patch, patch, dim, 1, e);
 }

@@ -8,9 +8,26 @@ ba_tensor *bai_nn_weight(ba_build *b, const char *name, int rank, const int64_t 
 ba_tensor *bai_nn_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t dim, ba_err *e);
 ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, int bias, int gelu, ba_err *e);
 ba_tensor *bai_nn_layernorm(ba_build *b, const char *prefix, ba_tensor *x, double eps, ba_err *e);
+ba_tensor *bai_nn_weight_from(ba_build *b, const char *name, int rank, const int64_t *dim, const float *data, int flags, ba_err *e);
+/* A linear layer whose matrix is stored as a convolution's kernel [out,..] of `rank` axes and initialised as one. counted: see the operation linear. */
+ba_tensor *bai_nn_kernel(ba_build *b, const char *prefix, ba_tensor *x, int rank, const int64_t *kernel, int bias, int gelu, int64_t counted, ba_err *e);
+ba_tensor *bai_nn_patch_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t stride, int64_t dim, int bias, ba_err *e);
 ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e);
 
 /* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values. */
 int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, ba_tensor *qkv, ba_err *e);
+
+/* heads.c */
+int bai_nn_split_heads(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e);
+ba_tensor *bai_nn_join_heads(ba_build *b, ba_tensor *x, ba_err *e);
+ba_tensor *bai_nn_merge(ba_build *b, const char *prefix, ba_tensor *x, int64_t rows, int64_t columns, int64_t side, int64_t dim, ba_err *e);
+
+/* vit.c */
+int bai_nn_vit_facts(const struct ba_vit *v, ba_arch_facts *out, ba_err *e);
+ba_tensor *bai_nn_vit_embed(ba_build *b, const struct ba_vit *v, const ba_arch_in *in, ba_err *e);
+ba_tensor *bai_nn_vit_blocks(ba_build *b, const struct ba_vit *v, int64_t from, int64_t to, ba_tensor *x, ba_err *e);
+ba_tensor *bai_nn_vit_head(ba_build *b, const char *name, ba_tensor *x, int64_t at, int64_t classes, ba_err *e);
+ba_tensor *bai_nn_vit_table(ba_build *b, const char *name, const struct ba_vit *v, ba_err *e);
+ba_tensor *bai_nn_vit_positions(ba_build *b, const struct ba_vit *v, ba_tensor *table, ba_err *e);
 
 #endif

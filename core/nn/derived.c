@@ -2,7 +2,6 @@
  * before the softmax and the whole attention. All come from the packed queries, keys and values [B,T,3D], which are cut here as the rule
  * for dead rows cuts them, so that a model whose last block computes one row only goes on doing so. */
 #include <math.h>
-#include <stdio.h>
 
 #include "../plugin/build.h"
 #include "blocks.h"
@@ -15,13 +14,8 @@ static ba_tensor *cut(ba_build *b, ba_tensor *t, int64_t from, int64_t to, ba_er
 /* [B,T,D] -> [B,heads,T,D/heads] */
 static ba_tensor *by_head(ba_build *b, ba_tensor *t, int64_t heads, ba_err *e)
 {
-    ba_type x;
-    char shape[96];
-    if (!t || ba_tensor_type(t, &x, e))
-        return NULL;
-    snprintf(shape, sizeof shape, "%lld,%lld,%lld,%lld", (long long)x.dim[0], (long long)x.dim[1], (long long)heads, (long long)(x.dim[2] / heads));
-    t = ba_op_apply(b->g, "reshape", 1, &t, BA_ATTRS(BA_S("shape", shape)), e);
-    return t ? ba_op_apply(b->g, "permute", 1, &t, BA_ATTRS(BA_S("order", "0,2,1,3")), e) : NULL;
+    ba_tensor *out = NULL;
+    return t && !bai_nn_split_heads(b, t, 1, heads, &out, e) ? out : NULL;
 }
 
 static int64_t width(const bai_signal *s) /* D */

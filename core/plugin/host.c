@@ -108,7 +108,7 @@ static int judge_published(const ba_build *b, const char *what, int64_t layer, c
         { "logits", 0, { 0, 2, { B, bai_build_fact_get(b, who, "classes") } } }, { "features", 0, { 0, 3, { B, T, dim } } },
         { "embedded", 0, { 0, 3, { B, T, dim } } }, { "tokens", 1, { 0, 3, { B, T, dim } } },
         { "attention_output", 1, { 0, 3, { B, T, dim } } }, { "mlp_output", 1, { 0, 3, { B, T, dim } } },
-        { "class_attention", 1, { 0, 4, { B, heads, E, T } } }, { "attention", 1, { 0, 4, { B, heads, T, T } } },
+        { "class_attention", 1, { 0, 4, { B, heads, E ? E : 1, T } } }, { "attention", 1, { 0, 4, { B, heads, T, T } } },
         { "attention_logits", 1, { 0, 4, { B, heads, T, T } } },
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -158,4 +158,7 @@ const ba_host bai_host = {
     .embed = bai_nn_embed, .linear = bai_nn_linear, .layernorm = bai_nn_layernorm, .block = bai_nn_block,
     .data = &bai_data_host,
     .match = bai_nn_match, .layers = bai_nn_layers, .project = bai_nn_project, .conv3x3 = bai_nn_conv3x3,
+    .weight_from = bai_nn_weight_from, .split_heads = bai_nn_split_heads, .join_heads = bai_nn_join_heads, .merge = bai_nn_merge,
+    .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
+    .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
 };

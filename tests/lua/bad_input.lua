@@ -27,7 +27,7 @@ raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.opti
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)
 raises("mask student.kep: no such setting; did you mean keep?", function() bauta.mask "student" { kep = 0.5 } end)
 raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, mlp, " ..
-    "partial, patch, prefix, size, weights",
+    "partial, patch, positions, prefix, size, weights",
     function() bauta.arch "deit" { widht = 5 } end)
 raises("distill: a setting without a name (key 1); write name = value", distill { "quick" })
 raises("distill: a table of settings expected, got 5", function() bauta.distill(5) end)

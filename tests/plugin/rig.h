@@ -4,6 +4,7 @@
 
 #include "../check.h"
 #include "bauta/model.h"
+#include "bauta/op.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,8 +56,17 @@ static inline double rig_value(const char *name, const ba_type *t, double u)
 {
     const char *last = strrchr(name, '.');
     last = last ? last + 1 : name;
-    if (!strcmp(last, "pos_embed") || !strcmp(last, "cls_token") || !strcmp(last, "dist_token"))
-        return 0.5 * u;
+    static const char *const tables[] = { "pos_embed", "mid_pos_embed", "cls_token", "dist_token", "det_token", "cls_emb", "class_embedding",
+        "positional_embedding", "relative_position_bias_table" };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        if (!strcmp(last, tables[i]))
+            return 0.5 * u;
+    if (!strncmp(last, "gamma", 5))
+        return 0.5 + 0.25 * u;
+    if (!strcmp(last, "gating_param"))
+        return u;
+    if (!strcmp(last, "weight_g"))
+        return 1 + 0.2 * u;
     if (t->rank == 1)
         return !strcmp(last, "weight") ? 1 + 0.2 * u : 0.1 * u;
     double fan = 1;

@@ -206,7 +206,7 @@ static void test_deit_settings(void)
         { "image=225", "plugin deit: image = 225 is no multiple of patch = 16; 224 or 240 would be" },
         { "image=8", "plugin deit: patch = 16 is larger than image = 8" },
         { "dim=100,heads=3", "plugin deit: heads = 3 do not divide dim = 100" },
-        { "dim=3,heads=3,mlp=0.01", "plugin deit: mlp = 0.01 of dim = 3 leaves no hidden unit" } };
+        { "dim=3,heads=3,mlp=0.01", "plugin deit: mlp leaves no hidden unit of dim = 3" } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         ba_err e = { 0 };
         ba_params *p = rig_params("arch", "deit", all[i].settings);

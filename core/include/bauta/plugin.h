@@ -26,6 +26,8 @@ typedef struct ba_tensor ba_tensor;
 typedef struct ba_build ba_build; /* one call from the core while a step is described */
 struct ba_block;
 struct ba_arch_in;
+struct ba_arch_facts;
+struct ba_vit; /* bauta/vit.h */
 
 /* ---- what the core offers ---- */
 typedef struct ba_host {          /* append only */
@@ -85,15 +87,41 @@ typedef struct ba_host {          /* append only */
      * +-1/sqrt(fan in), as PyTorch's do. The result is f32. */
     ba_tensor *(*project)(ba_build *b, const char *name, ba_tensor *x, int64_t out, ba_err *e);
     ba_tensor *(*conv3x3)(ba_build *b, const char *name, ba_tensor *x, int64_t rows, int64_t columns, int64_t out, ba_err *e);
+
+    /* A learned tensor that begins as `data` says (copied when it is created). */
+    ba_tensor *(*weight_from)(ba_build *b, const char *name, int rank, const int64_t *dim, const float *data, int flags, ba_err *e);
+    /* Queries, keys, values and the like: x [B,T,parts*dim] as `parts` tensors [B,heads,T,dim/heads]; and back: [B,heads,T,d] as [B,T,heads*d]. */
+    int (*split_heads)(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e);
+    ba_tensor *(*join_heads)(ba_build *b, ba_tensor *x, ba_err *e);
+    /* A convolution whose kernel is its stride, on a map [B,rows*columns,C] in raster order: [B,rows/side*(columns/side),dim]; weight [dim,C,side,side]. */
+    ba_tensor *(*merge)(ba_build *b, const char *prefix, ba_tensor *x, int64_t rows, int64_t columns, int64_t side, int64_t dim, ba_err *e);
+    /* Parts of a vision transformer, as struct ba_vit describes it; see bauta/vit.h. */
+    int        (*vit_facts)(const struct ba_vit *v, struct ba_arch_facts *out, ba_err *e);
+    ba_tensor *(*vit_embed)(ba_build *b, const struct ba_vit *v, const struct ba_arch_in *in, ba_err *e);
+    ba_tensor *(*vit_blocks)(ba_build *b, const struct ba_vit *v, int64_t from, int64_t to, ba_tensor *x, ba_err *e);
+    ba_tensor *(*vit_head)(ba_build *b, const char *name, ba_tensor *x, int64_t at, int64_t classes, ba_err *e);
+    ba_tensor *(*vit_table)(ba_build *b, const char *name, const struct ba_vit *v, ba_err *e);
+    ba_tensor *(*vit_positions)(ba_build *b, const struct ba_vit *v, ba_tensor *table, ba_err *e);
 } ba_host;
 
-/* A pre-norm transformer block: x += drop_path(attn(LN1 x)); x += drop_path(mlp(LN2 x)). */
-typedef struct ba_block {
+/* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */
+typedef ba_tensor *(*ba_attend)(const ba_host *h, ba_build *b, const char *prefix, ba_tensor *x, const void *given, ba_err *e);
+
+/* A pre-norm transformer block: x += drop_path(scale1 * attn(LN1 x)); x += drop_path(scale2 * mlp(LN2 x)). */
+typedef struct ba_block { /* append only; what a shorter size leaves out is 0 */
     uint32_t size;
     int64_t layer;          /* published as class_attention and tokens of this layer */
     int64_t heads, mlp;     /* mlp: hidden width */
     int64_t prefix;         /* E: extra tokens in front */
     double eps, drop_path;  /* drop_path: rate of this block, used in training only */
+    double layer_scale;     /* what scale1, scale2 [dim] begin as; 0: there are none */
+    int64_t gamma_names;    /* 1: scale1, scale2 are called gamma_1, gamma_2; 0: ls1.gamma, ls2.gamma */
+    int64_t quick_gelu;     /* 1: x * sigmoid(1.702 x) in the MLP instead of the exact GELU */
+    int64_t no_qkv_bias;    /* 1: no bias of queries, keys and values */
+    int64_t kernels;        /* 1: the MLP's matrices are stored as 1x1 kernels [out,in,1,1] */
+    int64_t quiet;          /* 1: the block publishes nothing; the architecture does it, where its tokens are not [B,E+N,dim] */
+    ba_attend attend;       /* NULL: self-attention */
+    const void *given;      /* for attend */
 } ba_block;
 
 /* ---- masking criteria ---- */
