@@ -249,7 +249,9 @@ int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tenso
     const ba_mask_ops *ops = d->ops;
     ba_err said = { 0 };
     ba_tensor *t = NULL;
-    int r = begin(b, (bai_call){ .desc = d, .label = d->name, .weights = "", .whom = whom }, e);
+    char label[140]; /* two teachers with one criterion draw apart */
+    snprintf(label, sizeof label, "%s%s%s", d->name, strcmp(whom, "teacher") ? "@" : "", strcmp(whom, "teacher") ? whom : "");
+    int r = begin(b, (bai_call){ .desc = d, .label = label, .weights = "", .whom = whom }, e);
     if (r)
         return r;
     visit v = visit_begin(d, "score");

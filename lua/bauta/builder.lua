@@ -16,14 +16,18 @@ function Builder.__index(self, k)
     end
 end
 
-local means = { imagenet = { 0.485, 0.456, 0.406 }, half = { 0.5, 0.5, 0.5 }, none = { 0, 0, 0 } }
-local deviations = { imagenet = { 0.229, 0.224, 0.225 }, half = { 0.5, 0.5, 0.5 }, none = { 1, 1, 1 } }
+local means = { imagenet = { 0.485, 0.456, 0.406 }, half = { 0.5, 0.5, 0.5 }, none = { 0, 0, 0 },
+    clip = { 0.48145466, 0.4578275, 0.40821073 } }
+local deviations = { imagenet = { 0.229, 0.224, 0.225 }, half = { 0.5, 0.5, 0.5 }, none = { 1, 1, 1 },
+    clip = { 0.26862954, 0.26130258, 0.27577711 } }
 
 -- options: device, seed, precision ("fp32" or "bf16").
 local function new(options)
     local g = graph.graph(options.device, options.seed or 0)
     g:precision(options.precision or "fp32")
-    return setmetatable({ g = g, known = plugins.build(g), batch_size = options.batch }, Builder)
+    return setmetatable({ g = g, known = plugins.build(g), batch_size = options.batch, constants = {}, built = {}, helpers = {},
+        resized = {} },
+        Builder)
 end
 
 -- Declares an input and makes it known as the signal batch.NAME.
@@ -33,35 +37,59 @@ function Builder:feed(name, dtype, shape)
     return t
 end
 
--- The usual batch: images u8 [B,H,W,3], labels, step and epoch.
+-- The usual batch: images u8 [B,H,W,3], labels, step, epoch, and progress, the share of the training that is done.
 function Builder:pictures(batch, rows, columns)
     self.batch_size = batch
     self:feed("step", "i32")
     self:feed("epoch", "i32")
+    self:feed("progress", "f32")
     return self:feed("images", "u8", { batch, rows, columns, 3 }), self:feed("labels", "i32", { batch })
 end
 
 -- The two constants that normalise pixels 0..255.
 function Builder:normalisation(name)
-    if not self.scale then
+    local known = self.constants[name]
+    if not known then
         local scale, shift = {}, {}
         for c = 1, 3 do
             scale[c] = 1 / (255 * deviations[name][c])
             shift[c] = -means[name][c] / deviations[name][c]
         end
-        self.scale, self.shift = self.g:constant(scale, { 3 }), self.g:constant(shift, { 3 })
+        known = { self.g:constant(scale, { 3 }), self.g:constant(shift, { 3 }) }
+        self.constants[name] = known
     end
-    return self.scale, self.shift
+    return known[1], known[2]
+end
+
+-- The batch's pictures in the size that a model is made for: enlarged or reduced bicubically as tensors, once for each size.
+function Builder:images_for(arch)
+    local images = self:signal("batch", "images")
+    local rows, columns = arch.image_rows, arch.image_columns
+    if images:size(1) == rows and images:size(2) == columns then return images end
+    local key = rows .. "x" .. columns
+    self.resized[key] = self.resized[key] or self:op("resize_images", { images }, { rows = rows, columns = columns })
+    return self.resized[key]
 end
 
 -- Builds a model as WHO; given: store, training, kept, images (default: the batch's), normalise, role. Returns its logits.
 function Builder:model(who, arch, given)
     if check.class_of(arch) ~= "arch" then errors.fail("%s: arch expected, got %s", who, errors.show(arch)) end
     self.g:role(given.role or who)
-    local scale, shift = self:normalisation(given.normalise or "imagenet")
-    self.known:arch(who, arch:params(), { images = given.images or self:signal("batch", "images"), scale = scale, shift = shift,
+    local scale, shift = self:normalisation(arch.settings.normalise or given.normalise or "imagenet")
+    self.known:arch(who, arch:params(), { images = given.images or self:images_for(arch), scale = scale, shift = shift,
         kept = given.kept, store = given.store, training = given.training })
+    self.built[who] = true
     return self:signal(who, "logits")
+end
+
+-- Builds a model that a criterion asks for, once, and makes it known under the name it asks with.
+local function call_up(self, name)
+    local h = self.helpers[name]
+    if not h then return end
+    self.helpers[name] = nil
+    if not self.built[h.who] then self:model(h.who, h.arch, h.given) end
+    if name ~= h.who then self:alias(name, h.who) end
+    self.g:role("mask")
 end
 
 function Builder:declare(who, arch) self.known:declare(who, arch:params()) end
@@ -72,8 +100,17 @@ function Builder:say(who, facts)
 end
 
 function Builder:put(who, what, layer, t) self.known:put(who, what, layer or -1, t) end
-function Builder:signal(who, what, layer) return self.known:get(who, what, layer) end
-function Builder:fact(who, what) return self.known:fact(who, what) end
+function Builder:alias(alias, who) self.known:alias(alias, who) end
+
+function Builder:signal(who, what, layer)
+    call_up(self, who)
+    return self.known:get(who, what, layer)
+end
+
+function Builder:fact(who, what)
+    call_up(self, who)
+    return self.known:fact(who, what)
+end
 
 -- Uniform numbers in [0,1), new at every step.
 function Builder:random(name, shape)
@@ -81,14 +118,19 @@ function Builder:random(name, shape)
 end
 
 -- Scores [B,N] of the patches of `whom` by a criterion, a plugin or one defined in Lua; nil when it masks nothing.
-function Builder:score(mask, whom)
+-- helpers: the models it may ask for besides those that are built: name = { who, arch, given } as for Builder:model.
+function Builder:score(mask, whom, helpers)
     if check.class_of(mask) ~= "mask" then errors.fail("score: mask expected, got %s", errors.show(mask)) end
+    for name, h in pairs(helpers or {}) do self.helpers[name] = h end
     self.g:role("mask")
+    for _, need in ipairs(mask.plugin.needs or {}) do call_up(self, need:match "^[^.]+") end
     self.g:place("mask " .. mask.name)
     local scores
     if mask.plugin.define then scores = mask.plugin.define(self, mask, whom) else scores = self.known:score(whom,
         mask:params()) end
     self.g:place("")
+    self.helpers = {}
+    for name in pairs(helpers or {}) do self:alias(name, nil) end
     return scores
 end
 

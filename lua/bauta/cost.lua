@@ -4,6 +4,17 @@ local cost = {}
 -- The papers: multiply-adds, LayerNorm 5 an element, all patches embedded.
 local function papers(row) return row.nominal + 5 * row.norm end
 
+local function totalled(order, parts, arena, variables, batch)
+    local total, teachers = { macs = 0, papers = 0, flops = 0, bytes = 0, peak = 0 }, { macs = 0, papers = 0, flops = 0 }
+    for _, p in ipairs(order) do
+        local teaches = p.role == "teacher" or p.role:find "^teacher%."
+        for k in pairs(total) do total[k] = total[k] + p[k] end
+        for k in pairs(teaches and teachers or {}) do teachers[k] = teachers[k] + p[k] end
+    end
+    return { parts = order, by_role = parts, total = total, teachers = teachers, arena = arena, variables = variables,
+        batch = batch }
+end
+
 -- Sums the plan's rows by part: student (forward), student.backward, teacher, mask, loss, optimiser.
 function cost.summary(plan, batch)
     local parts, order = {}, {}
@@ -16,11 +27,28 @@ function cost.summary(plan, batch)
         p.macs, p.papers, p.flops = p.macs + row.macs / batch, p.papers + papers(row) / batch, p.flops + row.flops / batch
         p.bytes, p.peak, p.seconds, p.nodes = p.bytes + row.bytes, p.peak + row.peak, p.seconds + row.seconds, p.nodes + row.nodes
     end
-    local total = { macs = 0, papers = 0, flops = 0, bytes = 0, peak = 0 }
-    for _, p in ipairs(order) do
-        for k in pairs(total) do total[k] = total[k] + p[k] end
+    return totalled(order, parts, plan.arena, plan.variables, batch)
+end
+
+-- The mean step of a run whose steps differ: list of { summary, epochs }; memory is that of the largest.
+function cost.mean(list)
+    if #list == 1 then return list[1].summary end
+    local epochs, rows, order = 0, {}, {}
+    for _, one in ipairs(list) do epochs = epochs + one.epochs end
+    local arena, variables = 0, 0
+    for _, one in ipairs(list) do
+        for _, p in ipairs(one.summary.parts) do
+            local r = rows[p.role]
+            if not r then
+                r = { role = p.role, macs = 0, papers = 0, flops = 0, bytes = 0, peak = 0, seconds = 0, nodes = 0 }
+                rows[p.role], order[#order + 1] = r, r
+            end
+            for _, k in ipairs { "macs", "papers", "flops", "bytes", "seconds" } do r[k] = r[k] + p[k] * one.epochs / epochs end
+            r.peak, r.nodes = math.max(r.peak, p.peak), math.max(r.nodes, p.nodes)
+        end
+        arena, variables = math.max(arena, one.summary.arena), math.max(variables, one.summary.variables)
     end
-    return { parts = order, by_role = parts, total = total, arena = plan.arena, variables = plan.variables, batch = batch }
+    return totalled(order, rows, arena, variables, list[1].summary.batch)
 end
 
 local function scaled(v, units, base)
@@ -34,14 +62,31 @@ end
 function cost.si(v) return (scaled(v, { "", "k", "M", "G", "T", "P", "E" }, 1000)) end
 function cost.iec(v) return (scaled(v, { "B", "KiB", "MiB", "GiB", "TiB" }, 1024)) end
 
+-- What each participant is shown, a line each; a count that changes is shown with its first epoch.
+function cost.views(e)
+    local out = {}
+    for _, t in ipairs(e.settings.teachers) do
+        local all, parts, before = e:masked(t).patches, {}, nil
+        for _, phase in ipairs(e:phases()) do
+            local k = e:kept(t, phase.first) or all
+            if k ~= before then parts[#parts + 1] = { phase.first, k } end
+            before = k
+        end
+        local text = ("%d of %d"):format(parts[1][2], all)
+        for i = 2, #parts do text = text .. (", from epoch %d %d"):format(parts[i][1], parts[i][2]) end
+        local who = t:who() == "teacher" and "" or t:who() == "student" and "the student in its place, " or "and the student, "
+        out[#out + 1] = ("%s sees %s patches (%s%s)"):format(t.alone and "teacher" or t:called(), text, who, t.settings.mask.name)
+    end
+    return out
+end
+
 -- Lines of `bauta plan`. images: of an epoch; epochs: of the run.
 function cost.lines(summary, e, images)
     local s, out = e.settings, {}
     local function line(fmt, ...) out[#out + 1] = fmt:format(...) end
-    local k = e:kept()
     line("%s: %s, %d images a step, %d epochs of %d images, %s", e:path(), e.kind, s.batch, s.epochs, images,
         e.precision or s.precision)
-    if s.teacher then line("teacher sees %d of %d patches (%s)", k or s.teacher.patches, s.teacher.patches, s.mask.name) end
+    for _, text in ipairs(cost.views(e)) do line("%s", text) end
     line("")
     line("%-20s %14s %14s %14s %12s", "per image", "MACs executed", "papers' count", "FLOPs", "peak memory")
     for _, p in ipairs(summary.parts) do
@@ -51,12 +96,12 @@ function cost.lines(summary, e, images)
     local t = summary.total
     line("%-20s %14s %14s %14s %12s", "total", cost.si(t.macs), cost.si(t.papers), cost.si(t.flops), cost.iec(t.peak))
     line("")
-    local teacher = summary.by_role.teacher
-    if teacher then
-        line("teacher, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all",
-            teacher.papers / 1e9,
-            teacher.papers * s.epochs / 1e9, teacher.papers * s.epochs * images / 1e15)
-        line("teacher, executed:           %.3f GMACs an image, %.4g PMACs in all", teacher.macs / 1e9,
+    local teacher = summary.teachers
+    if #s.teachers > 0 then
+        local name = #s.teachers > 1 and "teachers" or "teacher"
+        line("%s, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all",
+            name, teacher.papers / 1e9, teacher.papers * s.epochs / 1e9, teacher.papers * s.epochs * images / 1e15)
+        line("%s, executed:           %.3f GMACs an image, %.4g PMACs in all", name, teacher.macs / 1e9,
             teacher.macs * s.epochs * images / 1e15)
     end
     line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * s.epochs * images),

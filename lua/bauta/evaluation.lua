@@ -12,75 +12,113 @@ local function add(sums, name, program, count)
     sums[name] = (sums[name] or 0) + sum
 end
 
--- Runs an evaluation program over the test set. Returns percentages, the loss, and statistics of the kept patches; nil when
--- a signal came.
-function evaluation.measure(e, program, loader, batch, teacher, seen)
-    local s, sums, n, room = e.settings, {}, 0, {}
-    local k = e:kept()
-    local stats = pictures.object_statistics(s.student.grid_rows, s.student.grid_columns, s.student.image_rows)
+-- The teachers whose criterion chooses patches: { teacher, column, k, statistics }.
+local function masked(e, epoch)
+    local out = {}
+    for _, t in ipairs(e.settings.teachers) do
+        local k, whom = e:kept(t, epoch), e:masked(t)
+        if k then
+            out[#out + 1] = { teacher = t, column = t:column "kept", k = k,
+                stats = pictures.object_statistics(whom.grid_rows, whom.grid_columns, whom.image_rows) }
+        end
+    end
+    return out
+end
+
+local function feed(program, images, labels, number)
+    program:feed("images", images)
+    program:feed("labels", labels)
+    program:feed("step", number + 1)
+    program:feed("epoch", 0)
+    program:feed("progress", 0)
+end
+
+-- Runs an evaluation program over the test set. options: teacher (whether it tells how often teachers are right), epoch (whose
+-- number of kept patches it was compiled for), seen (called with the first batch and the masked teachers). Returns percentages,
+-- the loss, and `views`, a list of what each masked teacher is shown; nil when a signal came.
+function evaluation.measure(e, program, loader, batch, options)
+    local sums, n, room, views = {}, 0, {}, masked(e, options.epoch)
+    local names = { "correct1", "correct5", "loss" }
+    for _, name in ipairs(options.teacher and steps.judged(e) or {}) do names[#names + 1] = name end
     loader:start(0, 0)
     for b in function() return loader:next() end do
         if bind.signal() ~= 0 then return nil end
         local images, labels = pictures.filled(b, batch, room)
-        program:feed("images", images)
-        program:feed("labels", labels)
-        program:feed("step", b.number + 1)
-        program:feed("epoch", 0)
+        feed(program, images, labels, b.number)
         program:run()
-        for _, name in ipairs { "correct1", "correct5", "loss" } do add(sums, name, program, b.count) end
-        if teacher then add(sums, "teacher1", program, b.count) end
-        if k then
-            local kept = program:view("kept")
-            stats:add(b.boxes, kept, b.count, k)
-            if seen and b.number == 0 then seen(images, labels, kept, b.count) end
-        end
+        for _, name in ipairs(names) do add(sums, name, program, b.count) end
+        for _, v in ipairs(views) do v.stats:add(b.boxes, program:view(v.column), b.count, v.k) end
+        if options.seen and b.number == 0 then options.seen(program, images, labels, b.count, views) end
         n = n + b.count
     end
-    local out = { top1 = 100 * sums.correct1 / n, top5 = 100 * sums.correct5 / n, loss = sums.loss / n, images = n }
-    out.teacher_top1 = teacher and 100 * sums.teacher1 / n or 0 / 0
-    out.on_object, out.object_share = stats:shares()
+    local out = { top1 = 100 * sums.correct1 / n, top5 = 100 * sums.correct5 / n, loss = sums.loss / n, images = n, views = views }
+    for _, v in ipairs(views) do
+        local right = sums[v.teacher:column "teacher1"]
+        v.teacher_top1 = right and 100 * right / n or 0 / 0
+        v.on_object, v.object_share = v.stats:shares()
+    end
+    local first, right = views[1] or {}, e.settings.teachers[1] and sums[e.settings.teachers[1]:column "teacher1"]
+    out.on_object, out.object_share = first.on_object or 0 / 0, first.object_share or 0 / 0
+    out.teacher_top1 = right and 100 * right / n or 0 / 0
     return out
 end
 
+local evaluators = { "eval_student", "eval_ema", "eval_last" }
+
 local function evaluator(self, store, teacher)
     local e = self.e
-    local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
+    local batch, epoch = math.min(e.settings.batch, e.settings.data:split("test").count), self:shown_epoch()
     local names = { [self.stores.student] = "eval_student", [self.stores.ema or 0] = "eval_ema" }
     local key = teacher and "eval_last" or names[store]
-    if not self[key] then self[key] = steps.evaluate(e, self.device, store, self.stores, batch, teacher) end
+    if self.eval_epoch ~= epoch then evaluation.free(self) end -- other counts of kept patches
+    self.eval_epoch = epoch
+    if not self[key] then self[key] = steps.evaluate(e, self.device, store, self.stores, batch, teacher, epoch) end
     return self[key], batch
 end
 
-local function mask_row(self, r)
-    local k = self.e:kept()
-    if not k then return end
-    self.run:row("mask", {
-        epoch = self.epoch, kept = k, kept_share = 100 * k / self.e.settings.teacher.patches, on_object = r.on_object,
-        object_share = r.object_share, teacher_top1 = r.teacher_top1 })
+-- Lets go of the programs of a run.
+function evaluation.free(self)
+    for _, name in ipairs(evaluators) do
+        if self[name] then self[name]:free() end
+        self[name] = nil
+    end
 end
 
-local function draw(self, images, labels, kept, count)
+local function mask_rows(self, r)
+    for _, v in ipairs(r.views) do
+        self.run:row("mask", {
+            epoch = self.epoch, teacher = v.teacher:called(), kept = v.k, kept_share = 100 * v.k / self.e:masked(v.teacher).patches,
+            on_object = v.on_object, object_share = v.object_share, teacher_top1 = v.teacher_top1 })
+    end
+end
+
+local function draw(self, program, images, labels, count, views)
     local s = self.e.settings
     local n = math.min(s.overlays, count)
     if n == 0 then return end
     local test = s.data:split("test")
     ffi.make_folder(self.path .. "/report")
-    pictures.overlay(self.path .. "/report/teacher-view.png",
-        ("what the teacher is shown: %s, %d of %d patches"):format(s.mask.name,
-        self.e:kept(), s.teacher.patches), images, s.student.image_rows, labels, kept, self.e:kept(), s.student.grid_rows, n,
-        function(label) return test:class_name(tonumber(label)) end)
+    for _, v in ipairs(views) do
+        local t, whom = v.teacher, self.e:masked(v.teacher)
+        local called = t.alone and "teacher" or t:called()
+        pictures.overlay(("%s/report/%s-view.png"):format(self.path, called),
+            ("what the %s is shown: %s, %d of %d patches"):format(t.alone and t:who() == "student" and "student" or called,
+            t.settings.mask.name, v.k, whom.patches), images, s.student.image_rows, labels, program:view(v.column), v.k,
+            whom.grid_rows, n, function(label) return test:class_name(tonumber(label)) end)
+    end
 end
 
 -- Returns whether the student is better than ever before; nil when a signal came, nothing is written then.
 -- again: of weights whose evaluation is in the log already.
 function evaluation.epoch(self, last, again)
     local begun = ffi.clock()
-    local teacher = last and self.e.settings.teacher ~= nil
+    local teacher = last and #self.e.settings.teachers > 0
     local program, batch = evaluator(self, self.stores.student, teacher)
-    local r = evaluation.measure(self.e, program, self.test, batch, teacher, last and function(...) draw(self, ...) end)
+    local r = evaluation.measure(self.e, program, self.test, batch, { teacher = teacher, epoch = self.eval_epoch,
+        seen = last and function(...) draw(self, ...) end })
     local averaged = { top1 = 0 / 0 }
     if self.stores.ema then
-        averaged = evaluation.measure(self.e, evaluator(self, self.stores.ema, false), self.test, batch, false)
+        averaged = evaluation.measure(self.e, evaluator(self, self.stores.ema, false), self.test, batch, { epoch = self.eval_epoch })
     end
     if not r or not averaged then return nil end
     r.ema_top1 = averaged.top1
@@ -94,7 +132,7 @@ function evaluation.epoch(self, last, again)
     self.run:row("eval", {
         epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
         ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
-    mask_row(self, r)
+    mask_rows(self, r)
     local on_object = r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or ""
     self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch,
         self.e.settings.epochs, self.sum / self.per_epoch, r.top1, on_object, rate))

@@ -1,15 +1,17 @@
--- experiment: bauta.train, bauta.distill and bauta.suite as descriptions: what a script returns, checked and complete, before
--- anything of it is made.
+-- experiment: bauta.train and bauta.distill as descriptions: what a script returns, checked and complete, before anything of it
+-- is made.
+local changes = require "bauta.changes"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local keep = require "bauta.keep"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
 local schedule = require "bauta.schedule"
+local teacher = require "bauta.teacher"
 
 local experiment = {}
 local Experiment = { class = "experiment" }
-local Suite = { class = "suite" }
-Experiment.__index, Suite.__index = Experiment, Suite
+Experiment.__index = Experiment
 
 local most_epochs = 100000
 
@@ -21,6 +23,7 @@ local function name_judge(v)
     end
     return v
 end
+experiment.name_judge = name_judge
 
 local function seed_judge(v)
     if type(v) == "string" and v:find("^%d+$") and #v <= 19 then return v end
@@ -65,144 +68,100 @@ end
 experiment.rows = {
     train = with {},
     distill = with {
-        { name = "teacher", type = "arch", doc = "the model that teaches" },
+        { name = "teacher", type = "any", optional = true, accept = teacher.model_judge, what = teacher.model_what,
+            doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
+        { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
     },
 }
 
--- What the command line wants changed: list of { key, value }, and which of them found their place.
-local changes = {}
-function experiment.set_changes(list) changes = list end
-
-function experiment.unused_changes()
-    local out = {}
-    for _, c in ipairs(changes) do
-        if not c.used then out[#out + 1] = c end
-    end
-    return out
-end
-
-local function copied(object)
-    local out = {}
-    for k, v in pairs(object) do out[k] = v end
-    if object.settings then
-        out.settings = {}
-        for k, v in pairs(object.settings) do out.settings[k] = v end
-        out.made = nil
-    end
-    return setmetatable(out, getmetatable(object))
-end
-
-local function row_of(rows, name)
-    for _, row in ipairs(rows) do
-        if row.name == name then return row end
-    end
-end
-
--- Sets a setting of an optimiser or schedule, or of a description, by text. Returns nil or what is wrong.
-local function set_inner(object, key, text)
-    if object.set then return object:set(key, text) end
-    local rows = (object.class == "optimiser" and optimiser or schedule).kinds[object.kind].rows
-    local row = row_of(rows, key)
-    if not row then
-        local names = {}
-        for i, r in ipairs(rows) do names[i] = r.name end
-        return ("%s.%s: %s"):format(object.class, key, errors.unknown("setting", key, names))
-    end
-    local v, why = check.text(row, text, object.class .. ".")
-    if v == nil then return why end
-    object[key] = v
-end
-
-local function change_loss(s, key, text)
-    local name, inner = key:match("^([^.]+)%.(.+)$")
-    local list, hit = {}, nil
-    for i, loss in ipairs(s.losses) do
-        list[i] = loss
-        if loss.name == name and not hit then
-            list[i], hit = copied(loss), i
-        end
-    end
-    if not hit then return nil, false end
-    s.losses = list
-    return set_inner(list[hit], inner, text), true
-end
-
--- Applies one --set to the settings of a run. Returns whether it has such a setting, and what is wrong.
-local function change(rows, s, key, text)
-    local part, inner = key:match("^([^.]+)%.(.+)$")
-    if not part then
-        local row = row_of(rows, key)
-        if not row or (row.type ~= "any" and not ({ int = 1, float = 1, bool = 1, string = 1,
-            choice = 1 })[row.type]) then return false end
-        local v, why = check.text(row, text)
-        if v == nil then return true, why end
-        s[key] = v
-        return true
-    end
-    if part == "losses" then
-        local why, found = change_loss(s, inner, text)
-        return found, why
-    end
-    local row = row_of(rows, part)
-    if not row or not s[part] or type(s[part]) ~= "table" then return false end
-    s[part] = copied(s[part])
-    return true, set_inner(s[part], inner, text)
-end
-
-local function apply_changes(kind, s)
-    for _, c in ipairs(changes) do
-        if not c.by_script then -- a parameter of the script goes first
-            local found, why = change(experiment.rows[kind], s, c.key, c.value)
-            if why then errors.raise("arg", why, "--set " .. c.key) end
-            c.used = c.used or found
-        end
-    end
-end
-
 -- ---- what the parts must have in common ----
 
-local function judge_models(s, lines)
-    local a, t = s.student, s.teacher
-    if not t then return end
-    if a.grid_rows ~= t.grid_rows or a.grid_columns ~= t.grid_columns then
-        lines[#lines + 1] = ("teacher has %dx%d patches, student %dx%d; masks need equal grids"):format(t.grid_rows,
-            t.grid_columns, a.grid_rows, a.grid_columns)
+local function compares_logits(losses)
+    for _, loss in ipairs(losses) do
+        for _, need in ipairs(loss.plugin.needs or {}) do
+            if need == "teacher.logits" then return true end
+        end
     end
-    if a.image_rows ~= t.image_rows then
-        lines[#lines + 1] = ("teacher takes images of %d pixels, student of %d; equal sizes expected"):format(t.image_rows,
-            a.image_rows)
+end
+
+-- t: one teacher of the experiment; alone: the losses of the experiment are its own as well.
+local function judge_teacher(s, t, alone, lines)
+    local a, own = t:arch(s.student), t.settings
+    local losses = #own.losses > 0 and own.losses or alone and s.losses or {}
+    if a.classes ~= s.student.classes and compares_logits(losses) then
+        lines[#lines + 1] = ("%s has %d classes, student %d; losses that compare logits need equal counts"):format(own.name,
+            a.classes, s.student.classes)
     end
-    if a.classes ~= t.classes then
-        lines[#lines + 1] = ("teacher has %d classes, student %d; losses that compare logits need equal counts")
-            :format(t.classes, a.classes)
+    local who = t:who()
+    if who ~= "teacher" and not alone then
+        lines[#lines + 1] = ("teachers.%s.mask.who = %s: the student is masked for one teacher only, and there are %d")
+            :format(own.name, errors.show(who), #s.teachers)
+    end
+    if who == "both" and (a.grid_rows ~= s.student.grid_rows or a.grid_columns ~= s.student.grid_columns) then
+        lines[#lines + 1] = ('mask.who = "both": %s has %dx%d patches, student %dx%d; equal grids expected'):format(own.name,
+            a.grid_rows, a.grid_columns, s.student.grid_rows, s.student.grid_columns)
+    end
+end
+
+local function judge_keep(s, t, lines)
+    local mask, whom = t.settings.mask, t:who() == "student" and s.student or t:arch(s.student)
+    local before
+    for epoch = 0, s.epochs - 1 do
+        local v = keep.at(mask.settings.keep, epoch, s.epochs)
+        if v ~= before then
+            local n, why = keep.count(v, whom.grid_rows, whom.grid_columns, "mask.keep")
+            if not n then lines[#lines + 1] = why end
+            if mask.name == "none" and n and n < whom.patches then
+                lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion"):format(errors.show(v))
+            end
+            if #lines > 0 then return end
+        end
+        before = v
+    end
+end
+
+local function judge_teachers(s, lines)
+    local seen = {}
+    for _, t in ipairs(s.teachers) do
+        local name = t.settings.name
+        if seen[name] then lines[#lines + 1] = ("teachers: two are called %s"):format(name) end
+        seen[name] = true
+        judge_teacher(s, t, #s.teachers == 1, lines)
+        judge_keep(s, t, lines)
     end
 end
 
 local function judge(kind, s)
     local lines = {}
-    judge_models(s, lines)
-    local defect = s.schedule:defect(s.epochs)
-    lines[#lines + 1] = defect
-    if kind == "distill" then
-        local keep = require "bauta.keep"
-        local n, why = keep.count(s.mask.settings.keep, s.teacher.grid_rows, s.teacher.grid_columns, "mask.keep")
-        if not n then lines[#lines + 1] = why end
-        if s.mask.name == "none" and n and n < s.teacher.patches then
-            lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion")
-                :format(errors.show(s.mask.settings.keep))
-        end
-    end
+    lines[1] = s.schedule:defect(s.epochs)
+    if kind == "distill" then judge_teachers(s, lines) end
     return lines
+end
+
+-- The short form (teacher, mask) becomes a list of one.
+local function complete_teachers(s)
+    if #s.teachers == 0 then
+        if not s.teacher then errors.raise("arg", "distill.teacher is missing; expected " .. teacher.model_what ..
+            ", or a list of bauta.teacher {...} as teachers") end
+        s.teachers = { teacher.only(s) }
+        s.mask = s.teachers[1].settings.mask
+    elseif s.teacher or s.mask then
+        errors.raise("arg", ("distill: teachers and %s are both given; one of them expected"):format(s.teacher and "teacher"
+            or "mask"))
+    end
 end
 
 local function new(kind, given)
     local s = check.settings(experiment.rows[kind], given, kind)
     s.optimiser = s.optimiser or optimiser.new("adamw")
     s.schedule = s.schedule or schedule.new("cosine")
-    if kind == "distill" then s.mask = s.mask or plugin.describe("mask", "none") end
-    if #s.losses == 0 then s.losses = { plugin.describe("loss", "cross-entropy") } end
-    apply_changes(kind, s)
+    if kind == "distill" and #s.teachers == 0 then s.mask = s.mask or plugin.describe("mask", "none") end
+    changes.apply(experiment.rows[kind], s)
+    local own = 0
+    for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
+    if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", "cross-entropy") } end
+    if kind == "distill" then complete_teachers(s) else s.teachers = {} end
     local lines = judge(kind, s)
     if #lines > 0 then errors.raise("arg", lines) end
     return setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
@@ -211,78 +170,101 @@ end
 function experiment.train(given) return new("train", given) end
 function experiment.distill(given) return new("distill", given) end
 
--- The kept patches of the teacher, or nil when nothing is masked.
-function Experiment:kept()
-    local s = self.settings
-    if self.kind ~= "distill" or s.mask.name == "none" then return nil end
-    return s.mask:count(s.teacher)
+-- ---- what follows from the settings ----
+
+-- The architecture that the criterion of a teacher masks: its own, or the student's.
+function Experiment:masked(t)
+    local student = self.settings.student
+    return t:who() == "student" and student or t:arch(student)
+end
+
+-- Kept patches of a teacher (the first one's when left out) in an epoch (from 0); nil when nothing is masked.
+function Experiment:kept(t, epoch)
+    t = t or self.settings.teachers[1]
+    if not t then return nil end
+    return t:count(self:masked(t), epoch, self.settings.epochs)
+end
+
+-- The epochs of the run in stretches with equal counts of kept patches: { first, epochs }; one program is compiled for each.
+function Experiment:phases()
+    local out, before = {}, nil
+    for epoch = 0, self.settings.epochs - 1 do
+        local counts = {}
+        for i, t in ipairs(self.settings.teachers) do counts[i] = self:kept(t, epoch) or 0 end
+        local now = table.concat(counts, " ")
+        if now ~= before then out[#out + 1] = { first = epoch, epochs = 0 } end
+        out[#out].epochs, before = out[#out].epochs + 1, now
+    end
+    return out
+end
+
+-- All losses: { loss, column, label (of its learned tensors), teacher (or nil), weight }. The experiment's own losses speak of
+-- the teacher when there is one only.
+function Experiment:losses()
+    local short, out, used = { ["cross-entropy"] = "ce", logit = "kd" }, {}, {}
+    local function add(list, prefix, t, weight)
+        for i, loss in ipairs(list) do
+            local column = "loss_" .. (prefix and prefix .. "_" or "") .. (short[loss.name] or loss.name:gsub("%-", "_"))
+            used[column] = (used[column] or 0) + 1
+            out[#out + 1] = { loss = loss, teacher = t, weight = weight,
+                column = used[column] > 1 and column .. "_" .. used[column] or column,
+                label = (prefix and prefix .. "-" or "") .. loss.name .. (i > 1 and "-" .. i or "") }
+        end
+    end
+    local list = self.settings.teachers
+    add(self.settings.losses, nil, #list == 1 and list[1] or nil, 1)
+    for _, t in ipairs(list) do add(t.settings.losses, not t.alone and t.settings.name or nil, t, t.settings.weight) end
+    return out
 end
 
 -- Every setting with its default, as a plain table: the run's log, and what a resumed run is compared with.
 function Experiment:record()
     local s, out = self.settings, { kind = self.kind }
+    local function records(list)
+        local all = {}
+        for i, one in ipairs(list) do all[i] = one:record() end
+        return all
+    end
     for _, row in ipairs(experiment.rows[self.kind]) do
         local v = s[row.name]
         local class = check.class_of(v)
         if class == "optimiser" or class == "schedule" then out[row.name] = v:describe()
         elseif class then out[row.name] = v:record()
-        elseif row.type == "list of loss" then
-            out.losses = {}
-            for i, loss in ipairs(v) do out.losses[i] = loss:record() end
+        elseif row.name == "teachers" then
+            if not s.teacher then out.teachers = records(v) end
+        elseif row.type:find "^list of" then out[row.name] = records(v)
         elseif type(v) ~= "function" and row.name ~= "name" then out[row.name] = v end
     end
     return out
 end
 
--- ---- suites ----
-
-local suite_rows = {
-    { name = "name", type = "any", accept = name_judge, what = "a name", optional = true,
-        doc = "put in front of the runs' names" },
-    { name = "runs", type = "list of experiment", doc = "in order; one may take the weights of an earlier one" },
-    { name = "report", type = "function", optional = true, doc = "called with the results when all runs are complete" },
-}
-
-local function weights_runs(e)
+-- The frozen models of a run: { who (its store), arch, part (how messages call it) }.
+function Experiment:frozen()
     local out = {}
-    for _, part in ipairs { "student", "teacher" } do
-        local arch = e.settings[part]
-        local w = arch and arch.settings.weights
-        if check.class_of(w) == "experiment" then out[#out + 1] = { part = part, run = w } end
+    for _, t in ipairs(self.settings.teachers) do
+        local helper = t.settings.mask.settings.model
+        if not t:averaged() then
+            out[#out + 1] = { who = t:called(), arch = t.settings.model,
+                part = t.alone and "teacher" or "teacher " .. t:called() }
+        end
+        if helper then out[#out + 1] = { who = t:called "auxiliary", arch = helper, part = "the criterion's model" } end
     end
     return out
 end
-experiment.weights_runs = weights_runs
 
-function experiment.suite(given)
-    local s = check.settings(suite_rows, given, "suite")
-    local seen, lines = {}, {}
-    if #s.runs == 0 then lines[1] = "suite.runs is empty; at least one run expected" end
-    if #s.runs > 100000 then lines[1] = ("suite has %d runs; at most 100000"):format(#s.runs) end
-    for i, e in ipairs(s.runs) do
-        for _, need in ipairs(weights_runs(e)) do
-            if not seen[need.run] then
-                lines[#lines + 1] = ("suite.runs[%d] (%s): %s takes the weights of %s, which is no earlier run of the suite")
-                    :format(i,
-                    e.settings.name, need.part, need.run.settings.name)
-            end
-        end
-        for j = 1, i - 1 do
-            if s.runs[j].settings.name == e.settings.name then
-                lines[#lines + 1] = ("suite.runs[%d] and runs[%d] have one name, %s"):format(j, i, e.settings.name)
-            end
-        end
-        seen[e] = true
+-- Runs whose weights it takes: { part, run }.
+function Experiment:weights_runs()
+    local out = {}
+    local function look(part, arch)
+        local w = arch.settings.weights
+        if check.class_of(w) == "experiment" then out[#out + 1] = { part = part, run = w } end
     end
-    if #lines > 0 then errors.raise("arg", lines) end
-    if s.name then
-        for _, e in ipairs(s.runs) do e.folder = s.name .. "/" .. e.settings.name end
-    end
-    s.where = errors.position()
-    return setmetatable(s, Suite)
+    look("student", self.settings.student)
+    for _, m in ipairs(self:frozen()) do look(m.part, m.arch) end
+    return out
 end
 
 function Experiment:path() return self.folder or self.settings.name end
 
-experiment.Experiment, experiment.Suite = Experiment, Suite
+experiment.Experiment = Experiment
 return experiment

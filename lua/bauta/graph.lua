@@ -37,7 +37,7 @@ function Step:free() self.program:free() end
 
 local function declare(b, s)
     local inputs = {}
-    inputs.step, inputs.epoch = b:feed("step", "i32"), b:feed("epoch", "i32")
+    inputs.step, inputs.epoch, inputs.progress = b:feed("step", "i32"), b:feed("epoch", "i32"), b:feed("progress", "f32")
     if s.image then
         inputs.images = b:feed("images", "u8", { s.batch, s.image, s.image, 3 })
         inputs.labels = b:feed("labels", "i32", { s.batch })
@@ -65,6 +65,7 @@ function graph.new(options, describe)
     local step = setmetatable({ program = b:finish(), result = result }, Step)
     step.program:feed("step", 1)
     step.program:feed("epoch", 0)
+    step.program:feed("progress", 0)
     return step
 end
 

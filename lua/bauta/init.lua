@@ -3,6 +3,7 @@
 --   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
 --   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}                                       what a script returns
+--   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
 --   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
 local check = require "bauta.check"
@@ -10,12 +11,15 @@ local errors = require "bauta.errors"
 local experiment = require "bauta.experiment"
 local ffi = require "bauta.ffi"
 local graph = require "bauta.graph"
+local keep = require "bauta.keep"
 local mask = require "bauta.mask"
 local optimiser = require "bauta.optimiser"
 local params = require "bauta.params"
 local plugin = require "bauta.plugin"
 local report = require "bauta.report"
 local schedule = require "bauta.schedule"
+local suite = require "bauta.suite"
+local teacher = require "bauta.teacher"
 
 local bauta = { version = ffi.version() }
 
@@ -61,7 +65,8 @@ end
 bauta.optimiser = of_kinds("optimiser", optimiser)
 bauta.schedule = of_kinds("schedule", schedule)
 
-bauta.train, bauta.distill, bauta.suite = experiment.train, experiment.distill, experiment.suite
+bauta.train, bauta.distill, bauta.suite = experiment.train, experiment.distill, suite.new
+bauta.teacher, bauta.keep = teacher.describe, keep.range
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store

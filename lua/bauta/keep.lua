@@ -1,4 +1,6 @@
--- keep: how many patches the teacher sees. A share ("0.5", rounded half up), a count (98), the papers' labels ("75%") or "all".
+-- keep: how many patches the teacher sees. A share ("0.5", rounded half up), a count (98), the papers' labels ("75%") or "all";
+-- or a schedule of these over the epochs: { [0] = "all", [10] = 0.5 }, the same as a text "0: all, 10: 0.5", or bauta.keep {...}.
+local check = require "bauta.check"
 local errors = require "bauta.errors"
 
 local keep = {}
@@ -12,9 +14,8 @@ local labels = {
 
 local function bad(name, v, rest) return nil, ("%s = %s; %s"):format(name, errors.show(v), rest) end
 
--- What can be said before the number of patches is known. Returns v, or nil and a sentence.
-function keep.judge(v, name)
-    name = name or "keep"
+-- One value, without a schedule: what can be said before the number of patches is known. Returns v, or nil and a sentence.
+local function judge_one(v, name)
     if type(v) == "string" then
         if v == "all" then return v end
         local percent = tonumber(v:match("^(%d+%.?%d*)%%$"))
@@ -33,23 +34,104 @@ function keep.judge(v, name)
     return v
 end
 
--- The number of patches kept of n = rows * columns. Returns it, or nil and a sentence.
-function keep.count(v, rows, columns, name)
+-- ---- schedules ----
+
+local Schedule = { class = "keep" }
+Schedule.__index = Schedule
+
+-- The value of an epoch, from 0, of a run of so many.
+function Schedule:at(epoch, epochs)
+    if self.list then
+        local v
+        for _, one in ipairs(self.list) do
+            if one.epoch <= epoch then v = one.keep end
+        end
+        return v
+    end
+    local part = math.min(math.floor(epoch * self.parts / epochs), self.parts - 1)
+    local x = self.parts > 1 and part / (self.parts - 1) or 0
+    if self.shape == "cosine" then x = (1 - math.cos(math.pi * x)) / 2 end
+    local share = self.from + (self.to - self.from) * x
+    return share >= 1 and "all" or share
+end
+
+function Schedule:text()
+    if not self.list then
+        return ("%s from %s to %s in %d parts"):format(self.shape, errors.show(self.from), errors.show(self.to), self.parts)
+    end
+    local out = {}
+    for i, one in ipairs(self.list) do out[i] = ("%d: %s"):format(one.epoch, tostring(one.keep)) end
+    return table.concat(out, ", ")
+end
+
+local function share(name, doc) return { name = name, type = "float", above = 0, max = 1, doc = doc } end
+
+local range_rows = {
+    share("from", "share of the first part"), share("to", "share of the last part"),
+    { name = "shape", type = "choice", choices = { "linear", "cosine" }, default = "linear", doc = "of the way between them" },
+    { name = "parts", type = "int", default = 5, min = 2, max = 100,
+        doc = "equal parts of the run; the step is compiled anew for each" },
+}
+
+-- bauta.keep { from = 1, to = 0.25, parts = 4 }
+function keep.range(given) return setmetatable(check.settings(range_rows, given, "keep"), Schedule) end
+
+local function judge_list(entries, name)
+    local list = {}
+    for epoch, v in pairs(entries) do
+        if type(epoch) ~= "number" or epoch < 0 or epoch ~= math.floor(epoch) then
+            return bad(name, epoch, "epochs from 0 expected as keys: { [0] = \"all\", [10] = 0.5 }")
+        end
+        local ok, why = judge_one(v, ("%s[%d]"):format(name, epoch))
+        if ok == nil then return nil, why end
+        list[#list + 1] = { epoch = epoch, keep = v }
+    end
+    table.sort(list, function(a, b) return a.epoch < b.epoch end)
+    if not list[1] or list[1].epoch ~= 0 then return nil, ("%s: no value for epoch 0"):format(name) end
+    return setmetatable({ list = list }, Schedule)
+end
+
+local function judge_text(text, name)
+    local entries = {}
+    for part in (text .. ","):gmatch "([^,]*)," do
+        local epoch, v = part:match "^%s*(%d+)%s*:%s*(%S+)%s*$"
+        if not epoch then return bad(name, text, 'a schedule as "0: all, 10: 0.5" expected') end
+        if entries[tonumber(epoch)] then return bad(name, text, ("epoch %s is there twice"):format(epoch)) end
+        entries[tonumber(epoch)] = tonumber(v) or v
+    end
+    return judge_list(entries, name)
+end
+
+-- What can be said before the number of patches is known. Returns v in its own form, or nil and a sentence.
+function keep.judge(v, name)
+    name = name or "keep"
+    if check.class_of(v) == "keep" then return v end
+    if type(v) == "table" and not check.class_of(v) then return judge_list(v, name) end
+    if type(v) == "string" and v:find(":", 1, true) then return judge_text(v, name) end
+    return judge_one(v, name)
+end
+
+-- The plain value of an epoch.
+function keep.at(v, epoch, epochs) return check.class_of(v) == "keep" and v:at(epoch, epochs) or v end
+
+-- The number of patches kept of n = rows * columns, in an epoch (from 0) of a run. Returns it, or nil and a sentence.
+function keep.count(v, rows, columns, name, epoch, epochs)
     name = name or "keep"
     local judged, why = keep.judge(v, name)
     if judged == nil then return nil, why end
+    v = keep.at(judged, epoch or 0, epochs or 1)
     local n = rows * columns
     if v == "all" then return n end
-    local share = v
+    local part = v
     if type(v) == "string" then
         local label = labels[n] and labels[n][v]
         if label then return label end
-        share = tonumber((v:gsub("%%", ""))) / 100
+        part = tonumber((v:gsub("%%", ""))) / 100
     elseif v >= 2 then
         if v > n then return nil, ("%s = %d; the model has %d patches (%dx%d)"):format(name, v, n, rows, columns) end
         return v
     end
-    local k = math.floor(share * n + 0.5)
+    local k = math.floor(part * n + 0.5)
     if k < 1 then
         return nil, ("%s = %s of %d patches keeps 0; smallest is %.4f"):format(name, errors.show(v), n,
             math.ceil(5000 / n) / 10000)

@@ -14,6 +14,7 @@ local mask = {}
 
 -- What score() gets. Everything is made when it is asked for:
 --   m.images, m.labels, m.step, m.epoch      of the batch
+--   m.progress                               share of the training that is done, 0 to 1
 --   m.class_attention { layer = -1, who = "student" }  f32 [B,heads,N]: how much the class token looks at each patch
 --   m.tokens { layer = -1, who = "student" } f32 [B,N,dim] after that block, patches only
 --   m.signal(who, what, layer)               any signal as it is
@@ -23,7 +24,7 @@ local mask = {}
 --   m.batch, m.patches, m.rows, m.columns    sizes
 local view = {}
 
-local batch_signals = { images = true, labels = true, step = true, epoch = true, targets = true }
+local batch_signals = { images = true, labels = true, step = true, epoch = true, progress = true, targets = true }
 local view_rows = {
     layer = { name = "layer", type = "int", default = -1, min = -1000, max = 1000 },
     who = { name = "who", type = "string", default = "student" },
@@ -54,14 +55,14 @@ local function new_view(b, description, whom)
     m.signal = function(who, what, layer) return b:signal(who, what, layer) end
     m.random = function(given)
         local s = check.settings({ view_rows.name }, given, "random")
-        return b:random(("mask/%s/%s"):format(description.name, s.name), { m.batch, m.patches })
+        return b:random(("mask/%s%s/%s"):format(description.name, whom == "teacher" and "" or "@" .. whom, s.name), { m.batch, m.patches })
     end
     m.constant = function(numbers, shape) return b:constant(numbers, shape) end
     return setmetatable(m, { __index = function(_, k)
         if batch_signals[k] then return b:signal("batch", k) end
         if view[k] then return view[k] end
         errors.fail("criterion %s: %s", description.name, errors.unknown("signal " .. errors.show(k), tostring(k),
-            { "images", "labels", "step", "epoch", "class_attention", "tokens", "signal", "random", "constant", "params",
+            { "images", "labels", "step", "epoch", "progress", "class_attention", "tokens", "signal", "random", "constant", "params",
                 "batch", "patches", "rows", "columns" }))
     end })
 end

@@ -29,6 +29,9 @@ local common = {
           doc = 'patches the teacher sees: a share (0.5), a count (98), a label of the papers ("75%") or "all"' },
         { name = "select", type = "choice", choices = { "top", "bottom" }, default = "top",
             doc = "which end of the ranking is kept" },
+        { name = "who", type = "choice", choices = { "teacher", "student", "both" }, default = "teacher",
+            doc = "who sees the kept patches only; the student then predicts from them, and ranks them in a pass of its own" },
+        { name = "model", type = "arch", optional = true, doc = "the model that ranks, for criteria that ask another one" },
     },
     arch = {
         { name = "weights", type = "any", optional = true, doc = "a safetensors file, or the experiment whose student is taken",
@@ -131,7 +134,10 @@ end
 function Description:record()
     local settings = {}
     for k, v in pairs(self.settings) do
-        if check.class_of(v) == "experiment" then v = "run " .. v.settings.name end
+        local class = check.class_of(v)
+        if class == "experiment" then v = "run " .. v.settings.name
+        elseif class == "keep" then v = v:text()
+        elseif class == "arch" then v = v:record() end
         settings[k] = v
     end
     local out = { plugin = self.name, settings = settings, version = self.plugin.version }
@@ -172,13 +178,6 @@ local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth 
     image_rows = 1, image_columns = 1 }
 classes.arch.own = function(self, k)
     if facts[k] then return self:params():fact(k) end
-end
-
--- mask:count(arch): patches kept of this architecture's.
-function Description:count(arch)
-    local n, why = keep.count(self.settings.keep, arch.grid_rows, arch.grid_columns, "mask.keep")
-    if not n then errors.raise("arg", why, self.where) end
-    return n
 end
 
 return plugin

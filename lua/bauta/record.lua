@@ -12,9 +12,9 @@ local function i(name, unit, doc) return { name, "i64", unit, doc } end
 local function train_fields(e)
     local out = { i("step", "steps", "optimiser steps done"), i("epoch", "epochs", "from 0"),
         f("loss", "nats", "sum of the losses") }
-    for n, name in ipairs(steps.loss_names(e)) do out[#out + 1] = f(name, "nats", e.settings.losses[n].name .. ", weighted") end
+    for _, l in ipairs(e:losses()) do out[#out + 1] = f(l.column, "nats", l.loss.name .. ", weighted") end
     out[#out + 1] = f("top1", "%", "of the training batch, before the step")
-    if e.settings.teacher then out[#out + 1] = f("teacher_top1", "%", "the teacher's, on what it was shown") end
+    for _, name in ipairs(steps.teacher_columns(e)) do out[#out + 1] = f(name, "%", "the teacher's, on what it was shown") end
     out[#out + 1] = f("grad_norm", nil, "of all gradients together, before clipping")
     out[#out + 1] = f("lr", nil, "learning rate of the step")
     out[#out + 1] = f("time_step", "s", "duration of the step, waiting for data included")
@@ -30,7 +30,8 @@ local eval_fields = {
 }
 
 local mask_fields = {
-    i("epoch", "epochs", "epochs done"), i("kept", "patches", "patches the teacher sees"), f("kept_share", "%", "of all patches"),
+    i("epoch", "epochs", "epochs done"), { "teacher", "text", nil, "whose criterion it is", size = 24 },
+    i("kept", "patches", "patches the teacher sees"), f("kept_share", "%", "of all patches"),
     f("on_object", "%", "kept patches whose centre lies on the object; NaN when the data knows no boxes"),
     f("object_share", "%", "the same of all patches: what a random choice would give"),
     f("teacher_top1", "%", "test accuracy of the teacher on what it is shown; after the last epoch only, else NaN"),

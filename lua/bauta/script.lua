@@ -1,7 +1,7 @@
 -- script: loading a user's script: text only, strict about globals, watched by a clock, with --set and --data applied.
+local changed = require "bauta.changes"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
-local experiment = require "bauta.experiment"
 local ffi = require "bauta.ffi"
 local options = require "bauta.options"
 local params = require "bauta.params"
@@ -95,7 +95,7 @@ function script.load(given, path)
     local chunk = script.compile(path, text)
     local changes = options.changes(given.set or {})
     params.declared, params.given, params.help = nil, changes, given.help
-    experiment.set_changes(changes)
+    changed.set(changes)
     local list, used = arguments(given, path)
     rawset(_G, "arg", list)
     package.path = (path:match("^(.*)/[^/]*$") or ".") .. "/?.lua;" .. package.path
@@ -116,7 +116,7 @@ function script.experiments(result, path)
             result == nil and "nothing" or errors.show(result)), path)
     end
     local unused = {}
-    for _, c in ipairs(experiment.unused_changes()) do
+    for _, c in ipairs(changed.unused()) do
         unused[#unused + 1] = ("--set %s: no parameter of the script and no setting of its runs"):format(c.key)
     end
     if #unused > 0 then errors.raise("arg", unused, path) end

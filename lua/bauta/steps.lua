@@ -2,137 +2,114 @@
 --
 --   student(images) -> criterion -> kept -> teacher(kept patches) -> losses -> gradients -> clip, AdamW, average
 --
--- The roles name the rows of the cost ledger: student, mask, teacher, loss, optimiser.
+-- The roles name the rows of the cost ledger: student, mask, teacher (or teacher.NAME), loss, optimiser; a model that is there for a
+-- criterion's sake has its own name. Who is shown what is in step/teachers.lua, what follows the gradients in step/update.lua.
 local builder = require "bauta.builder"
-local graph = require "bauta.bind.graph"
-local optimiser = require "bauta.optimiser"
+local stores = require "bauta.step.stores"
+local teachers = require "bauta.step.teachers"
+local update = require "bauta.step.update"
 
 local steps = {}
 
--- Short names of losses in tables: loss_ce, loss_kd (as everybody calls them).
-local short = { ["cross-entropy"] = "ce", logit = "kd" }
-
--- One column name for each loss of an experiment.
-function steps.loss_names(e)
-    local names, used = {}, {}
-    for i, loss in ipairs(e.settings.losses) do
-        local base = "loss_" .. (short[loss.name] or loss.name:gsub("%-", "_"))
-        used[base] = (used[base] or 0) + 1
-        names[i] = used[base] > 1 and base .. "_" .. used[base] or base
-    end
-    return names
-end
-
--- The stores of a run, empty until a step is described. seed: of the initialisers.
-function steps.stores(e, device)
-    local s = e.settings
-    local out = { student = graph.store(device, s.seed), losses = graph.store(device, s.seed),
-        optimiser = graph.store(device, s.seed) }
-    if s.teacher then out.teacher = graph.store(device, s.seed) end
-    if s.ema > 0 then out.ema = graph.store(device, s.seed) end
-    return out
-end
+-- The stores of a run, empty until a step is described.
+steps.stores = stores.new
 
 local function new_builder(e, device, batch)
-    return builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision, batch = batch }
+    local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision,
+        batch = batch }
+    b:pictures(batch, e.settings.student.image_rows, e.settings.student.image_columns)
+    return b
 end
 
--- What the teacher is shown: the kept patches, or nil for all of them.
-local function kept_of(b, e)
-    local k = e:kept()
-    if not k then return nil end
-    b:declare("teacher", e.settings.teacher)
-    local scores = b:score(e.settings.mask, "teacher")
-    return scores and b:keep(scores, k, e.settings.mask.settings.select)
-end
-
-local function build_losses(b, e, stores)
+-- The losses of an experiment, weighted, each fetched by its column; their sum.
+local function build_losses(b, e, list)
     local total
-    for i, name in ipairs(steps.loss_names(e)) do
-        local loss = b:loss(e.settings.losses[i], e.settings.losses[i].name .. (i > 1 and "-" .. i or ""), stores.losses)
-        b:fetch(name, loss)
+    for _, l in ipairs(e:losses()) do
+        b:alias("teacher", l.teacher and l.teacher:called())
+        local loss = b:loss(l.loss, l.label, list.losses)
+        if l.weight ~= 1 then loss = loss * l.weight end
+        b:fetch(l.column, loss)
         total = total and total + loss or loss
     end
+    b:alias("teacher", nil)
     b:role("loss")
     b:fetch("loss", total)
     return total
 end
 
--- Every trained tensor with its gradient.
-local function trained(b, loss, stores)
-    local list, wrt = {}, {}
-    for _, part in ipairs { "student", "losses" } do
-        for _, t in ipairs(stores[part]:list()) do
-            local v = b:variable(stores[part], t.name)
-            list[#list + 1] = { variable = v, name = (part == "losses" and "losses/" or "") .. t.name, shape = t.shape,
-                no_decay = t.no_decay }
-            wrt[#wrt + 1] = v
-        end
+-- Whether a teacher can be right about a label.
+local function knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
+
+-- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr. Fetched: loss, the losses' columns,
+-- grad_norm, top1, a teacher's top1 and kept [B,k]. load(stores): called when the stores hold all tensors and none was averaged yet.
+function steps.train(e, device, list, load, epoch)
+    local s = e.settings
+    local b = new_builder(e, device, s.batch)
+    local lr = b:input("lr", "f32")
+    local given = { stores = list, store = list.student, normalise = s.data.settings.normalise, epoch = epoch or 0,
+        training = true }
+    local logits, student_kept = teachers.student(b, e, given)
+    given.student_kept = student_kept
+    if student_kept then b:fetch("kept_student", student_kept) end
+    for _, t in ipairs(s.teachers) do
+        local kept = teachers.kept(b, e, t, given)
+        local answer = teachers.build(b, e, t, given, kept)
+        b:role("loss")
+        if knows_classes(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
+        if kept then b:fetch(t:column "kept", kept) end
     end
+    local loss = build_losses(b, e, list)
+    b:fetch("top1", b:accuracy(logits))
+    b:fetch("grad_norm", update.weights(b, e, list, loss, lr))
+    if load then load(list) end
+    update.averages(b, e, list)
+    return b:finish()
+end
+
+-- The column that says how often a teacher is right.
+function steps.teacher_column(t) return t.alone and "teacher_top1" or t:column "top1" end
+
+-- Those of an experiment whose teachers can be right.
+function steps.teacher_columns(e)
     local out = {}
-    for i, g in ipairs(b:grad(loss, wrt)) do
-        list[i].gradient = g
-        if g then out[#out + 1] = list[i] end
+    for _, t in ipairs(e.settings.teachers) do
+        if knows_classes(e, t) then out[#out + 1] = steps.teacher_column(t) end
     end
     return out
 end
 
-local function average(b, e, stores)
-    stores.ema:take(stores.student)
-    b:role("optimiser")
-    for _, t in ipairs(stores.student:list()) do
-        b:op("ema", { b:variable(stores.ema, t.name), b:variable(stores.student, t.name) }, { decay = e.settings.ema })
+-- What evaluation fetches of them.
+function steps.judged(e)
+    local out = {}
+    for _, t in ipairs(e.settings.teachers) do
+        if knows_classes(e, t) then out[#out + 1] = t:column "teacher1" end
     end
+    return out
 end
 
--- The training step. Inputs: images, labels, step (from 1), epoch, lr. Fetched: loss, loss_*, grad_norm, correct [B], kept [B,k].
--- load(stores): called when the stores hold all tensors and none was averaged yet.
-function steps.train(e, device, stores, load)
-    local s = e.settings
-    local b = new_builder(e, device, s.batch)
-    b:pictures(s.batch, s.student.image_rows, s.student.image_columns)
-    local lr = b:input("lr", "f32")
-    local normalise = s.data.settings.normalise
-    local logits = b:model("student", s.student, { store = stores.student, training = true, normalise = normalise })
-    if s.teacher then
-        local kept = kept_of(b, e)
-        local t = b:model("teacher", s.teacher, { store = stores.teacher, kept = kept, normalise = normalise })
-        b:role("loss")
-        b:fetch("teacher_top1", b:accuracy(t))
-        if kept then b:fetch("kept", kept) end
-    end
-    local loss = build_losses(b, e, stores)
-    b:fetch("top1", b:accuracy(logits))
-    local weights = trained(b, loss, stores)
-    optimiser.state(stores.student, stores.optimiser, "")
-    optimiser.state(stores.losses, stores.optimiser, "losses/")
-    b:fetch("grad_norm", s.optimiser:update(b, weights, stores.optimiser, lr, b:signal("batch", "step")))
-    if load then load(stores) end
-    if stores.ema then average(b, e, stores) end
-    return b:finish()
+local function judge_teacher(b, e, t, given, kept)
+    if not knows_classes(e, t) then return end
+    local answer = teachers.build(b, e, t, given, t:who() ~= "student" and kept or nil)
+    b:role("metric")
+    b:fetch(t:column "teacher1", b:op("correct", { answer, b:signal("batch", "labels") }, { top = 1 }))
 end
 
--- Evaluation of the weights in `store`. Fetched, a number per picture: correct1, correct5, loss; with a criterion kept [B,k];
--- with `teacher` also teacher1, whether the teacher is right about the kept patches.
-function steps.evaluate(e, device, store, stores, batch, teacher)
+-- Evaluation of the weights in `store`, always on whole pictures. Fetched, a number per picture: correct1, correct5, loss; for each
+-- teacher with a criterion kept [B,k]; with `teacher` also teacher1, whether that teacher is right about what it is shown.
+function steps.evaluate(e, device, store, list, batch, teacher, epoch)
     local s = e.settings
     local b = new_builder(e, device, batch)
-    b:pictures(batch, s.student.image_rows, s.student.image_columns)
-    local normalise = s.data.settings.normalise
     local labels = b:signal("batch", "labels")
-    local logits = b:model("student", s.student, { store = store, normalise = normalise })
+    local given = { stores = list, store = store, normalise = s.data.settings.normalise, epoch = epoch or 0 }
+    local logits = teachers.student(b, e, given)
     b:role("metric")
     b:fetch("correct1", b:op("correct", { logits, labels }, { top = 1 }))
     b:fetch("correct5", b:op("correct", { logits, labels }, { top = math.min(5, s.student.classes) }))
     b:fetch("loss", b:op("cross_entropy", { logits, labels }, { smoothing = 0 }))
-    if s.teacher then
-        local kept = kept_of(b, e)
-        if kept then b:fetch("kept", kept) end
-        if teacher then
-            local t = b:model("teacher", s.teacher, { store = stores.teacher, kept = kept, normalise = normalise })
-            b:role("metric")
-            b:fetch("teacher1", b:op("correct", { t, labels }, { top = 1 }))
-        end
+    for _, t in ipairs(s.teachers) do
+        local kept = teachers.shown(b, e, t, given)
+        if kept then b:fetch(t:column "kept", kept) end
+        if teacher then judge_teacher(b, e, t, given, kept) end
     end
     return b:finish()
 end

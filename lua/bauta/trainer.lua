@@ -10,6 +10,7 @@ local pictures = require "bauta.pictures"
 local progress = require "bauta.progress"
 local record = require "bauta.record"
 local steps = require "bauta.steps"
+local stores = require "bauta.step.stores"
 
 local trainer = {}
 local Run = { class = "run" }
@@ -41,16 +42,46 @@ local function load_weights(arch, store, out)
     return true
 end
 
-local function compile(self)
-    local e, s = self.e, self.e.settings
-    self.stores = steps.stores(e, self.device)
-    self.program = steps.train(e, self.device, self.stores, function(stores)
-        load_weights(s.student, stores.student, self.options.out)
-        if s.teacher and not load_weights(s.teacher, stores.teacher, self.options.out) then
-            self:say("the teacher has no weights: it teaches what it was initialised with")
+-- What the models begin with, when the stores hold all tensors.
+local function load_all(self)
+    load_weights(self.e.settings.student, self.stores.student, self.options.out)
+    for _, m in ipairs(self.e:frozen()) do
+        if not load_weights(m.arch, self.stores[m.who], self.options.out) then
+            self:say(("%s has no weights: it keeps what it was initialised with"):format(m.part == "teacher" and "the teacher"
+                or m.part))
         end
-    end)
-    self.cost = cost.summary(self.program:plan(), s.batch)
+    end
+end
+
+-- The phase of the run that an epoch belongs to: epochs with equal numbers of kept patches share a program.
+local function phase_of(self, epoch)
+    for i = #self.phases, 1, -1 do
+        if self.phases[i].first <= epoch then return i end
+    end
+    return 1
+end
+
+-- The first epoch of the phase that the epoch just done belongs to: evaluation shows what was shown then.
+function Run:shown_epoch() return self.phases[phase_of(self, self.epoch - 1)].first end
+
+-- Compiles the step of a phase, unless it is there. Programs are made one after the other, so that their memory is that of the
+-- largest.
+local function compile(self, phase, load)
+    if phase == self.phase then return end
+    if self.program then self.program:free() end
+    self.phase, self.program = phase, nil
+    self.program = steps.train(self.e, self.device, self.stores, load, self.phases[phase].first)
+end
+
+local function first_program(self)
+    local e, s = self.e, self.e.settings
+    self.stores, self.phases = steps.stores(e, self.device), e:phases()
+    local costs = {}
+    for i, phase in ipairs(self.phases) do
+        compile(self, i, i == 1 and function() load_all(self) end or nil)
+        costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
+    end
+    self.cost = cost.mean(costs)
     local free = ffi.memory_free()
     if free and self.cost.arena > free then
         errors.raise("machine", ("needs %s for activations, %s free; a smaller batch than %d?"):format(cost.iec(self.cost.arena),
@@ -69,7 +100,7 @@ end
 
 local function parts_of(self)
     local list = {}
-    for _, name in ipairs { "student", "losses", "optimiser", "ema" } do
+    for _, name in ipairs(stores.changing) do
         local store = self.stores[name]
         if store and store:count() > 0 then list[#list + 1] = { name, store } end
     end
@@ -114,7 +145,7 @@ local function prepare(self, old)
     choose_precision(self)
     self.loader, self.test = pictures.loaders(e, self.options.loaders)
     self.per_epoch = self.loader.batches
-    compile(self)
+    first_program(self)
     record.declare(self.run, e)
     restore(self)
     if self.done == 0 then
@@ -139,6 +170,7 @@ local function feed(self, batch, place)
     p:feed("labels", batch.labels)
     p:feed("step", self.done + 1)
     p:feed("epoch", self.epoch)
+    p:feed("progress", (self.epoch + place / self.per_epoch) / s.epochs)
     self.lr = s.schedule:lr(s.optimiser.lr, s.epochs, self.epoch, place / self.per_epoch)
     p:feed("lr", self.lr)
 end
@@ -215,6 +247,7 @@ end
 -- One epoch from wherever it stands; false when a signal stopped it.
 local function train_epoch(self)
     local first = self.done - self.epoch * self.per_epoch
+    compile(self, phase_of(self, self.epoch))
     self.loader:start(self.epoch, first)
     self.mark = ffi.clock()
     for _ = first, self.per_epoch - 1 do
@@ -233,14 +266,15 @@ end
 -- ---- the end ----
 
 local function result_row(self)
-    local r, e, rows = self.last, self.e, self.cost.by_role
-    local teacher = rows.teacher or { macs = 0, papers = 0 }
-    local k = e:kept() or (e.settings.teacher and e.settings.teacher.patches or 0)
+    local r, e = self.last, self.e
+    local teacher, first = self.cost.teachers, e.settings.teachers[1]
+    local patches = first and e:masked(first).patches
+    local k = first and (e:kept(first, e.settings.epochs - 1) or patches) or 0
     self.run:row("result", {
         epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
         weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers,
         total_macs = self.cost.total.macs,
-        kept = k, kept_share = e.settings.teacher and 100 * k / e.settings.teacher.patches or 0 / 0, on_object = r.on_object,
+        kept = k, kept_share = first and 100 * k / patches or 0 / 0, on_object = r.on_object,
         object_share = r.object_share, teacher_top1 = r.teacher_top1,
         images_per_s = self.done * e.settings.batch / math.max(self.time_train, 1e-9),
         time_train = self.time_train, time_total = self.time_total, memory_peak = ffi.peak_memory() })
@@ -287,8 +321,8 @@ end
 local function loop(self)
     local s = self.e.settings
     self.columns = { "loss", "top1", "grad_norm" }
-    for _, name in ipairs(steps.loss_names(self.e)) do self.columns[#self.columns + 1] = name end
-    if s.teacher then self.columns[#self.columns + 1] = "teacher_top1" end
+    for _, l in ipairs(self.e:losses()) do self.columns[#self.columns + 1] = l.column end
+    for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
     self.bar = progress.new { label = self.e:path(), total = s.epochs * self.per_epoch, epochs = s.epochs, from = self.done,
         interval = self.options.interval }
     while self.epoch < s.epochs or self.unjudged do
@@ -302,7 +336,8 @@ end
 
 local function close(self)
     if self.bar then self.bar:finish() end
-    for _, name in ipairs { "program", "eval_student", "eval_ema", "eval_last", "loader", "test", "run" } do
+    evaluation.free(self)
+    for _, name in ipairs { "program", "loader", "test", "run" } do
         if self[name] then self[name]:free() end
     end
     for _, store in pairs(self.stores or {}) do store:free() end

@@ -38,7 +38,7 @@ for block in guide:gmatch("```lua\n(.-)```") do
     status, out, err = shell.bauta((block:find "\nreturn " and "plan" or "lua") .. " '" .. path .. "'")
     t.check(status == 0 and err == "", "block %d of docs/scripts.md: %s", n_guide, err)
 end
-t.equal(n_guide, 4, "blocks of docs/scripts.md")
+t.equal(n_guide, 5, "blocks of docs/scripts.md")
 t.group "the guide to scripts"
 shell.clean()
 return t.done()

@@ -21,7 +21,7 @@ end
 -- ---- names of settings ----
 raises("distill.epohcs: no such setting; did you mean epochs?", distill { epohcs = 3 })
 raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, " ..
-    "losses, mask, name, optimiser, overlays, precision, schedule, seed, student, teacher",
+    "losses, mask, name, optimiser, overlays, precision, schedule, seed, student, teacher, teachers",
     distill { lr_decy = 3 })
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)
@@ -135,11 +135,8 @@ raises("mask.keep = 17; the model has 16 patches (4x4)", distill { mask = bauta.
 raises("mask.keep = 0.001 of 16 patches keeps 0; smallest is 0.0313", distill { mask = bauta.mask "student" { keep = 0.001 } })
 raises("mask student.keep = 0; expected 0 < keep <= 1", function() bauta.mask "student" { keep = 0 } end)
 raises("mask none keeps every patch; keep = 0.5 wants another criterion", distill { mask = bauta.mask "none" { keep = 0.5 } })
-raises("teacher has 8x8 patches, student 4x4; masks need equal grids", distill { teacher = arch { patch = 2 } })
-raises("teacher has 8x8 patches, student 4x4; masks need equal grids\nteacher takes images of 32 pixels, student of 16; " ..
-    "equal sizes expected\n" ..
-    "teacher has 9 classes, student 10; losses that compare logits need equal counts",
-        distill { teacher = arch { image = 32, classes = 9 } })
+raises('mask.who = "both": teacher has 8x8 patches, student 4x4; equal grids expected',
+    distill { teacher = arch { patch = 2 }, mask = bauta.mask "student" { keep = 0.5, who = "both" } })
 raises("schedule.warmup = 5 epochs; the run has 2", distill { epochs = 2, schedule = bauta.schedule "cosine" { warmup = 5 } })
 t.group "keep and models"
 

@@ -48,7 +48,7 @@ function verb.run(given)
     local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
     local program = steps.evaluate(e, device, stores.student, stores, batch, false)
     load(e, stores.student, given)
-    local r = evaluation.measure(e, program, test, batch, false)
+    local r = evaluation.measure(e, program, test, batch, {})
     train:free()
     if given.json then
         io.stdout:write(json.encode { run = e:path(), top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images,

@@ -31,8 +31,13 @@ local function one(e, given)
     end
     local images = given.images or s.data:split("train").count
     local stores = steps.stores(e, device)
-    local program = steps.train(e, device, stores)
-    local summary = cost.summary(program:plan(), s.batch)
+    local program, costs = nil, {}
+    for i, phase in ipairs(e:phases()) do
+        if program then program:free() end
+        program = steps.train(e, device, stores, nil, phase.first)
+        costs[i] = { summary = cost.summary(program:plan(), s.batch), epochs = phase.epochs }
+    end
+    local summary = cost.mean(costs)
     if given.json then
         local roles = {}
         for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops,

@@ -1,0 +1,114 @@
+-- changes: what the command line wants changed (--set mask.keep=0.25) in the settings of an experiment, by path.
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local optimiser = require "bauta.optimiser"
+local schedule = require "bauta.schedule"
+local teacher = require "bauta.teacher"
+
+local changes = {}
+local list = {} -- of { key, value, used, by_script }
+
+function changes.set(given) list = given end
+
+function changes.unused()
+    local out = {}
+    for _, c in ipairs(list) do
+        if not c.used then out[#out + 1] = c end
+    end
+    return out
+end
+
+local function copied(object)
+    local out = {}
+    for k, v in pairs(object) do out[k] = v end
+    if object.settings then
+        out.settings = {}
+        for k, v in pairs(object.settings) do out.settings[k] = v end
+        out.made = nil
+    end
+    return setmetatable(out, getmetatable(object))
+end
+
+local function row_of(rows, name)
+    for _, row in ipairs(rows) do
+        if row.name == name then return row end
+    end
+end
+
+-- Sets a setting of an optimiser or schedule, or of a description, by text. Returns nil or what is wrong.
+local function set_inner(object, key, text)
+    if object.set then return object:set(key, text) end
+    local rows = (object.class == "optimiser" and optimiser or schedule).kinds[object.kind].rows
+    local row = row_of(rows, key)
+    if not row then
+        local names = {}
+        for i, r in ipairs(rows) do names[i] = r.name end
+        return ("%s.%s: %s"):format(object.class, key, errors.unknown("setting", key, names))
+    end
+    local v, why = check.text(row, text, object.class .. ".")
+    if v == nil then return why end
+    object[key] = v
+end
+
+-- The first of a list whose name it is, copied along with the list. Returns the copy, or nil.
+local function opened(s, key, name, name_of)
+    local out, hit = {}, nil
+    for i, one in ipairs(s[key]) do
+        out[i] = one
+        if not hit and name_of(one) == name then
+            out[i] = copied(one)
+            hit = out[i]
+        end
+    end
+    if hit then s[key] = out end
+    return hit
+end
+
+local change
+
+local function change_loss(s, key, text)
+    local name, inner = key:match("^([^.]+)%.(.+)$")
+    local loss = name and opened(s, "losses", name, function(one) return one.name end)
+    if not loss then return false end
+    return true, set_inner(loss, inner, text)
+end
+
+local function change_teacher(s, key, text)
+    local name, inner = key:match("^([^.]+)%.(.+)$")
+    local one = name and opened(s, "teachers", name, function(t) return t.settings.name end)
+    if not one or inner == "name" then return false end
+    return change(teacher.rows, one.settings, inner, text)
+end
+
+local lists = { losses = change_loss, teachers = change_teacher }
+local plain = { int = true, float = true, bool = true, string = true, choice = true, any = true }
+
+-- Applies one change to settings. Returns whether there is such a setting, and what is wrong.
+function change(rows, s, key, text)
+    local part, inner = key:match("^([^.]+)%.(.+)$")
+    if not part then
+        local row = row_of(rows, key)
+        if not row or not plain[row.type] then return false end
+        local v, why = check.text(row, text)
+        if v == nil then return true, why end
+        s[key] = v
+        return true
+    end
+    if lists[part] and s[part] then return lists[part](s, inner, text) end
+    if not row_of(rows, part) or type(s[part]) ~= "table" or not check.class_of(s[part]) then return false end
+    s[part] = copied(s[part])
+    return true, set_inner(s[part], inner, text)
+end
+
+-- Applies all of them; a parameter of the script goes first.
+function changes.apply(rows, s)
+    for _, c in ipairs(list) do
+        if not c.by_script then
+            local found, why = change(rows, s, c.key, c.value)
+            if why then errors.raise("arg", why, "--set " .. c.key) end
+            c.used = c.used or found
+        end
+    end
+end
+
+return changes

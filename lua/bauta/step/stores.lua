@@ -1,0 +1,29 @@
+-- step/stores: the stores of a run: the student's weights, those of its teachers and of models that rank patches, what losses
+-- have learned, the optimiser's state, averages.
+local graph = require "bauta.bind.graph"
+
+local stores = {}
+
+-- Those that change while a run goes, in the order in which a checkpoint holds them.
+stores.changing = { "student", "losses", "optimiser", "ema", "average" }
+
+-- Empty stores, by name; they fill while a step is described. Frozen models have one each, by the name of their part in the graph.
+function stores.new(e, device)
+    local s = e.settings
+    local out = {}
+    local function add(name) out[name] = graph.store(device, s.seed) end
+    add "student"
+    add "losses"
+    add "optimiser"
+    if s.ema > 0 then add "ema" end
+    for _, m in ipairs(e:frozen()) do add(m.who) end
+    for _, t in ipairs(s.teachers) do
+        if t:averaged() and not out.average then add "average" end
+    end
+    return out
+end
+
+-- Where the weights of a teacher are.
+function stores.of(list, t) return t:averaged() and list.average or list[t:called()] end
+
+return stores

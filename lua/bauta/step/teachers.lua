@@ -1,0 +1,74 @@
+-- step/teachers: who is shown what: the student, the criteria, the teachers, each on all patches or on the kept ones.
+--
+--   usually           student(all) -> scores -> kept;  teacher(kept)
+--   who = "student"   student_full(all) -> scores -> kept;  student(kept), teacher(all)
+--   who = "both"      student_full(all) -> scores -> kept;  student(kept), teacher(kept)
+--
+-- The student's first pass in the latter two has no gradient: it serves the scores only, and what they do not need is not computed.
+local stores = require "bauta.step.stores"
+
+local teachers = {}
+
+-- The models that the criterion of a teacher may ask for. They are built when it does.
+local function helpers(e, t, list, normalise)
+    local function helper(who, arch, store)
+        return { who = who, arch = arch, given = { store = store, role = who, normalise = normalise } }
+    end
+    local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(list, t))
+    if t:who() == "student" then full.who, full.given.role = t:called(), t:role() end -- it is shown everything anyhow
+    local model = t.settings.mask.settings.model
+    return { teacher = full, teacher_full = full, auxiliary = model and helper(t:called "auxiliary", model,
+        list[t:called "auxiliary"]) or nil }
+end
+
+-- The kept patches that the criterion of a teacher chooses in an epoch; nil when it masks nothing.
+local function kept_by(b, e, t, given, epoch)
+    local k = e:kept(t, epoch)
+    if not k then return nil end
+    local whom = t:who() == "student" and "student" or t:called()
+    b:declare(whom, e:masked(t))
+    local scores = b:score(t.settings.mask, whom, helpers(e, t, given.stores, given.normalise))
+    return scores and b:keep(scores, k, t.settings.mask.settings.select)
+end
+
+-- The teacher whose criterion masks the student too, or nil.
+function teachers.masking(e)
+    for _, t in ipairs(e.settings.teachers) do
+        if t:who() ~= "teacher" then return t end
+    end
+end
+
+-- Builds the student; given: stores, normalise, epoch, store (of the student), training. Returns its logits and, when it is
+-- masked, the kept patches.
+function teachers.student(b, e, given)
+    local s, kept = e.settings, nil
+    local own = { store = given.store, training = given.training, normalise = given.normalise }
+    local t = given.training and teachers.masking(e) or nil
+    if t then
+        b:model("student_full", s.student, { store = given.store, training = true, normalise = given.normalise })
+        b:alias("student", "student_full")
+        kept = kept_by(b, e, t, given, given.epoch)
+        b:alias("student", nil)
+        own.kept = kept
+    end
+    return b:model("student", s.student, own), kept
+end
+
+-- What a teacher is shown when the student has been built; nil: everything.
+function teachers.kept(b, e, t, given)
+    local who = t:who()
+    if who == "teacher" then return kept_by(b, e, t, given, given.epoch) end
+    return who == "both" and given.student_kept or nil
+end
+
+-- What the criterion of a teacher chooses when the student has seen the whole picture, as in evaluation.
+function teachers.shown(b, e, t, given) return kept_by(b, e, t, given, given.epoch) end
+
+-- Builds a teacher. Returns its logits.
+function teachers.build(b, e, t, given, kept)
+    if b.built[t:called()] then return b:signal(t:called(), "logits") end -- its criterion has asked for it
+    return b:model(t:called(), t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
+        normalise = given.normalise, role = t:role() })
+end
+
+return teachers

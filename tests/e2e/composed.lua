@@ -1,0 +1,33 @@
+-- composed: small runs of every way in which a step can be put together, for tests.
+local bauta = require "bauta"
+
+local p = bauta.params {
+    bauta.int("epochs", 4, 1, 1000, "epochs"),
+    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided" }, "how the step is put together"),
+}
+local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
+
+local function vit(more)
+    local s = { dim = 24, depth = 2, heads = 2, image = 16, patch = 4, classes = data.classes, drop_path = 0.1 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.arch "deit"(s)
+end
+
+local logit, ce = bauta.loss "logit" { temperature = 2 }, bauta.loss "cross-entropy" {}
+local guided = bauta.mask.define { name = "guided",
+    score = function(m) return m.class_attention { who = "auxiliary" }:mean { axis = 1 } end }
+local kinds = {
+    two = { teachers = {
+        bauta.teacher { name = "big", model = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5 }, losses = { logit } },
+        bauta.teacher { name = "small", model = vit { depth = 1 }, losses = { logit }, weight = 0.5 } } },
+    student = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, who = "student" }, losses = { ce, logit } },
+    both = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, who = "both" }, losses = { ce, logit } },
+    schedule = { teacher = vit { dim = 36 }, losses = { ce, logit }, ema = 0.9,
+        mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } },
+    guided = { teacher = vit { dim = 36 }, mask = guided { keep = 0.5, model = vit { dim = 12 } }, losses = { ce, logit } },
+}
+local s = kinds[p.kind]
+s.losses = s.losses or { ce }
+for k, v in pairs { name = "run", data = data, student = vit(), epochs = p.epochs, batch = 16, seed = 3, overlays = 2,
+    optimiser = bauta.optimiser "adamw" { lr = 1e-3 } } do s[k] = v end
+return bauta.distill(s)

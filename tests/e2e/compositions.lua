@@ -1,0 +1,61 @@
+-- compositions: several teachers, masked students, models that rank, keep schedules, as whole runs: what they log, and that a run
+-- which was stopped ends with the bits of one which was not.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local shell = require "shell"
+local t = require "harness"
+
+local compare = require "compare"
+local path, tables, same_run = compare.path, compare.tables, compare.same_run
+
+local function run(kind, out, more)
+    return ("run '%s/composed.lua' --set kind=%s --threads 2 --out '%s/%s' %s"):format(shell.here, kind, shell.folder, out, more or "")
+end
+
+local function done(kind, more)
+    local status, out, err = shell.bauta(run(kind, kind, more))
+    t.equal(status, 0, kind .. "; " .. err .. out)
+    return tables(kind .. "/run")
+end
+
+-- ---- two teachers ----
+local two = done("two", "--set epochs=2")
+for _, column in ipairs { "loss", "loss_ce", "loss_big_kd", "loss_small_kd", "big_top1", "small_top1" } do
+    t.check(two.train[column] and #two.train[column] == 12, "column %s", column)
+end
+for i = 1, 12 do
+    t.near(two.train.loss[i], two.train.loss_ce[i] + two.train.loss_big_kd[i] + two.train.loss_small_kd[i], 1e-4, "the losses sum up")
+end
+t.check(two.mask.n == 2 and two.mask.teacher[1] == "big" and two.mask.kept[1] == 8, "rows of the one that is masked")
+t.check(two.mask.teacher_top1[2] == two.mask.teacher_top1[2], "its accuracy after the last epoch")
+t.check(shell.read(path "two/run/report/big-view.png"), "the picture has its name")
+t.check(two.documents.configuration:find("teachers.2.weight = 0.5", 1, true), "settings are in the log")
+local roles = table.concat(two.cost.role, " ")
+t.check(roles:find("teacher.big", 1, true) and roles:find("teacher.small", 1, true), "rows of cost: %s", roles)
+t.group "two teachers"
+
+-- ---- who is masked, and a model that ranks ----
+for _, kind in ipairs { "student", "both", "guided" } do
+    local r = done(kind, "--set epochs=1")
+    t.check(r.train.n == 6 and r.mask.kept[1] == 8, "%s: eight patches", kind)
+    t.check(r.result.top1[1] == r.result.top1[1], "%s: evaluated", kind)
+end
+t.group "masked students, auxiliary models"
+
+-- ---- a keep schedule, uninterrupted and stopped ----
+local whole = done "schedule"
+t.equal(table.concat(whole.mask.kept, " "), "16 8 8 4", "kept patches of the epochs")
+t.equal(whole.result.kept[1], 4, "the last count is the result's")
+for _, signal in ipairs { "TERM", "KILL" } do
+    local out = "schedule-" .. signal
+    local stopped = shell.interrupted(run("schedule", out), out .. "/run/checkpoints/epoch-0002.ckpt", 0, signal)
+    t.check(stopped == 85 or stopped == 137 or stopped == 0, "stopped: %d", stopped)
+    local status, _, err = shell.bauta(run("schedule", out, "--resume"))
+    t.equal(status, 0, "resumed; " .. err)
+    same_run("schedule/run", out .. "/run", "stopped by " .. signal)
+end
+local _, plan = shell.bauta(("plan '%s/composed.lua' --set kind=schedule --images 96"):format(shell.here))
+t.check(plan:find("teacher sees 16 of 16, from epoch 1 8, from epoch 3 4 patches", 1, true), "plan: %s", plan)
+t.group "keep schedules"
+
+shell.clean()
+return t.done()

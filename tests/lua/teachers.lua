@@ -1,0 +1,185 @@
+-- teachers: several of them, who is masked, models that rank for a criterion, keep schedules: as descriptions and as one step.
+local bauta = require "bauta"
+local changes = require "bauta.changes"
+local cost = require "bauta.cost"
+local keep = require "bauta.keep"
+local session = require "bauta.session"
+local steps = require "bauta.steps"
+local t = require "harness"
+
+local data = bauta.data "scenes" { size = 16, train = 64, test = 16 }
+local function vit(more)
+    local s = { dim = 24, depth = 2, heads = 2, image = 16, patch = 4, classes = 10, drop_path = 0 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.arch "deit"(s)
+end
+
+local function describe(more)
+    local s = { name = "x", data = data, student = vit(), batch = 4, epochs = 4, seed = 5 }
+    for k, v in pairs(more) do s[k] = v end
+    return bauta.distill(s)
+end
+
+local pixels, labels = {}, { 3, 1, 4, 1 }
+for i = 1, 4 * 16 * 16 * 3 do pixels[i] = (i * i * 7 + i * 13) % 256 end
+
+-- Compiles one step, runs it, and returns what was fetched by these names and its cost.
+local function run(e, names, epoch)
+    local list = steps.stores(e, session.device())
+    local program = steps.train(e, session.device(), list, nil, epoch)
+    program:feed("images", pixels)
+    program:feed("labels", labels)
+    program:feed("step", 1)
+    program:feed("epoch", epoch or 0)
+    program:feed("progress", 0)
+    program:feed("lr", 0.001)
+    program:run()
+    local out = { cost = cost.summary(program:plan(), 4), stores = list }
+    for _, name in ipairs(names) do out[name] = program:read(name) end
+    program:free()
+    return out
+end
+
+local logit, ce = bauta.loss "logit" { temperature = 2 }, bauta.loss "cross-entropy" {}
+local student_mask = bauta.mask "student" { keep = 0.5 }
+local function teacher(name, more)
+    local s = { name = name, model = vit { dim = 36 }, mask = student_mask, losses = { logit } }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.teacher(s)
+end
+
+-- ---- several teachers ----
+local single = run(describe { teacher = vit { dim = 36 }, mask = student_mask, losses = { ce, logit } },
+    { "loss", "loss_ce", "loss_kd", "kept", "teacher_top1", "grad_norm" })
+local pair = run(describe { teachers = { teacher("a", { weight = 0.5 }), teacher("b", { weight = 0.5 }) }, losses = { ce } },
+    { "loss", "loss_ce", "loss_a_kd", "loss_b_kd", "a_kept", "b_kept", "a_top1", "grad_norm" })
+t.near(pair.loss, single.loss, 1e-6, "two equal teachers at half the weight teach as one")
+t.near(pair.grad_norm, single.grad_norm, 1e-6 * single.grad_norm + 1e-7, "and give its gradient")
+t.near(pair.loss_a_kd, single.loss_kd / 2, 1e-6, "each half of it")
+t.equal(pair.loss_a_kd, pair.loss_b_kd, "alike")
+t.equal(table.concat(pair.a_kept, " "), table.concat(single.kept, " "), "the same patches")
+t.check(pair.cost.by_role["teacher.a"].macs > 0 and not pair.cost.by_role.teacher, "a row of cost for each")
+t.near(pair.cost.teachers.macs, 2 * single.cost.teachers.macs, 1e-6, "twice the teachers' cost")
+local differ = run(describe { teachers = { teacher "a", teacher("b", { model = vit { dim = 12, depth = 1 },
+    mask = bauta.mask "random" { keep = 5 } }) } }, { "loss", "loss_a_kd", "loss_b_kd", "a_kept", "b_kept" })
+t.near(differ.loss, differ.loss_a_kd + differ.loss_b_kd, 1e-6, "no other loss")
+t.equal(#differ.b_kept, 4 * 5, "its own count")
+local twins = run(describe { teachers = { teacher("a", { mask = bauta.mask "random" { keep = 5 } }),
+    teacher("b", { mask = bauta.mask "random" { keep = 5 } }) } }, { "a_kept", "b_kept" })
+t.check(table.concat(twins.a_kept, " ") ~= table.concat(twins.b_kept, " "), "random criteria of two teachers draw apart")
+local one = run(describe { teachers = { teacher("big", { losses = {} }) }, losses = { ce, logit } }, { "loss", "loss_kd", "big_kept" })
+t.near(one.loss, single.loss, 1e-6, "the losses of an experiment with one teacher are that teacher's")
+t.group "several teachers"
+
+t.raises("distill.teacher is missing; expected an arch or \"ema\", or a list of bauta.teacher {...} as teachers",
+    function() describe {} end)
+t.raises("distill: teachers and teacher are both given; one of them expected",
+    function() describe { teacher = vit(), teachers = { teacher "a" } } end)
+t.raises("distill: teachers and mask are both given; one of them expected",
+    function() describe { mask = student_mask, teachers = { teacher "a" } } end)
+t.raises("teachers: two are called a", function() describe { teachers = { teacher "a", teacher "a" } } end)
+t.raises('teachers.b.mask.who = "both": the student is masked for one teacher only, and there are 2', function()
+    describe { teachers = { teacher "a", teacher("b", { mask = bauta.mask "student" { keep = 0.5, who = "both" } }) } } end)
+for _, name in ipairs { "student", "A", "a b", "", "losses", "masked", ("x"):rep(25), 5 } do
+    t.refused(function() teacher(name) end, "teacher called " .. tostring(name))
+end
+t.raises('teacher.model = "deit"; expected an arch or "ema"', function() teacher("a", { model = "deit" }) end)
+t.raises("teacher.weight = -1; expected a number 0..1000000", function() teacher("a", { weight = -1 }) end)
+t.refused(function() run(describe { teachers = { teacher "a", teacher "b" }, losses = { logit } }, {}) end,
+    "a loss of the experiment that needs a teacher when there are two")
+t.group "mistakes with teachers"
+
+changes.set { { key = "teachers.b.mask.keep", value = "0.25" }, { key = "teachers.b.losses.logit.temperature", value = "4" },
+    { key = "teachers.a.weight", value = "3" }, { key = "teachers.b.model.depth", value = "1" } }
+local changed = describe { teachers = { teacher "a", teacher "b" } }
+local b = changed.settings.teachers[2].settings
+t.equal(changed:kept(changed.settings.teachers[2]), 4, "--set teachers.b.mask.keep")
+t.equal(changed:kept(), 8, "the other one's criterion, the same object in the script, is not changed")
+t.check(b.losses[1].settings.temperature == 4 and logit.settings.temperature == 2, "--set teachers.b.losses.logit.temperature")
+t.equal(changed.settings.teachers[1].settings.weight, 3, "--set teachers.a.weight")
+t.equal(b.model.depth, 1, "--set teachers.b.model.depth")
+t.equal(#changes.unused(), 0, "all found")
+changes.set { { key = "teachers.c.weight", value = "1" }, { key = "teachers.a.nmae", value = "1" }, { key = "teachers.a.name", value = "z" } }
+describe { teachers = { teacher "a", teacher "b" } }
+t.equal(#changes.unused(), 3, "what is nowhere is not found")
+changes.set {}
+t.group "--set"
+
+-- ---- who is masked ----
+local function who(what, more)
+    local s = { keep = what.keep or 0.5, who = what.who }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return run(describe { teacher = vit { dim = 36 }, mask = bauta.mask(what.name or "student", s), losses = { ce, logit } },
+        { "loss", "loss_ce", "loss_kd", unpack(what) })
+end
+local plain = run(describe { teacher = vit { dim = 36 }, losses = { ce, logit } }, { "loss", "loss_ce", "loss_kd" })
+local all = who { who = "student", keep = "all" }
+t.near(all.loss, plain.loss, 1e-5, "a student that keeps all patches is not masked")
+local masked = who { who = "student", "kept_student" }
+t.equal(#masked.kept_student, 4 * 8, "half of the student's patches")
+for i = 2, 8 do t.check(masked.kept_student[i] > masked.kept_student[i - 1], "ascending") end
+t.check(masked.loss_ce ~= plain.loss_ce, "the student predicts from what it is shown")
+t.equal(masked.cost.teachers.macs, plain.cost.teachers.macs, "the teacher sees everything")
+t.check(masked.cost.by_role.student.macs < plain.cost.by_role.student.macs, "the student's pass is cheaper")
+t.check(masked.cost.by_role.student_full.macs > 0 and not masked.cost.by_role["student_full.backward"],
+    "the pass for the scores has a row and no gradient")
+local both = who { who = "both", "kept_student", "kept" }
+t.equal(table.concat(both.kept, " "), table.concat(both.kept_student, " "), "both see the same patches")
+t.near(both.loss_ce, masked.loss_ce, 1e-6, "the student's side is the same")
+t.check(math.abs(both.loss_kd - masked.loss_kd) > 1e-9, "the teacher's is not")
+t.equal(both.cost.teachers.macs, single.cost.teachers.macs, "the masked teacher costs what it costs")
+t.equal(table.concat(masked.kept_student, " "), table.concat(single.kept, " "), "the patches are those that the teacher would get")
+t.group "who is masked"
+
+-- ---- models that a criterion asks for ----
+bauta.mask.define { name = "guided", score = function(m) return m.class_attention { who = "auxiliary" }:mean { axis = 1 } end }
+bauta.mask.define { name = "teaching", score = function(m) return m.class_attention { who = "teacher_full" }:mean { axis = 1 } end }
+local guided = who({ name = "guided", "kept" }, { model = vit { dim = 12, depth = 1 } })
+t.check(guided.cost.by_role.auxiliary.macs > 0 and guided.cost.by_role.auxiliary.macs < guided.cost.teachers.macs, "its row of cost")
+t.equal(#guided.kept, 4 * 8, "kept by another model")
+local same = who({ name = "guided", "kept" }, { model = vit() }) -- the student's architecture and seed: its weights
+t.equal(table.concat(same.kept, " "), table.concat(single.kept, " "), "a copy of the student ranks as the student")
+local teaching = who { name = "teaching", "kept" }
+t.check(teaching.cost.by_role.teacher_full.macs > 0, "a full pass of the teacher, with a row of its own")
+t.near(teaching.cost.teachers.macs, single.cost.teachers.macs, 1e-6, "besides the masked one")
+local served = who { name = "teaching", who = "student", "kept_student" }
+t.equal(served.cost.by_role.teacher_full, nil, "a teacher that sees everything anyhow serves both")
+t.equal(table.concat(served.kept_student, " "), table.concat(teaching.kept, " "), "the same patches")
+t.near(served.cost.teachers.macs, plain.cost.teachers.macs, plain.cost.teachers.macs * 0.2, "and costs one pass")
+t.refused(function() who({ name = "guided", "kept" }) end, "a criterion without the model it needs")
+t.group "models for criteria"
+
+-- ---- keep over the epochs ----
+local function counts(v, epochs)
+    local out = {}
+    for e = 0, epochs - 1 do out[#out + 1] = keep.count(v, 4, 4, "keep", e, epochs) end
+    return table.concat(out, " ")
+end
+t.equal(counts({ [0] = "all", [2] = 0.5, [3] = 5 }, 5), "16 16 8 5 5", "a table")
+t.equal(counts("0: all, 2:0.5, 3: 5", 5), "16 16 8 5 5", "a text")
+t.equal(counts("0: 75%, 1: 50%", 3), "12 8 8", "labels")
+t.equal(counts(bauta.keep { from = 1, to = 0.25, parts = 4 }, 8), "16 16 12 12 8 8 4 4", "linear")
+t.equal(counts(bauta.keep { from = 0.25, to = 1, parts = 3, shape = "cosine" }, 3), "4 10 16", "cosine")
+t.equal(counts(bauta.keep { from = 1, to = 0.5, parts = 5 }, 2), "16 12", "more parts than epochs: some are left out")
+for _, v in ipairs { {}, { [1] = 0.5 }, { [0] = 1 }, { [0] = "half" }, { [0.5] = "all", [0] = "all" }, { [-1] = "all", [0] = "all" },
+    "0: all, 0: 0.5", "0:", ": 5", "5: all", "0: all,", { [0] = {} }, { x = 1, [0] = 0.5 } } do
+    local ok, why = keep.judge(v, "keep")
+    t.check(ok == nil and type(why) == "string" and why:find "keep", "refused: %s", tostring(why))
+end
+t.refused(function() bauta.keep { from = 0, to = 1 } end, "nothing kept")
+t.raises("mask.keep = 17; the model has 16 patches (4x4)",
+    function() describe { teacher = vit(), mask = bauta.mask "student" { keep = { [0] = "all", [3] = 17 } } } end)
+local scheduled = describe { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } }
+local phases = scheduled:phases()
+t.check(#phases == 3 and phases[2].first == 1 and phases[2].epochs == 2 and phases[3].epochs == 1, "three phases")
+t.equal(scheduled:record().mask.settings.keep, "0: all, 1: 0.5, 3: 4", "as the log says it")
+t.equal(#run(scheduled, { "kept" }, 2).kept, 4 * 8, "the step of epoch 2")
+t.equal(#run(scheduled, { "kept" }, 3).kept, 4 * 4, "the step of epoch 3")
+local mean = cost.mean { { summary = run(scheduled, {}, 0).cost, epochs = 1 }, { summary = run(scheduled, {}, 1).cost, epochs = 2 },
+    { summary = run(scheduled, {}, 3).cost, epochs = 1 } }
+local sum = run(scheduled, {}, 0).cost.teachers.macs + 2 * run(scheduled, {}, 1).cost.teachers.macs +
+    run(scheduled, {}, 3).cost.teachers.macs
+t.near(mean.teachers.macs * 4, sum, 1e-6, "the plan sums the epochs")
+t.equal(table.concat(cost.views(scheduled), "|"), "teacher sees 16 of 16, from epoch 1 8, from epoch 3 4 patches (student)", "said")
+t.group "keep over the epochs"
+return t.done()
