@@ -30,4 +30,8 @@ ba_tensor *bai_nn_vit_head(ba_build *b, const char *name, ba_tensor *x, int64_t 
 ba_tensor *bai_nn_vit_table(ba_build *b, const char *name, const struct ba_vit *v, ba_err *e);
 ba_tensor *bai_nn_vit_positions(ba_build *b, const struct ba_vit *v, ba_tensor *table, ba_err *e);
 
+/* saliency.c: see ba_host.saliency and ba_host.regrid. */
+ba_tensor *bai_nn_saliency(ba_build *b, const char *who, const ba_saliency *how, ba_err *e);
+ba_tensor *bai_nn_regrid(ba_build *b, const char *who, ba_tensor *x, ba_err *e);
+
 #endif

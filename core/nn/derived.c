@@ -45,7 +45,7 @@ static ba_tensor *values(ba_build *b, const bai_signal *s, ba_err *e)
 static ba_tensor *other(ba_build *b, const bai_signal *s, const char *what, ba_err *e)
 {
     ba_type x;
-    ba_tensor *t = ba_build_get(b, s->who, what, s->layer, e);
+    ba_tensor *t = bai_build_own(b, s->who, what, s->layer, e);
     if (!t || ba_tensor_type(t, &x, e))
         return NULL;
     return x.dtype == BA_F32 ? t : ba_op_apply(b->g, "cast", 1, &t, BA_ATTRS(BA_S("dtype", "f32")), e);

@@ -245,7 +245,11 @@ ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t 
         ba_fail(e, BA_EARG, "signal: the names of a participant and of its signal expected");
         return NULL;
     }
-    who = real(b, who);
+    return bai_build_own(b, real(b, who), what, layer, e);
+}
+
+ba_tensor *bai_build_own(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e)
+{
     int64_t layers = layers_of(b, who, what), wanted = layers < 0 ? -1 : layer < 0 ? layers + layer : layer;
     if (!layers) {
         not_there(b, who, what, e);

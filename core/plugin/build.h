@@ -44,6 +44,7 @@ struct ba_build {
     int64_t n_signals, n_facts, n_sums;
     bai_alias aliases[BAI_ALIASES];
     int n_aliases;
+    int corners;                 /* score maps are resampled with their corners aligned */
     bai_call call;
 };
 
@@ -52,6 +53,7 @@ int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t v
 int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what); /* -1, silently */
 int bai_build_has(const ba_build *b, const char *who, const char *what);          /* any layer */
 
+ba_tensor *bai_build_own(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e); /* like ba_build_get; who is no other's name */
 /* Like ba_build_put, of a tensor that is made when somebody asks for it. */
 int bai_build_offer(ba_build *b, bai_signal s, ba_err *e);
 

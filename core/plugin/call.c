@@ -5,6 +5,7 @@
 
 #include "bauta/op.h"
 #include "../base/crash.h"
+#include "../nn/blocks.h"
 #include "build.h"
 #include "manners.h"
 #include "plugin.h"
@@ -206,21 +207,20 @@ int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_
 }
 
 /* ---- criteria ---- */
-/* Scores of another model's grid: the usual mistake, with its own sentence. */
-static int other_grid(const ba_build *b, const ba_plugin_desc *d, const char *whom, int64_t patches, ba_err *e)
+/* The model with so many patches, the student before the others; NULL: there is none. */
+static const char *of_patches(const ba_build *b, int64_t patches)
 {
-    for (int64_t i = 0; i < b->n_facts; i++) {
-        const bai_fact *f = &b->facts[i];
-        if (!strcmp(f->what, "patches") && f->value == patches)
-            return ba_fail(e, BA_EARG, "%s has %lldx%lld patches, %s has %lldx%lld; mask %s needs equal grids", whom,
-                (long long)bai_build_fact_get(b, whom, "grid_rows"), (long long)bai_build_fact_get(b, whom, "grid_columns"), f->who,
-                (long long)bai_build_fact_get(b, f->who, "grid_rows"), (long long)bai_build_fact_get(b, f->who, "grid_columns"), d->name);
-    }
-    return BA_OK;
+    const char *who = bai_build_fact_get(b, "student", "patches") == patches ? "student" : NULL;
+    for (int64_t i = 0; !who && i < b->n_facts; i++)
+        if (!strcmp(b->facts[i].what, "patches") && b->facts[i].value == patches)
+            who = b->facts[i].who;
+    return who;
 }
 
-static int judge_scores(ba_build *b, const ba_plugin_desc *d, const char *whom, ba_tensor *t, ba_err *e)
+/* Scores that fit the masked model; those of another model's grid are resampled. */
+static int judge_scores(ba_build *b, const ba_plugin_desc *d, const char *whom, ba_tensor **out, ba_err *e)
 {
+    ba_tensor *t = *out;
     char have[100], want[100];
     ba_type s, images;
     if (ba_tensor_type(t, &s, NULL))
@@ -229,11 +229,30 @@ static int judge_scores(ba_build *b, const ba_plugin_desc *d, const char *whom, 
     ba_type right = { BA_F32, 2, { batch && !ba_tensor_type(batch, &images, NULL) ? images.dim[0] : s.dim[0], bai_build_fact_get(b, whom, "patches") } };
     if (s.dtype == right.dtype && s.rank == 2 && s.dim[0] == right.dim[0] && s.dim[1] == right.dim[1])
         return BA_OK;
-    if (s.dtype == right.dtype && s.rank == 2 && s.dim[1] != right.dim[1] && other_grid(b, d, whom, s.dim[1], e))
-        return BA_EARG;
+    const char *who = s.rank == 2 && s.dtype == right.dtype && s.dim[0] == right.dim[0] ? of_patches(b, s.dim[1]) : NULL;
+    if (who)
+        return (*out = bai_nn_regrid(b, who, t, e)) ? BA_OK : BA_EARG;
     bai_shape_text(&s, have, sizeof have);
     bai_shape_text(&right, want, sizeof want);
     return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are %s; %s expected", d->name, have, want);
+}
+
+int ba_mask_corners(ba_build *b, int32_t on, ba_err *e)
+{
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    b->corners = on != 0;
+    return BA_OK;
+}
+
+ba_tensor *ba_mask_regrid(ba_build *b, const char *who, const char *whom, ba_tensor *x, ba_err *e)
+{
+    if (bai_build_check(b, e))
+        return NULL;
+    b->call.whom = whom; /* between calls, so that "masked" and the target are known */
+    x = bai_nn_regrid(b, who, x, e);
+    b->call.whom = NULL;
+    return x;
 }
 
 int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tensor **out, ba_err *e)
@@ -256,8 +275,9 @@ int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tenso
         return r;
     visit v = visit_begin(d, "score");
     r = visit_end(&v, ops->score(&bai_host, b, ba_params_struct(mask), &t, &said), &said);
+    t = r || !t ? NULL : bai_sum_joined(b, t);
+    r = r ? failed(d, r, &said, e) : t ? judge_scores(b, d, whom, &t, e) : BA_OK;
     end(b);
-    r = r ? failed(d, r, &said, e) : t ? judge_scores(b, d, whom, t = bai_sum_joined(b, t), e) : BA_OK;
     *out = r ? NULL : t;
     return r;
 }

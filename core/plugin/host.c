@@ -161,4 +161,5 @@ const ba_host bai_host = {
     .weight_from = bai_nn_weight_from, .split_heads = bai_nn_split_heads, .join_heads = bai_nn_join_heads, .merge = bai_nn_merge,
     .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
     .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
+    .saliency = bai_nn_saliency, .regrid = bai_nn_regrid,
 };

@@ -101,7 +101,11 @@ typedef struct ba_arch_given {
 int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_arch_given *in, ba_err *e);
 
 /* ---- criteria and losses ---- */
-/* Scores f32 [B,N] of the patches of `whom` (the model that will be masked, declared or built). *out is NULL when the criterion masks nothing. */
+/* Scores f32 [B,N] of the patches of `whom` (the model that will be masked, declared or built). *out is NULL when the criterion masks nothing.
+ * Scores of another model's grid are resampled bilinearly; with ba_mask_corners 1 the corners of both grids coincide, by default (0) their edges do. */
+int ba_mask_corners(ba_build *b, int32_t on, ba_err *e);
+/* The same resampling of any numbers [..,N] of WHO's patches, for whom; x itself where the grids are equal. */
+ba_tensor *ba_mask_regrid(ba_build *b, const char *who, const char *whom, ba_tensor *x, ba_err *e);
 int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tensor **out, ba_err *e);
 /* A scalar, already weighted. label names the instance: its learned tensors are LABEL.name, its random streams LABEL/name; NULL: the plugin's
  * name. store: where its learned tensors are; NULL: it may not have any. */

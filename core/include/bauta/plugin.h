@@ -28,6 +28,7 @@ struct ba_block;
 struct ba_arch_in;
 struct ba_arch_facts;
 struct ba_vit; /* bauta/vit.h */
+struct ba_saliency;
 
 /* ---- what the core offers ---- */
 typedef struct ba_host {          /* append only */
@@ -102,6 +103,11 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*vit_head)(ba_build *b, const char *name, ba_tensor *x, int64_t at, int64_t classes, ba_err *e);
     ba_tensor *(*vit_table)(ba_build *b, const char *name, const struct ba_vit *v, ba_err *e);
     ba_tensor *(*vit_positions)(ba_build *b, const struct ba_vit *v, ba_tensor *table, ba_err *e);
+
+    /* For criteria (core/nn/saliency.c); since 1.1. saliency: f32 [B,N], how much WHO attends to each patch, on the grid of the model that will be masked. */
+    ba_tensor *(*saliency)(ba_build *b, const char *who, const struct ba_saliency *how, ba_err *e);
+    /* regrid: numbers [..,N] of WHO's patches on the grid of the model that will be masked, bilinearly; x itself where the grids are equal. */
+    ba_tensor *(*regrid)(ba_build *b, const char *who, ba_tensor *x, ba_err *e);
 } ba_host;
 
 /* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */
@@ -125,9 +131,36 @@ typedef struct ba_block { /* append only; what a shorter size leaves out is 0 */
 } ba_block;
 
 /* ---- masking criteria ---- */
+enum { BA_SALIENCY_CLASS = 0,  /* attention of extra tokens on the patches */
+       BA_SALIENCY_PATCHES };  /* attention that each patch receives from all patches, itself included */
+enum { BA_SOFTMAX_ALL = 0,     /* the softmax ran over all keys; the extra ones are left out afterwards (released code) */
+       BA_SOFTMAX_PATCHES };   /* over the patches only (paper) */
+enum { BA_ROWS_CLASS = 0,      /* of the extra tokens: the class token's row */
+       BA_ROWS_EXTRA,          /* the mean of all (class and distillation token) */
+       BA_ROWS_OTHERS };       /* the mean of all but the class token's (detection tokens) */
+enum { BA_LAYER_MIDDLE = 1000 }; /* as a layer: block (depth - 1) / 2 */
+
+typedef struct ba_saliency {
+    uint32_t size;
+    int64_t layer;             /* from 0; -1 is the last; BA_LAYER_MIDDLE */
+    int64_t source, softmax, rows;
+} ba_saliency;
+
+/* Its fields as settings of a criterion: BA_PARAMS(ba_saliency, BA_SALIENCY_ROWS). */
+#define BA_SALIENCY_ROWS \
+    BA_CHOICE(ba_saliency, source, 0, ((const char *const[]){ "class", "patches", NULL }), \
+              "class: attention of the class token; patches: what a patch receives from all patches"), \
+    BA_CHOICE(ba_saliency, softmax, 0, ((const char *const[]){ "all", "patches", NULL }), \
+              "tokens the softmax runs over: all (released code), or patches only (paper)"), \
+    BA_CHOICE(ba_saliency, rows, 0, ((const char *const[]){ "class", "extra", "others", NULL }), \
+              "extra tokens that are asked: class, the mean of all (extra), or of all but class (others)"), \
+    BA_INT(ba_saliency, layer, -1, -1000, BA_LAYER_MIDDLE, NULL, \
+           "block whose attention is taken, from 0 (first); -1 is the last, 1000 the middle; scripts may say \"first\", \"middle\", \"last\"")
+
 typedef struct ba_mask_ops {
     uint32_t size;
-    /* Builds the scores [B,N] of the N patches of the model that gives the signal; the highest are kept unless the user selects otherwise.
+    /* Builds the scores [B,N] of the N patches of the model that will be masked; the highest are kept unless the user selects otherwise.
+     * Scores of another known model's grid are resampled to the masked model's, bilinearly.
      * *out NULL (and BA_OK): this criterion masks nothing. */
     int (*score)(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e);
 } ba_mask_ops;

@@ -1,0 +1,141 @@
+/* saliency: what criteria share: how much a model attends to each of its patches, and numbers of one grid of patches on another.
+ * Spec: methods 1.2, 1.5, 1.7 and 1.12. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../plugin/build.h"
+#include "blocks.h"
+
+/* In a criterion "masked" is whoever will be masked. */
+static const char *name_of(const ba_build *b, const char *who)
+{
+    return who && b->call.whom && !strcmp(who, "masked") ? b->call.whom : who;
+}
+
+static ba_tensor *cut(ba_build *b, ba_tensor *t, int axis, int64_t from, int64_t to, ba_err *e)
+{
+    return t ? ba_op_apply(b->g, "slice", 1, &t, BA_ATTRS(BA_I("axis", axis), BA_I("from", from), BA_I("to", to)), e) : NULL;
+}
+
+static ba_tensor *mean(ba_build *b, ba_tensor *t, int axis, ba_err *e)
+{
+    return t ? ba_op_apply(b->g, "mean", 1, &t, BA_ATTRS(BA_I("axis", axis)), e) : NULL;
+}
+
+static ba_tensor *reshaped(ba_build *b, ba_tensor *t, const char *shape, ba_err *e)
+{
+    return t ? ba_op_apply(b->g, "reshape", 1, &t, BA_ATTRS(BA_S("shape", shape)), e) : NULL;
+}
+
+/* Divides each row by its sum. One that gives the patches nothing stays 0. */
+static ba_tensor *over_patches(ba_build *b, ba_tensor *a, ba_err *e)
+{
+    ba_tensor *sum = a ? ba_op_apply(b->g, "sum", 1, &a, BA_ATTRS(BA_I("axis", 3), BA_I("keep", 1)), e) : NULL;
+    ba_tensor *least[] = { sum, sum ? ba_scalar(b->g, 1e-30, e) : NULL };
+    ba_tensor *part[] = { a, least[1] ? ba_op_apply(b->g, "maximum", 2, least, 0, NULL, e) : NULL };
+    return part[1] ? ba_op_apply(b->g, "div", 2, part, 0, NULL, e) : NULL;
+}
+
+static int64_t fact(ba_build *b, const char *who, const char *what, ba_err *e) { return ba_build_fact(b, who, what, e); }
+
+static int judge(ba_build *b, const char *who, const ba_saliency *how, ba_err *e)
+{
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    if (!how || how->size < sizeof *how || how->source < 0 || how->source > BA_SALIENCY_PATCHES || how->rows < 0 || how->rows > BA_ROWS_OTHERS)
+        return ba_fail(e, BA_EPLUGIN, "saliency: a ba_saliency of %zu bytes with one of the sources and rows expected", sizeof *how);
+    if (!b->call.whom)
+        return ba_fail(e, BA_EPLUGIN, "saliency is for criteria: nobody is masked here");
+    if (fact(b, who, "patches", e) < 0)
+        return BA_EARG;
+    if (bai_build_fact_get(b, who, "kept") >= 0)
+        return ba_fail(e, BA_EARG, "%.60s sees %lld of its %lld patches only; scores need a model that sees them all", who,
+                       (long long)bai_build_fact_get(b, who, "kept"), (long long)bai_build_fact_get(b, who, "patches"));
+    return BA_OK;
+}
+
+/* Rows of the extra tokens, the ones asked for: [B,heads,R,E+N]. */
+static ba_tensor *class_rows(ba_build *b, const char *who, const ba_saliency *how, int64_t layer, ba_err *e)
+{
+    ba_type t;
+    ba_tensor *a = ba_build_get(b, who, "class_attention", layer, e);
+    if (!a || ba_tensor_type(a, &t, e) || how->rows == BA_ROWS_EXTRA)
+        return a;
+    if (how->rows == BA_ROWS_CLASS)
+        return cut(b, a, 2, 0, 1, e);
+    if (t.dim[2] < 2) {
+        ba_fail(e, BA_EARG, "%.60s has %lld extra token; the rows of the others need two at least", who, (long long)t.dim[2]);
+        return NULL;
+    }
+    return cut(b, a, 2, 1, t.dim[2], e);
+}
+
+/* Mean over the heads, then over the rows: [B,heads,R,N] -> [B,N]. */
+static ba_tensor *means(ba_build *b, ba_tensor *a, ba_err *e)
+{
+    ba_type t;
+    char shape[48];
+    a = mean(b, a, 1, e);
+    if (!a || ba_tensor_type(a, &t, e) || t.dim[1] > 1)
+        return mean(b, a, 1, e);
+    snprintf(shape, sizeof shape, "%lld,%lld", (long long)t.dim[0], (long long)t.dim[2]);
+    return reshaped(b, a, shape, e);
+}
+
+ba_tensor *bai_nn_saliency(ba_build *b, const char *who, const ba_saliency *how, ba_err *e)
+{
+    who = b ? name_of(b, who) : who;
+    if (judge(b, who, how, e))
+        return NULL;
+    int64_t E = fact(b, who, "prefix", e), N = fact(b, who, "patches", e), depth = fact(b, who, "depth", e);
+    int64_t layer = how->layer == BA_LAYER_MIDDLE ? (depth - 1) / 2 : how->layer;
+    ba_tensor *a = how->source == BA_SALIENCY_CLASS ? class_rows(b, who, how, layer, e)
+        : cut(b, ba_build_get(b, who, "attention", layer, e), 2, E, E + N, e);
+    a = cut(b, a, 3, E, E + N, e);
+    if (a && how->softmax == BA_SOFTMAX_PATCHES)
+        a = over_patches(b, a, e);
+    a = means(b, a, e);
+    return a ? bai_nn_regrid(b, who, a, e) : NULL;
+}
+
+/* The shape of t with `last` at its end, or as one axis before it. */
+static void shape_text(const ba_type *t, int flat, int64_t last, char *out, size_t size)
+{
+    int64_t rows = 1;
+    size_t n = 0;
+    out[0] = 0;
+    for (int i = 0; i + 1 < t->rank; i++) {
+        rows *= t->dim[i];
+        n += flat ? 0 : (size_t)snprintf(out + n, size - n, "%lld,", (long long)t->dim[i]);
+    }
+    if (flat)
+        n = (size_t)snprintf(out, size, "%lld,", (long long)rows);
+    snprintf(out + n, size - n, "%lld", (long long)last);
+}
+
+ba_tensor *bai_nn_regrid(ba_build *b, const char *who, ba_tensor *x, ba_err *e)
+{
+    ba_type t;
+    char shape[160];
+    if (bai_build_check(b, e) || ba_tensor_type(x, &t, e))
+        return NULL;
+    who = name_of(b, who);
+    const char *whom = b->call.whom ? b->call.whom : who;
+    int64_t rows = fact(b, who, "grid_rows", e), columns = fact(b, who, "grid_columns", e);
+    int64_t to_rows = rows < 0 ? rows : fact(b, whom, "grid_rows", e), to_columns = to_rows < 0 ? to_rows : fact(b, whom, "grid_columns", e);
+    if (to_columns < 0)
+        return NULL;
+    if (t.rank < 1 || t.dim[t.rank - 1] != rows * columns) {
+        ba_fail(e, BA_EARG, "%.60s has %lldx%lld patches; numbers for %lld of them cannot be put on another grid", who, (long long)rows,
+                (long long)columns, (long long)(t.rank ? t.dim[t.rank - 1] : 1));
+        return NULL;
+    }
+    if (rows == to_rows && columns == to_columns)
+        return x;
+    shape_text(&t, 1, rows * columns, shape, sizeof shape);
+    x = reshaped(b, x, shape, e);
+    x = x ? ba_op_apply(b->g, "resize", 1, &x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns), BA_I("to_rows", to_rows),
+                        BA_I("to_columns", to_columns), BA_I("corners", b->corners)), e) : NULL;
+    shape_text(&t, 0, to_rows * to_columns, shape, sizeof shape);
+    return reshaped(b, x, shape, e);
+}
