@@ -6,15 +6,17 @@
  * Spec: methods 2.1 and 2.3. */
 #include <bauta/plugin.h>
 
-typedef struct logit_params { double weight, temperature; int64_t reduction; const char *model, *teacher; } logit_params;
+typedef struct logit_params { double weight, temperature; int64_t reduction, head; const char *model, *teacher; } logit_params;
 
 static const char *const reductions[] = { "batchmean", "numel", "sum", NULL };
 enum { BATCHMEAN, NUMEL, SUM };
+static const char *const heads[] = { "class", "distillation", NULL };
+static const char *const signals[] = { "logits", "distillation_logits" };
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)
 {
     const logit_params *p = params;
-    ba_tensor *in[2] = { h->signal(b, p->model, "logits", -1, e), NULL };
+    ba_tensor *in[2] = { h->signal(b, p->model, signals[p->head], -1, e), NULL };
     if (!in[0] || !(in[1] = h->signal(b, p->teacher, "logits", -1, e)))
         return e->code;
     int64_t classes = h->dim(in[0], 1), theirs = h->dim(in[1], 1);
@@ -38,6 +40,7 @@ const ba_plugin_desc ba_plugin = {
         BA_FLOAT(logit_params, weight, 1, 0, 1e6, NULL, "factor of this loss in the sum: the papers' lambda"),
         BA_FLOAT(logit_params, temperature, 1, 0.01, 1000, NULL, "divides both logits; its square multiplies the loss"),
         BA_CHOICE(logit_params, reduction, 0, reductions, "batchmean (MaskedKD, paper and code), numel (DeiT: also divided by the classes) or sum"),
+        BA_CHOICE(logit_params, head, 0, heads, "which of the student's heads learns: class, or that of its distillation token (DeiT)"),
         BA_STRING(logit_params, model, "student", "who learns"),
         BA_STRING(logit_params, teacher, "teacher", "whose prediction is learned")),
     .ops = &ops,

@@ -1,0 +1,200 @@
+-- losses: the golden values of methods.md for supervised losses (G-L3 to G-L11, G-P1 to G-P3), forward and gradient.
+local bauta = require "bauta"
+local rig = require "loss_rig"
+local t = require "harness"
+
+local zs, zt, y = { { 2, 1, .1 }, { .5, -1, 1.5 } }, { { 3, .5, -.5 }, { .2, .1, 2 } }, { 0, 2 }
+local z_dist = { { 1, 2, 0 }, { 0, .5, 1 } }
+
+local function near_list(got, want, tolerance, what)
+    if not t.check(got and #got == #want, "%s: %d numbers, %d expected", what, got and #got or 0, #want) then return end
+    for i = 1, #want do t.near(got[i], want[i], tolerance, ("%s[%d]"):format(what, i)) end
+end
+
+-- ---- logits ----
+local function logits(loss, settings, more)
+    local case = { loss = loss, settings = settings, student = { signals = { logits = zs, distillation_logits = z_dist } },
+        teacher = { signals = { logits = zt } }, labels = y, batch = 2 }
+    for k, v in pairs(more or {}) do case[k] = v end
+    return (rig.run(case))
+end
+
+t.near(logits("hard", {}).loss, 0.394285, 1e-6, "G-L3 hard on the class head")
+t.near(logits("hard", { head = "distillation" }).loss, 1.043938, 1e-6, "G-L3 hard on the distillation head")
+t.near(0.5 * logits("cross-entropy", { smoothing = 0 }).loss + logits("hard", { head = "distillation", weight = 0.5 }).loss,
+    0.719111, 1e-6, "G-L3 total")
+local soft = logits("logit", { head = "distillation", temperature = 3, reduction = "numel" })
+t.near(soft.loss, 0.237699, 1e-6, "G-L3 soft on the distillation head")
+t.near(0.9 * logits("cross-entropy", { smoothing = 0 }).loss + 0.1 * soft.loss, 0.378626, 1e-6, "G-L3 soft total")
+t.check(not soft["grad student.logits"], "the class head gets a gradient from a loss on the distillation head")
+t.group "G-L3: hard labels, distillation token"
+
+local nkd = logits("nkd", {})
+t.near(nkd.loss, 1.077323, 2e-6, "G-L4")
+near_list(nkd["grad student.logits"], { -0.153288, 0.098925, 0.054362, 0.242777, -0.124770, -0.118007 }, 1e-6, "G-L4 gradient")
+t.near(logits("nkd", { gamma = 0 }).loss, 0.328750, 1e-6, "G-L4 label's part")
+t.near(logits("nkd", { temperature = 2, gamma = 1.5 }).loss, 4.575670, 4e-6, "G-L4, temperature 2")
+t.near(logits("nkd", {}, { labels = { 1, 1 }, targets = { { .6, .1, .3 }, { .2, .3, .5 } } }).loss, 1.077323, 2e-6, "soft targets")
+t.group "G-L4: NKD"
+
+local dkd = logits("dkd", {})
+t.near(dkd.loss, 0.140105, 1e-6, "G-L5")
+near_list(dkd["grad student.logits"], { -0.120026, 0.080305, 0.039721, 0.102116, -0.066685, -0.035430 }, 1e-6, "G-L5 gradient")
+t.near(logits("dkd", { beta = 0 }).loss, 0.084344, 1e-6, "G-L5 TCKD")
+t.near(logits("dkd", { alpha = 0, beta = 1 }).loss, 0.111522, 1e-6, "G-L5 NCKD")
+local dkd4 = logits("dkd", { temperature = 4, beta = 8 })
+t.near(dkd4.loss, 1.128648, 2e-6, "G-L5, temperature 4")
+near_list(dkd4["grad student.logits"], { -0.191430, 0.007836, 0.183594, 1.395037, -1.374172, -0.020865 }, 2e-6, "G-L5 gradient 4")
+t.near(logits("dkd", { temperature = 4, beta = 0 }).loss, 0.150244, 1e-6, "G-L5 TCKD, temperature 4")
+t.near(logits("dkd", { warmup = 20 }, { epoch = 4 }).loss, 0.140105 * 5 / 20, 1e-6, "the fifth of 20 epochs of warm-up")
+t.near(logits("dkd", { warmup = 20 }, { epoch = 30 }).loss, 0.140105, 1e-6, "after the warm-up")
+t.group "G-L5: DKD"
+
+-- ---- features ----
+local function grid(rows, columns, extra, more)
+    local facts = { grid_rows = rows, grid_columns = columns, patches = rows * columns, prefix = extra, depth = 2 }
+    for k, v in pairs(more or {}) do facts[k] = v end
+    return facts
+end
+
+local fit = { loss = "fitnet", settings = { weight = 1 }, batch = 1,
+    student = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 9, 9 }, { 9, 9 } } }, features = { { { 1, 2 }, { 0, -1 } } } } },
+    teacher = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 9, 9, 9 }, { 9, 9, 9 } } },
+        features = { { { 1, 0, 2 }, { -1, 1, .5 } } } } },
+    weights = { ["fc.1.weight"] = { { 1, 0 }, { 0, 1 }, { 1, 1 } }, ["fc.1.bias"] = { 0, .5, 0 } } }
+local out = rig.run(fit)
+t.near(out.loss, 12.75, 1e-5, "G-L6")
+near_list(out["grad student.features"], { 2, 7, -1, -6 }, 1e-5, "G-L6 dF")
+near_list(out["grad weight.fc.1.weight"], { 0, -2, 5, 13, 2, 7 }, 1e-5, "G-L6 dW")
+near_list(out["grad weight.fc.1.bias"], { 2, 2, -1 }, 1e-5, "G-L6 db")
+fit.settings = { weight = 1, reduction = "mean" }
+t.near(rig.run(fit).loss, 2.125, 1e-6, "G-L6 mean")
+t.group "G-L6: FitNet"
+
+-- Convolutions of G-L7 as PyTorch keeps them: [out,in,3,3].
+local K1, K2 = { { { { 0, 0, 0 }, { 0, 1, .5 }, { 0, 0, 0 } } } }, { { { { 0, .25, 0 }, { 0, 1, 0 }, { 0, 0, 0 } } } }
+local function image(rows) -- a 2x2 map as tokens of one channel
+    return { { { rows[1] }, { rows[2] }, { rows[3] }, { rows[4] } } }
+end
+local function convolutions(name, bias1, bias2)
+    return { [name .. ".0.weight"] = K1, [name .. ".0.bias"] = { bias1 }, [name .. ".2.weight"] = K2, [name .. ".2.bias"] = { bias2 } }
+end
+local function below(share) -- the draw as 0 and 1
+    return function(u)
+        local out = {}
+        for i, v in ipairs(u) do out[i] = v < share and 1 or 0 end
+        return table.concat(out)
+    end
+end
+
+local mgd = { loss = "mgd", settings = { weight = 1 }, batch = 1, draws = { ["mgd/hidden"] = { 1, 4, 1 } },
+    student = { facts = grid(2, 2, 0), signals = { ["tokens.0"] = image { 0, 0, 0, 0 }, features = image { 1, 2, -1, .5 } } },
+    teacher = { facts = grid(2, 2, 0), signals = { ["tokens.0"] = image { 0, 0, 0, 0 }, features = image { 1, 1, 0, 1 } } },
+    weights = convolutions("generator", -.2, .1) }
+out = rig.run_when(mgd, function(o) return below(.5)(o["mgd/hidden"]) == "0100" end)
+t.near(out.loss, 1.27, 1e-5, "G-L7 tokens")
+near_list(out["grad student.features"], { -.05, 0, 0, -1.2 }, 1e-5, "G-L7 dS")
+mgd.settings, mgd.draws = { weight = 1, hide = "channels" }, { ["mgd/hidden"] = { 1, 1, 1 } }
+t.near(rig.run_when(mgd, function(o) return o["mgd/hidden"][1] >= .5 end).loss, 1.945, 1e-5, "G-L7 channel kept")
+t.near(rig.run_when(mgd, function(o) return o["mgd/hidden"][1] < .5 end).loss, 2.44, 1e-5, "G-L7 channel dropped")
+t.group "G-L7: MGD"
+
+local mimic = { loss = "vitkd", settings = { alpha = 1, mimic = "0,1", generate = "none" }, batch = 1,
+    student = { facts = grid(1, 2, 0, { depth = 3 }), signals = { ["tokens.0"] = { { { 1 }, { 2 } } }, ["tokens.1"] = { { { 0 }, { 1 } } } } },
+    teacher = { facts = grid(1, 2, 0, { depth = 3 }), signals = { ["tokens.0"] = { { { 1, 0 }, { 2, 1 } } },
+        ["tokens.1"] = { { { 0, 0 }, { 1, 2 } } } } },
+    weights = { ["mimic.0.weight"] = { { 1 }, { .5 } }, ["mimic.0.bias"] = { 0, 0 }, ["mimic.1.weight"] = { { 2 }, { 1 } },
+        ["mimic.1.bias"] = { .1, 0 } } }
+t.near(rig.run(mimic).loss, 2.47, 1e-5, "G-L8")
+t.group "G-L8: ViTKD, mimicking"
+
+local weights = convolutions("generate.1.generator", -.2, .1)
+weights["generate.1.mask_token"] = { { { .3 } } }
+local gen = { loss = "vitkd", settings = { beta = 0.5, mimic = "none" }, batch = 1, draws = { ["vitkd/generate.1.noise"] = { 1, 4 } },
+    student = { facts = grid(2, 2, 0), signals = { ["tokens.0"] = image { 0, 0, 0, 0 }, features = image { 1, 2, -1, .5 } } },
+    teacher = { facts = grid(2, 2, 0), signals = { ["tokens.0"] = image { 0, 0, 0, 0 }, features = image { 1, 1, 0, 1 } } },
+    weights = weights }
+local function hides_1_and_2(o) -- the two highest of the noise
+    local u = o["vitkd/generate.1.noise"]
+    return math.min(u[2], u[3]) > math.max(u[1], u[4])
+end
+out = rig.run_when(gen, hides_1_and_2) -- beta / share = 1
+t.near(out.loss, 1.112656, 1e-6, "G-L9")
+near_list(out["grad student.features"], { .343750, 0, 0, .687500 }, 1e-6, "G-L9 dx")
+near_list(out["grad weight.generate.1.mask_token"], { -.053125 }, 1e-6, "G-L9 mask token")
+near_list(out["grad weight.generate.1.generator.0.bias"], { .118750 }, 1e-6, "G-L9 db1")
+near_list(out["grad weight.generate.1.generator.2.bias"], { -.225 }, 1e-6, "G-L9 db2")
+near_list(out["grad weight.generate.1.generator.0.weight"], { 0, 1.375, .4125, -1.6, .27625, .790625, -.48, -.696875, .171875 }, 1e-6, "G-L9 dK1")
+near_list(out["grad weight.generate.1.generator.2.weight"], { 0, 1.30625, .1375, -1.52, .32125, .4125, -.56, -.48, 0 }, 1e-6, "G-L9 dK2")
+gen.settings = { beta = 1, mimic = "none", form = "paper" }
+t.near(rig.run_when(gen, function(o) return below(.5)(o["vitkd/generate.1.noise"]) == "0110" end).loss, 1.112656, 1e-6, "G-L9 paper")
+t.group "G-L9: ViTKD, generation"
+
+local corr = { loss = "vitkd", settings = { alpha = 1, mimic = "0", generate = "none", align = "correlation" }, batch = 1,
+    student = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 1, 2 }, { 0, 1 } } } } },
+    teacher = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 1, 0, 1, 2 }, { 2, 1, 0, 1 } } } } } }
+out = rig.run(corr)
+t.near(out.loss, 6.230447, 1e-5, "G-L10")
+near_list(out["grad student.tokens.0"], { 1.514719, 1.372583, -1.656854, -9.798990 }, 1e-5, "G-L10 gradient")
+t.group "G-L10: ViTKD, correlations"
+
+local function manifold(settings)
+    settings.layers, settings.rows = "0", 3
+    local case = { loss = "manifold", settings = settings, batch = 2, draws = { ["manifold/rows.0"] = { 1, 4 } },
+        student = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 1, 0 }, { 1, 1 } }, { { 0, 2 }, { -1, 1 } } } } },
+        teacher = { facts = grid(1, 2, 0), signals = { ["tokens.0"] = { { { 1, 0, 0 }, { 0, 1, 1 } }, { { 1, 1, 0 }, { 0, 0, 2 } } } } } }
+    return (rig.run_when(case, function(o) -- rows 0, 2 and 3: the second draws the lowest number
+        local u = o["manifold/rows.0"]
+        return u[2] < math.min(u[1], u[3], u[4])
+    end))
+end
+t.near(manifold { intra = 1, inter = 0, random = 0 }.loss, .25, 1e-6, "G-L11 intra")
+t.near(manifold { intra = 0, inter = 1, random = 0 }.loss, .25, 1e-6, "G-L11 inter")
+t.near(manifold { intra = 0, inter = 0, random = 1 }.loss, .333333, 1e-6, "G-L11 random")
+out = manifold {}
+t.near(out.loss, 1.091667, 2e-6, "G-L11 sum")
+near_list(out["grad student.tokens.0"], { 0, .857346, .517678, -.517678, -.571327, 0, .482322, .482322 }, 1e-6, "G-L11 gradient")
+t.group "G-L11: Manifold"
+
+-- ---- attention: the merged rows of G-L13 are those of this loss, too ----
+local function rows_of(heads) -- [1,heads,1,T]
+    local out = { {} }
+    for h, row in ipairs(heads) do out[1][h] = { row } end
+    return out
+end
+local teacher_heads, student_heads = { { .5, .3, .2 }, { .2, .2, .6 }, { .25, .5, .25 } }, { { .4, .4, .2 }, { .3, .3, .4 } }
+local attention = { loss = "attention", settings = { weight = 1, layers = "0" }, batch = 1,
+    student = { facts = grid(1, 2, 1, { depth = 1 }), signals = { ["class_attention.0"] = rows_of(student_heads) } },
+    teacher = { facts = grid(1, 2, 1, { depth = 1 }), signals = { ["class_attention.0"] = rows_of(teacher_heads) } } }
+out = rig.run(attention)
+t.near(out.loss, 0.000300509, 2e-8, "G-L13, temperature 10")
+local want, got, g = { 0.000851352, 0.000245472, -0.001096824 }, {}, out["grad student.class_attention.0"]
+for h = 1, 2 do -- from the attention to the logits behind it: a (g - sum a g)
+    local mean = 0
+    for j = 1, 3 do mean = mean + student_heads[h][j] * g[3 * (h - 1) + j] end
+    for j = 1, 3 do got[j] = student_heads[h][j] * (g[3 * (h - 1) + j] - mean) end
+    near_list(got, want, 2e-8, "G-L13 gradient of head " .. h)
+end
+attention.settings = { weight = 1, layers = "all", temperature = 1 }
+t.near(rig.run(attention).loss, 0.028857, 1e-6, "G-L13, temperature 1")
+t.group "G-L13: attention, merged heads"
+
+-- ---- masked teachers ----
+local p1 = { loss = "manifold", settings = { intra = 1, inter = 0, random = 0, layers = "0" }, batch = 1, kept = { teacher = { { 0, 2 } } },
+    student = { facts = grid(1, 3, 0), signals = { ["tokens.0"] = { { { 1, 0 }, { 1, 1 }, { 0, 2 } } } } },
+    teacher = { facts = grid(1, 3, 0), signals = { ["tokens.0"] = { { { 2, 1, 0 }, { 0, 1, 1 } } } } } }
+t.near(rig.run(p1).loss, .05, 1e-6, "G-P1")
+local p2 = { loss = "vitkd", settings = { alpha = 1, mimic = "0", generate = "none" }, batch = 1, kept = { teacher = { { 0, 2 } } },
+    student = { facts = grid(1, 3, 0), signals = { ["tokens.0"] = { { { 1 }, { 2 }, { 3 } } } } },
+    teacher = { facts = grid(1, 3, 0), signals = { ["tokens.0"] = { { { 1, 0 }, { 2, 2 } } } } },
+    weights = { ["mimic.0.weight"] = { { 1 }, { .5 } }, ["mimic.0.bias"] = { 0, 0 } } }
+t.near(rig.run(p2).loss, 2.25, 1e-6, "G-P2")
+local p3 = { loss = "attention", settings = { weight = 1, layers = "0", temperature = 1 }, batch = 1, kept = { teacher = { { 1, 3 } } },
+    student = { facts = grid(1, 4, 1, { depth = 1 }), signals = { ["class_attention.0"] = rows_of { { .3, .1, .2, .25, .15 } } } },
+    teacher = { facts = grid(1, 4, 1, { depth = 1 }), signals = { ["class_attention.0"] = rows_of { { .5, .3, .2 } } } } }
+t.near(rig.run(p3).loss, 0.003806, 1e-6, "G-P3")
+p3.settings = { weight = 1, layers = "0", temperature = 1, under_mask = "mass" }
+t.near(rig.run(p3).loss, 0.434589, 1e-6, "G-P3 mass")
+t.group "G-P1, G-P2, G-P3: masked teachers"
+
+return t.done()
