@@ -36,8 +36,6 @@ static ba_tensor *over_patches(ba_build *b, ba_tensor *a, ba_err *e)
     return part[1] ? ba_op_apply(b->g, "div", 2, part, 0, NULL, e) : NULL;
 }
 
-static int64_t fact(ba_build *b, const char *who, const char *what, ba_err *e) { return ba_build_fact(b, who, what, e); }
-
 static int judge(ba_build *b, const char *who, const ba_saliency *how, ba_err *e)
 {
     if (bai_build_check(b, e))
@@ -46,8 +44,6 @@ static int judge(ba_build *b, const char *who, const ba_saliency *how, ba_err *e
         return ba_fail(e, BA_EPLUGIN, "saliency: a ba_saliency of %zu bytes with one of the sources and rows expected", sizeof *how);
     if (!b->call.whom)
         return ba_fail(e, BA_EPLUGIN, "saliency is for criteria: nobody is masked here");
-    if (fact(b, who, "patches", e) < 0)
-        return BA_EARG;
     if (bai_build_fact_get(b, who, "kept") >= 0)
         return ba_fail(e, BA_EARG, "%.60s sees %lld of its %lld patches only; scores need a model that sees them all", who,
                        (long long)bai_build_fact_get(b, who, "kept"), (long long)bai_build_fact_get(b, who, "patches"));
@@ -70,6 +66,26 @@ static ba_tensor *class_rows(ba_build *b, const char *who, const ba_saliency *ho
     return cut(b, a, 2, 1, t.dim[2], e);
 }
 
+static ba_tensor *patch_rows(ba_build *b, const char *who, int64_t layer, ba_err *e)
+{
+    ba_type t;
+    ba_tensor *a = ba_build_get(b, who, "attention", layer, e);
+    int64_t E = a ? ba_build_fact(b, who, "prefix", e) : -1;
+    return E < 0 || ba_tensor_type(a, &t, e) ? NULL : cut(b, a, 2, E, t.dim[2], e);
+}
+
+/* Without the columns of the extra tokens. Signals that were put by hand, without a model, have as many as the class attention has rows. */
+static ba_tensor *patch_columns(ba_build *b, const char *who, ba_tensor *a, ba_err *e)
+{
+    ba_type t, rows;
+    int64_t E = bai_build_fact_get(b, who, "prefix");
+    if (!a || ba_tensor_type(a, &t, e))
+        return NULL;
+    if (E < 0)
+        E = ba_tensor_type(ba_build_get(b, who, "class_attention", -1, e), &rows, e) ? 1 : rows.dim[2];
+    return cut(b, a, 3, E, t.dim[3], e);
+}
+
 /* Mean over the heads, then over the rows: [B,heads,R,N] -> [B,N]. */
 static ba_tensor *means(ba_build *b, ba_tensor *a, ba_err *e)
 {
@@ -87,11 +103,12 @@ ba_tensor *bai_nn_saliency(ba_build *b, const char *who, const ba_saliency *how,
     who = b ? name_of(b, who) : who;
     if (judge(b, who, how, e))
         return NULL;
-    int64_t E = fact(b, who, "prefix", e), N = fact(b, who, "patches", e), depth = fact(b, who, "depth", e);
-    int64_t layer = how->layer == BA_LAYER_MIDDLE ? (depth - 1) / 2 : how->layer;
-    ba_tensor *a = how->source == BA_SALIENCY_CLASS ? class_rows(b, who, how, layer, e)
-        : cut(b, ba_build_get(b, who, "attention", layer, e), 2, E, E + N, e);
-    a = cut(b, a, 3, E, E + N, e);
+    int64_t layer = how->layer, depth = layer == BA_LAYER_MIDDLE ? ba_build_fact(b, who, "depth", e) : 1;
+    if (depth < 0)
+        return NULL;
+    layer = layer == BA_LAYER_MIDDLE ? (depth - 1) / 2 : layer;
+    ba_tensor *a = how->source == BA_SALIENCY_CLASS ? class_rows(b, who, how, layer, e) : patch_rows(b, who, layer, e);
+    a = patch_columns(b, who, a, e);
     if (a && how->softmax == BA_SOFTMAX_PATCHES)
         a = over_patches(b, a, e);
     a = means(b, a, e);
@@ -121,10 +138,10 @@ ba_tensor *bai_nn_regrid(ba_build *b, const char *who, ba_tensor *x, ba_err *e)
         return NULL;
     who = name_of(b, who);
     const char *whom = b->call.whom ? b->call.whom : who;
-    int64_t rows = fact(b, who, "grid_rows", e), columns = fact(b, who, "grid_columns", e);
-    int64_t to_rows = rows < 0 ? rows : fact(b, whom, "grid_rows", e), to_columns = to_rows < 0 ? to_rows : fact(b, whom, "grid_columns", e);
-    if (to_columns < 0)
-        return NULL;
+    int64_t rows = bai_build_fact_get(b, who, "grid_rows"), columns = bai_build_fact_get(b, who, "grid_columns");
+    int64_t to_rows = bai_build_fact_get(b, whom, "grid_rows"), to_columns = bai_build_fact_get(b, whom, "grid_columns");
+    if (rows < 0 || columns < 0 || to_rows < 0 || to_columns < 0) /* signals without a described model: taken as they are */
+        return x;
     if (t.rank < 1 || t.dim[t.rank - 1] != rows * columns) {
         ba_fail(e, BA_EARG, "%.60s has %lldx%lld patches; numbers for %lld of them cannot be put on another grid", who, (long long)rows,
                 (long long)columns, (long long)(t.rank ? t.dim[t.rank - 1] : 1));

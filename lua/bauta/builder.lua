@@ -4,6 +4,7 @@ local graph = require "bauta.bind.graph"
 local plugins = require "bauta.bind.plugin"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local selection = require "bauta.selection"
 require "bauta.tensor"
 
 local Builder = { class = "builder" }
@@ -125,6 +126,7 @@ function Builder:score(mask, whom, helpers)
     self.g:role("mask")
     for _, need in ipairs(mask.plugin.needs or {}) do call_up(self, need:match "^[^.]+") end
     self.g:place("mask " .. mask.name)
+    self.known:corners(mask.settings.corners)
     local scores
     if mask.plugin.define then scores = mask.plugin.define(self, mask, whom) else scores = self.known:score(whom,
         mask:params()) end
@@ -134,10 +136,13 @@ function Builder:score(mask, whom, helpers)
     return scores
 end
 
--- The kept patches i32 [B,k] by scores.
-function Builder:keep(scores, k, select)
+-- The kept patches i32 [B,k] by scores. how: "top", "bottom" or the settings of the criterion `name`, see selection.lua.
+function Builder:keep(scores, k, how, whom, name)
     self.g:role("mask")
-    return self.g:op("topk", { scores }, { keep = k, order = select or "top" })
+    self.g:place(name and "mask " .. name or "mask")
+    local kept = selection.keep(self, scores, k, how, whom, name)
+    self.g:place("")
+    return kept
 end
 
 -- A loss, already weighted; label names the instance (its learned tensors and random streams).

@@ -12,37 +12,66 @@ local plugin = require "bauta.plugin"
 
 local mask = {}
 
--- What score() gets. Everything is made when it is asked for:
---   m.images, m.labels, m.step, m.epoch      of the batch
---   m.progress                               share of the training that is done, 0 to 1
+-- What score() gets. Everything is made when it is asked for; what belongs to patches is on the grid of the model that will be masked:
+--   m.images, m.labels, m.step, m.epoch, m.progress    of the batch; progress: share of the training done, 0 to 1
 --   m.class_attention { layer = -1, who = "student" }  f32 [B,heads,N]: how much the class token looks at each patch
---   m.tokens { layer = -1, who = "student" } f32 [B,N,dim] after that block, patches only
---   m.signal(who, what, layer)               any signal as it is
---   m.random { name = "noise" }              uniform [B,N], new at every step
---   m.constant(numbers, shape)               a constant
---   m.params                                 the criterion's own settings
---   m.batch, m.patches, m.rows, m.columns    sizes
-local view = {}
-
-local batch_signals = { images = true, labels = true, step = true, epoch = true, progress = true, targets = true }
+--   m.attention { layer, who }                         f32 [B,heads,T,T]: the whole map of a block, extra tokens first, on its own grid
+--   m.tokens { layer, who }                            [B,N,dim] after that block, patches only
+--   m.pixels {}                                        f32 [B,N,pixels]: what each patch shows, 0 to 1, channels last
+--   m.signal(who, what, layer)                         any signal as it is
+--   m.regrid(who, x)                                   numbers [..,N] of WHO's patches on the masked model's grid
+--   m.random { name = "noise" }                        uniform [B,N], new at every step
+--   m.constant(numbers, shape)                         a constant
+--   m.params                                           the criterion's own settings
+--   m.batch, m.patches, m.rows, m.columns              sizes
+-- who: "student", "teacher_full" (the teacher, unmasked), "auxiliary" (setting `model`). layer: a number, "first", "middle", "last".
+local batch_signals = { images = true, labels = true, step = true, epoch = true, targets = true, progress = true }
 local view_rows = {
-    layer = { name = "layer", type = "int", default = -1, min = -1000, max = 1000 },
+    layer = { name = "layer", type = "any", default = -1, what = 'a block\'s number, "first", "middle" or "last"',
+        accept = function(v)
+            if plugin.layers[v] then return v end
+            if type(v) ~= "number" then return nil, "is " .. errors.show(v) end
+            return check.value({ name = "layer", type = "int", min = -1000, max = 1000 }, v, "")
+        end },
     who = { name = "who", type = "string", default = "student" },
     name = { name = "name", type = "string", default = "noise" },
 }
 
-local function class_attention(b, given)
-    local s = check.settings({ view_rows.layer, view_rows.who }, given, "class_attention")
-    local a = b:signal(s.who, "class_attention", s.layer)
-    local shape, prefix = a:shape(), b:fact(s.who, "prefix")
-    return a:slice { axis = 2, from = 0, to = 1 }:slice { axis = 3, from = prefix, to = shape[4] }
-        :reshape { shape = ("%d,%d,%d"):format(shape[1], shape[2], shape[4] - prefix) }
+-- A signal of a block, by the settings { layer, who }; its shape and the extra tokens of the model.
+local function of_layer(b, given, what)
+    local s = check.settings({ view_rows.layer, view_rows.who }, given, what)
+    local layer = s.layer == "middle" and math.floor((b:fact(s.who, "depth") - 1) / 2) or plugin.layers[s.layer] or s.layer
+    local t = b:signal(s.who, what, layer)
+    return t, t:shape(), b:fact(s.who, "prefix"), s.who
 end
 
-local function tokens(b, given)
-    local s = check.settings({ view_rows.layer, view_rows.who }, given, "tokens")
-    local t = b:signal(s.who, "tokens", s.layer)
-    return t:slice { axis = 1, from = b:fact(s.who, "prefix"), to = t:shape()[2] }
+local function class_attention(b, whom, given)
+    local a, shape, prefix, who = of_layer(b, given, "class_attention")
+    a = a:slice { axis = 2, from = 0, to = 1 }:slice { axis = 3, from = prefix, to = shape[4] }
+        :reshape { shape = ("%d,%d,%d"):format(shape[1], shape[2], shape[4] - prefix) }
+    return b.known:regrid(who, whom, a)
+end
+
+local function tokens(b, whom, given)
+    local t, shape, prefix, who = of_layer(b, given, "tokens")
+    t = t:slice { axis = 1, from = prefix, to = shape[2] }
+    local rows, columns = b:fact(who, "grid_rows"), b:fact(who, "grid_columns")
+    if rows == b:fact(whom, "grid_rows") and columns == b:fact(whom, "grid_columns") then return t end
+    return b.known:regrid(who, whom, t:permute { order = "0,2,1" }):permute { order = "0,2,1" }
+end
+
+-- The pictures cut into the patches of `whom`.
+local function pixels(b, whom, given)
+    check.settings({}, given, "pixels")
+    local images = b:signal("batch", "images")
+    local shape, rows, columns = images:shape(), b:fact(whom, "grid_rows"), b:fact(whom, "grid_columns")
+    local side = shape[2] / rows
+    if side ~= math.floor(side) or side ~= shape[3] / columns then
+        errors.fail("pixels: %dx%d pixels cannot be cut into %dx%d patches", shape[2], shape[3], rows, columns)
+    end
+    local C = shape[4]
+    return images:cast { dtype = "f32" }:reshape { shape = ("%d,%d,%d,%d,%d,%d"):format(shape[1], rows, side, columns, side, C) }
+        :permute { order = "0,1,3,2,4,5" }:reshape { shape = ("%d,%d,%d"):format(shape[1], rows * columns, side * side * C) } / 255
 end
 
 local function new_view(b, description, whom)
@@ -50,8 +79,11 @@ local function new_view(b, description, whom)
     for _, row in ipairs(description.plugin.rows) do own[row.name] = description.settings[row.name] end
     local m = { params = own, batch = b.batch_size, patches = b:fact(whom, "patches"), rows = b:fact(whom, "grid_rows"),
         columns = b:fact(whom, "grid_columns") }
-    m.class_attention = function(given) return class_attention(b, given) end
-    m.tokens = function(given) return tokens(b, given) end
+    m.class_attention = function(given) return class_attention(b, whom, given) end
+    m.attention = function(given) return (of_layer(b, given, "attention")) end
+    m.tokens = function(given) return tokens(b, whom, given) end
+    m.pixels = function(given) return pixels(b, whom, given) end
+    m.regrid = function(who, x) return b.known:regrid(who, whom, x) end
     m.signal = function(who, what, layer) return b:signal(who, what, layer) end
     m.random = function(given)
         local s = check.settings({ view_rows.name }, given, "random")
@@ -60,10 +92,9 @@ local function new_view(b, description, whom)
     m.constant = function(numbers, shape) return b:constant(numbers, shape) end
     return setmetatable(m, { __index = function(_, k)
         if batch_signals[k] then return b:signal("batch", k) end
-        if view[k] then return view[k] end
         errors.fail("criterion %s: %s", description.name, errors.unknown("signal " .. errors.show(k), tostring(k),
-            { "images", "labels", "step", "epoch", "progress", "class_attention", "tokens", "signal", "random", "constant", "params",
-                "batch", "patches", "rows", "columns" }))
+            { "images", "labels", "step", "epoch", "progress", "class_attention", "attention", "tokens", "pixels", "signal", "regrid",
+                "random", "constant", "params", "batch", "patches", "rows", "columns" }))
     end })
 end
 

@@ -4,6 +4,7 @@ local check = require "bauta.check"
 local errors = require "bauta.errors"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
+local selection = require "bauta.selection"
 
 local plugin = {}
 
@@ -27,8 +28,6 @@ local common = {
     mask = {
         { name = "keep", type = "any", default = "all", accept = keep.judge, what = "a share, a count or \"all\"",
           doc = 'patches the teacher sees: a share (0.5), a count (98), a label of the papers ("75%") or "all"' },
-        { name = "select", type = "choice", choices = { "top", "bottom" }, default = "top",
-            doc = "which end of the ranking is kept" },
         { name = "who", type = "choice", choices = { "teacher", "student", "both" }, default = "teacher",
             doc = "who sees the kept patches only; the student then predicts from them, and ranks them in a pass of its own" },
         { name = "model", type = "arch", optional = true, doc = "the model that ranks, for criteria that ask another one" },
@@ -46,6 +45,7 @@ local common = {
     },
     loss = {},
 }
+for _, row in ipairs(selection.rows) do table.insert(common.mask, row) end
 plugin.common = common
 
 local Description = {}
@@ -63,6 +63,21 @@ for kind in pairs(common) do
 end
 plugin.classes = classes
 
+-- Blocks of a model by name; the middle is (depth - 1) / 2, which the core knows.
+plugin.layers = { first = 0, middle = 1000, last = -1 }
+
+local function named_layer(row)
+    local out = {}
+    for k, v in pairs(row) do out[k] = v end
+    out.type, out.what = "any", 'a block\'s number, "first", "middle" or "last"'
+    out.accept = function(v)
+        if plugin.layers[v] then return plugin.layers[v] end
+        if type(v) == "number" then return check.value(row, v, "") end
+        return nil, "is " .. errors.show(v)
+    end
+    return out
+end
+
 local function union(kind, rows)
     local out, taken = {}, {}
     for _, row in ipairs(common[kind]) do
@@ -70,6 +85,7 @@ local function union(kind, rows)
         taken[row.name] = true
     end
     for _, row in ipairs(rows) do
+        if kind == "mask" and row.name == "layer" and row.type == "int" then row = named_layer(row) end
         if not taken[row.name] then out[#out + 1] = row end
     end
     return out
@@ -93,6 +109,10 @@ function plugin.describe(kind, name, given)
         classes[kind])
     if found.desc then self:params() end -- also what C knows is judged at the script's line
     if kind == "arch" then self:params():fact("patches") end
+    if kind == "mask" then
+        local lines = selection.defects(name, settings)
+        if #lines > 0 then errors.raise("arg", lines) end
+    end
     return self
 end
 
@@ -122,7 +142,7 @@ function Description:set(name, text)
             rawset(self, "made", nil)
             rawset(self, "opened", nil)
             if self.plugin.desc then self:params() end
-            return nil
+            return self.kind == "mask" and selection.defects(self.name, self.settings)[1] or nil
         end
     end
     local names = {}

@@ -137,6 +137,14 @@ function Build:arch(who, params, given)
     M.call("ba_arch_build", bp(self), M.string(who, "who"), M.ptr(params, Params), in_)
 end
 
+-- How score maps are resampled from now on: corners on corners, or edges on edges.
+function Build:corners(on) M.call("ba_mask_corners", bp(self), on and 1 or 0) end
+
+-- Numbers [..,N] of the patches of `who` on the grid of `whom`.
+function Build:regrid(who, whom, x)
+    return graph.tensor(self.graph, M.call("ba_mask_regrid", bp(self), who, whom, graph.tensor_ptr(x, "scores")))
+end
+
 -- Scores [B,N] for the patches of `whom`; nil when the criterion masks nothing.
 function Build:score(whom, params)
     local out = M.new("ba_tensor *[1]")
