@@ -28,7 +28,7 @@ local function kept_by(b, e, t, given, epoch)
     local whom = t:who() == "student" and "student" or t:called()
     b:declare(whom, e:masked(t))
     local scores = b:score(t.settings.mask, whom, helpers(e, t, given.stores, given.normalise))
-    return scores and b:keep(scores, k, t.settings.mask.settings, t.settings.name, t.settings.mask.name)
+    return scores and b:keep(scores, k, t.settings.mask.settings, whom, t.settings.mask.name)
 end
 
 -- The teacher whose criterion masks the student too, or nil.
