@@ -1,4 +1,4 @@
--- json: Lua values as JSON text, keys sorted, so that equal settings give equal bytes.
+-- json: Lua values as JSON text, keys sorted, so that equal settings give equal bytes; and JSON text as Lua values.
 local json = {}
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
@@ -45,5 +45,95 @@ end
 
 -- On one line, or with `pretty` a setting per line.
 function json.encode(v, pretty) return encode(v, "", pretty and "  " or "", 0) end
+
+-- ---- reading ----
+local plain = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t", ['"'] = '"', ["\\"] = "\\", ["/"] = "/" }
+
+local function wrong(text, at, what)
+    local _, line = text:sub(1, at - 1):gsub("\n", "")
+    error(("json: line %d: %s"):format(line + 1, what), 0)
+end
+
+local function utf8(code)
+    if code < 0x80 then return string.char(code) end
+    if code < 0x800 then return string.char(0xC0 + math.floor(code / 64), 0x80 + code % 64) end
+    return string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
+end
+
+local function read_string(text, at)
+    local out, from = {}, at + 1
+    while true do
+        local stop = text:find('["\\%c]', from)
+        if not stop or text:find("^%c", stop) then wrong(text, at, "a string without an end") end
+        out[#out + 1] = text:sub(from, stop - 1)
+        if text:sub(stop, stop) == '"' then return table.concat(out), stop + 1 end
+        local hex = text:match("^u(%x%x%x%x)", stop + 1)
+        local mark = text:sub(stop + 1, stop + 1)
+        if not hex and not plain[mark] then wrong(text, stop, "a backslash before " .. (mark == "" and "the end" or mark)) end
+        out[#out + 1] = hex and utf8(tonumber(hex, 16)) or plain[mark]
+        from = stop + (hex and 6 or 2)
+    end
+end
+
+local read
+
+-- Members up to `close`; each(at) reads one and gives where it ends.
+local function members(text, at, close, each)
+    at = text:match("^%s*()", at + 1)
+    if text:sub(at, at) == close then return at + 1 end
+    while true do
+        at = text:match("^%s*()", each(at))
+        local mark = text:sub(at, at)
+        if mark == close then return at + 1 end
+        if mark ~= "," then wrong(text, at, ("',' or '%s' expected"):format(close)) end
+        at = text:match("^%s*()", at + 1)
+    end
+end
+
+local function read_object(text, at, depth)
+    local out = {}
+    return out, members(text, at, "}", function(from)
+        if text:sub(from, from) ~= '"' then wrong(text, from, "a name in quotes expected") end
+        local key, after = read_string(text, from)
+        after = text:match("^%s*:%s*()", after) or wrong(text, after, "':' expected")
+        out[key], after = read(text, after, depth)
+        return after
+    end)
+end
+
+local function read_list(text, at, depth)
+    local out = {}
+    return out, members(text, at, "]", function(from)
+        local v, after = read(text, from, depth)
+        out[#out + 1] = v
+        return after
+    end)
+end
+
+function read(text, at, depth)
+    if depth > 64 then wrong(text, at, "deeper than 64") end
+    local mark = text:sub(at, at)
+    if mark == "{" then return read_object(text, at, depth + 1) end
+    if mark == "[" then return read_list(text, at, depth + 1) end
+    if mark == '"' then return read_string(text, at) end
+    for word, v in pairs { ["true"] = true, ["false"] = false, null = json.null } do
+        if text:sub(at, at + #word - 1) == word then return v, at + #word end
+    end
+    local digits = text:match("^%-?%d+%.?%d*[eE]?[+-]?%d*", at)
+    local v = digits and tonumber(digits)
+    if not v then wrong(text, at, "a value expected") end
+    return v, at + #digits
+end
+
+-- What null becomes inside lists and objects.
+json.null = setmetatable({}, { __tostring = function() return "null" end })
+
+-- The value of a text; raises one line when it is no JSON.
+function json.decode(text)
+    local v, at = read(text, text:match("^%s*()"), 0)
+    at = text:match("^%s*()", at)
+    if at <= #text then wrong(text, at, "something behind the value") end
+    return v
+end
 
 return json

@@ -1,0 +1,73 @@
+-- parity: Bauta's numbers against those of others. Each parity/*.json is one case, written by a script of this folder with PyTorch and
+-- committed; parity/KIND.lua computes the same with Bauta. Run it with `bauta lua tests/reference/parity.lua`; with `write` behind it, it also writes
+-- docs/parity.md.
+--
+-- A case: kind, name (its row), source (what its numbers come from), tolerance (relative to the largest wanted number of a list; default
+-- 1e-5), want (numbers and flat lists by name), and whatever its kind reads. KIND.lua returns function(case) -> numbers and lists by name.
+local json = require "bauta.json"
+
+local here = arg[0]:match("^(.*)/[^/]*$") or "."
+package.path = here .. "/../lua/?.lua;" .. here .. "/parity/?.lua;" .. package.path
+local t = require "harness"
+
+local function cases()
+    local out, pipe = {}, io.popen("ls '" .. here .. "/parity'")
+    for name in pipe:lines() do
+        if name:find "%.json$" then
+            local f = assert(io.open(here .. "/parity/" .. name))
+            local case = json.decode(f:read "*a")
+            f:close()
+            case.file = name
+            out[#out + 1] = case
+        end
+    end
+    pipe:close()
+    table.sort(out, function(a, b) return a.kind .. a.name < b.kind .. b.name end)
+    return out
+end
+
+-- The largest difference of two numbers or lists, relative to the largest wanted one; nil and a reason when they have no common shape.
+local function apart(got, want)
+    if type(want) == "number" then got, want = { got }, { want } end
+    if type(got) ~= "table" or #got ~= #want then
+        return nil, ("%s numbers, %d wanted"):format(type(got) == "table" and #got or "no", #want)
+    end
+    local off, top = 0, 1e-30
+    for i, w in ipairs(want) do
+        if got[i] ~= got[i] then return nil, "not a number" end
+        off, top = math.max(off, math.abs(got[i] - w)), math.max(top, math.abs(w))
+    end
+    return off / top
+end
+
+local rows = {}
+for _, case in ipairs(cases()) do
+    local got, worst, at, count = require(case.kind)(case), 0, "", 0
+    for what, want in pairs(case.want) do
+        local off, why = apart(got[what], want)
+        t.check(off and off <= (case.tolerance or 1e-5), "%s: %s: %s", case.file, what, why or ("relative difference %.3g"):format(off or 0))
+        count = count + (type(want) == "table" and #want or 1)
+        if off and off >= worst then worst, at = off, what end
+    end
+    t.check(count > 0, "%s wants nothing", case.file)
+    rows[#rows + 1] = { case.kind, case.name, case.source, count, worst, at }
+end
+t.group(#rows .. " cases")
+
+local function write(path)
+    local out = { "# Parity", "",
+        "What Bauta computes against what others do, on the same inputs and weights. The cases are `tests/reference/parity/*.json`, written by the",
+        "Python scripts beside it (`requirements.txt` pins what they were run with) and committed; `meson test -C build parity` compares, and this page",
+        "is the output of `bauta lua tests/reference/parity.lua write`. The difference is the largest one of all compared numbers",
+        "(values and gradients), relative to the largest number of the tensor it is in. Theirs are float64, Bauta's fp32 on the CPU.", "",
+        "| kind | case | against | numbers | largest difference | where |", "| --- | --- | --- | ---: | ---: | --- |" }
+    for _, r in ipairs(rows) do
+        out[#out + 1] = ("| %s | %s | %s | %d | %.0e | %s |"):format(r[1], r[2], r[3], r[4], r[5], r[6])
+    end
+    local f = assert(io.open(path, "w"))
+    f:write(table.concat(out, "\n"), "\n")
+    f:close()
+end
+
+if arg[1] == "write" then write(arg[2] or here .. "/../../docs/parity.md") end
+return t.done()

@@ -1,0 +1,183 @@
+"""Supervised losses as their public code computes them, restated with PyTorch: values and gradients for tests/reference/parity.
+
+    python3 tests/reference/parity_losses.py
+"""
+
+import torch
+import torch.nn.functional as F
+
+from parity_case import Case, uniform
+
+B, C = 4, 6
+LABELS = [1, 5, 0, 2]
+SOURCE = f"PyTorch {torch.__version__.split('+')[0]}"
+
+
+def pair(name, loss, what, **settings):
+    """A case on logits; returns it with the student's and the teacher's."""
+    case = Case("loss", name, f"{SOURCE}, {what}", loss=loss, settings=settings, labels=LABELS, batch=B)
+    return case, case.signal("student", "logits", (B, C), scale=3.0), case.signal("teacher", "logits", (B, C), scale=3.0)
+
+
+Y = torch.tensor(LABELS)
+
+# ---- logits ----
+case, zs, zt = pair("cross-entropy, smoothed", "cross-entropy", "cross_entropy(label_smoothing)", smoothing=0.1)
+case.write(F.cross_entropy(zs, Y, label_smoothing=0.1))
+
+case, zs, zt = pair("logit, batchmean, temperature 4", "logit", "kl_div(batchmean) * 16", temperature=4)
+case.write(16 * F.kl_div((zs / 4).log_softmax(1), (zt / 4).log_softmax(1), reduction="batchmean", log_target=True))
+
+case, zs, zt = pair("logit, DeiT", "logit", "kl_div(sum) * 9 / numel", temperature=3, reduction="numel")
+case.write(9 * F.kl_div((zs / 3).log_softmax(1), (zt / 3).log_softmax(1), reduction="sum", log_target=True) / zs.numel())
+
+case, zs, zt = pair("hard labels", "hard", "cross_entropy of argmax")
+case.write(F.cross_entropy(zs, zt.argmax(1)))
+
+case = Case("loss", "hard labels, distillation token", f"{SOURCE}, cross_entropy of argmax", loss="hard", settings={"head": "distillation"}, batch=B)
+z = case.signal("student", "distillation_logits", (B, C), scale=3.0)
+zt = case.signal("teacher", "logits", (B, C), scale=3.0)
+case.write(F.cross_entropy(z, zt.argmax(1)))
+
+
+def nkd(zs, zt, gamma, t):
+    """The label's column apart; the others as a matrix of C-1 columns of their own."""
+    own = F.one_hot(Y, C).bool()
+    first = -(zt.softmax(1)[own] * zs.log_softmax(1)[own]).mean()
+    rest_s, rest_t = zs[~own].reshape(B, C - 1), zt[~own].reshape(B, C - 1)
+    second = -((rest_t / t).softmax(1) * (rest_s / t).log_softmax(1)).sum(1).mean()
+    return first + gamma * t * t * second
+
+
+for gamma, t in ((1.0, 1.0), (1.5, 2.0)):
+    case, zs, zt = pair(f"NKD, gamma {gamma:g}, temperature {t:g}", "nkd", "columns selected", gamma=gamma, temperature=t)
+    case.write(nkd(zs, zt, gamma, t))
+
+
+def dkd(zs, zt, alpha, beta, t):
+    """Binary part by summing probabilities, the others by a label's logit far below."""
+    own = F.one_hot(Y, C).double()
+    ps, pt = (zs / t).softmax(1), (zt / t).softmax(1)
+    two_s = torch.stack([(ps * own).sum(1), (ps * (1 - own)).sum(1)], 1)
+    two_t = torch.stack([(pt * own).sum(1), (pt * (1 - own)).sum(1)], 1)
+    target = F.kl_div(two_s.log(), two_t, reduction="sum") * t * t / B
+    rest = F.kl_div((zs / t - 1000 * own).log_softmax(1), (zt / t - 1000 * own).softmax(1), reduction="sum") * t * t / B
+    return alpha * target + beta * rest
+
+
+for beta, t in ((0.5, 1.0), (8.0, 4.0)):
+    case, zs, zt = pair(f"DKD, beta {beta:g}, temperature {t:g}", "dkd", "1000 subtracted", beta=beta, temperature=t)
+    case.write(dkd(zs, zt, 1.0, beta, t))
+
+# ---- features: a student of width 4 and depth 3, a teacher of width 6 and depth 4, grids of 3x3, a class token each ----
+G, N, DS, DT, LS, LT = 3, 9, 4, 6, 3, 4
+KEPT = [[0, 2, 3, 7], [1, 4, 5, 8], [0, 1, 2, 3], [2, 5, 6, 8]]
+
+
+def features(name, loss, what, keep=False, **settings):
+    case = Case("loss", name, f"{SOURCE}, {what}", loss=loss, settings=settings, labels=LABELS, batch=B)
+    for who, depth in (("student", LS), ("teacher", LT)):
+        case.facts(who, grid_rows=G, grid_columns=G, patches=N, prefix=1, depth=depth)
+    if keep:
+        case.data["kept"] = {"teacher": KEPT}
+    return case
+
+
+def tokens(case, who, layer, keep=False):
+    name = "features" if layer == (LS if who == "student" else LT) - 1 else f"tokens.{layer}"
+    T = 1 + (4 if keep and who == "teacher" else N)
+    return case.signal(who, name, (B, T, DS if who == "student" else DT))
+
+
+def at_kept(x):
+    """Patches [B,N,D] at the kept places."""
+    return torch.stack([x[b, KEPT[b]] for b in range(B)])
+
+
+def linear(case, name):
+    return case.weight(name + ".weight", (DT, DS), 0.5), case.weight(name + ".bias", (DT,), 0.5)
+
+
+def conv(case, name):
+    return case.weight(name + ".weight", (DT, DT, 3, 3), 0.2), case.weight(name + ".bias", (DT,), 0.2)
+
+
+def generated(case, name, x):
+    """Two convolutions on a map [B,D,G,G], back to tokens."""
+    w0, b0 = conv(case, name + ".0")
+    w2, b2 = conv(case, name + ".2")
+    return F.conv2d(F.conv2d(x, w0, b0, padding=1).relu(), w2, b2, padding=1).flatten(2).transpose(1, 2)
+
+
+def to_map(x):
+    return x.transpose(1, 2).reshape(B, -1, G, G)
+
+
+for keep in (False, True):
+    seen = ", masked teacher" if keep else ""
+    by = N / 4 if keep else 1.0
+    at = at_kept if keep else (lambda x: x)
+
+    case = features("FitNet, all blocks" + seen, "fitnet", "linear, mse sum", keep, layers="all", weight=0.01)
+    total = 0.0
+    for mine, theirs in ((0, 0), (1, 2), (2, 3)):  # the first half from the front, the rest from the back
+        s, t = tokens(case, "student", mine)[:, 1:], tokens(case, "teacher", theirs, keep)[:, 1:]
+        total = total + F.mse_loss(at(F.linear(s, *linear(case, f"fc.{mine}"))), t, reduction="sum") / B
+    case.data["student"]["signals"]["tokens.2"] = case.data["student"]["signals"]["features"]
+    case.write(0.01 * by * total)
+
+    case = features("MGD, tokens" + seen, "mgd", "conv2d, mse sum", keep, weight=0.01)
+    for who in ("student", "teacher"):
+        tokens(case, who, 0, keep)
+    s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3, keep)[:, 1:]
+    s = F.linear(s, *linear(case, "align")) * (uniform("mgd/hidden", (B, N, 1)) >= 0.5)
+    case.write(0.01 * by * F.mse_loss(at(generated(case, "generator", to_map(s))), t, reduction="sum") / B)
+
+    case = features("ViTKD" + seen, "vitkd", "conv2d, noise sorted", keep, alpha=0.01, beta=0.02)
+    total = 0.0
+    for mine, theirs in ((0, 0), (1, 2)):
+        s, t = tokens(case, "student", mine)[:, 1:], tokens(case, "teacher", theirs, keep)[:, 1:]
+        total = total + 0.01 / B * F.mse_loss(at(F.linear(s, *linear(case, f"mimic.{mine}"))), t, reduction="sum")
+    s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3, keep)[:, 1:]
+    x = F.linear(s, *linear(case, "generate.2.align"))
+    token = case.weight("generate.2.mask_token", (1, 1, DT))
+    order = uniform("vitkd/generate.2.noise", (B, N)).argsort(1)
+    visible = int(N * (1 - 0.5))
+    mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :visible], 0.0).unsqueeze(-1)
+    x = x * (1 - mask) + token * mask
+    y = generated(case, "generate.2.generator", to_map(x))
+    total = total + 0.02 / B / 0.5 * F.mse_loss(at(y * mask), t * at(mask), reduction="sum")
+    case.write(by * total)
+
+    case = features("ViTKD, correlations" + seen, "vitkd", "bmm", keep, alpha=0.01, align="correlation", generate="none", mimic="0")
+    s, t = at(tokens(case, "student", 0)[:, 1:]), tokens(case, "teacher", 0, keep)[:, 1:]
+    miss = torch.bmm(s, s.transpose(1, 2)) / DS**0.5 - torch.bmm(t, t.transpose(1, 2)) / DT**0.5
+    case.write(0.01 * by * by * miss.square().sum() / B)
+
+    case = features("Manifold" + seen, "manifold", "normalize, matmul", keep, layers="0,2", rows=7)
+    total = 0.0
+    for mine, theirs in ((0, 0), (2, 3)):
+        T = 5 if keep else 1 + N
+        s = case.signal("student", f"tokens.{mine}", (B, 1 + N, DS))
+        t = F.normalize(case.signal("teacher", f"tokens.{theirs}", (B, T, DT)), dim=-1)
+        s = F.normalize(torch.cat([s[:, :1], at(s[:, 1:])], 1), dim=-1)
+
+        def gram(a, b):
+            return F.mse_loss(a @ a.transpose(-1, -2), b @ b.transpose(-1, -2))
+
+        rows = uniform(f"manifold/rows.{mine}", (B * T,)).argsort(descending=True)[:7]
+        total = total + 4 * gram(s, t) + 0.1 * gram(s.transpose(0, 1), t.transpose(0, 1)) + 0.2 * gram(s.reshape(-1, DS)[rows], t.reshape(-1, DT)[rows])
+    case.write(total / 2)
+
+    for form in ("renormalise", "mass") if keep else ("renormalise",):
+        case = features("Attention, all blocks" + seen + (", " + form if keep else ""), "attention", "log, softmax, kl_div", keep, weight=1, under_mask=form)
+        total = 0.0
+        for mine, theirs in ((0, 0), (1, 2), (2, 3)):
+            s = case.signal("student", f"class_attention.{mine}", (B, 2, 1, 1 + N), softmax=True, scale=2.0)
+            t = case.signal("teacher", f"class_attention.{theirs}", (B, 3, 1, 5 if keep else 1 + N), softmax=True, scale=2.0)
+            u, v = s[:, :, 0].log().sum(1) / 10, (t[:, :, 0].log().sum(1) / 10).softmax(-1)
+            u = u.log_softmax(-1) if form == "mass" else u
+            u = torch.cat([u[:, :1], at(u[:, 1:])], 1)
+            u = u if form == "mass" else u.log_softmax(-1)
+            total = total + F.kl_div(u, v, reduction="batchmean")
+        case.write(total)
