@@ -166,13 +166,16 @@ static void *own(ba_program *p, int64_t bytes, ba_err *e)
 
 static int64_t scratch_of(ba_program *p, const bai_node *n)
 {
-    if (!n->op->scratch)
+    const bai_device_ops *d = p->device->ops;
+    if (!d->scratch && !n->op->scratch)
         return 0;
     const ba_type *in[n->n_in ? n->n_in : 1];
     ba_type out[BA_MAX_OUT];
     bai_in_types(n, in);
     for (int i = 0; i < n->n_out; i++)
         out[i] = n->out[i].type;
+    if (d->scratch)
+        return (int64_t)d->scratch(p->device->self, n->op, n->params, n->n_in, in, out);
     return (int64_t)n->op->scratch(n->params, n->n_in, in, out, p->device->ops->workers(p->device->self));
 }
 

@@ -5,7 +5,7 @@
 
 #include "bauta/op.h"
 
-enum { BAI_DEVICE_MAGIC = 0x42444556, BAI_DEVICE_ABI = 1 };
+enum { BAI_DEVICE_MAGIC = 0x42444556, BAI_DEVICE_ABI = 2 };
 
 typedef struct bai_step {      /* one call of an operation in a compiled program */
     const ba_op *op;
@@ -31,6 +31,8 @@ typedef struct bai_device_ops {
     int (*put)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* host to device */
     int (*get)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* device to host, after all work before it */
     int (*run)(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e);
+    size_t (*scratch)(void *self, const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out); /* NULL: as op->scratch says */
+    void (*forget)(void *self, const bai_step *steps);                     /* these steps will not run again; NULL: nothing is remembered */
 } bai_device_ops;
 
 struct ba_device {

@@ -17,6 +17,10 @@ void ba_program_free(ba_program *p)
     if (check(p, NULL))
         return;
     p->tag = 0;
+    if (p->device->ops->forget) {
+        p->device->ops->forget(p->device->self, p->step);
+        p->device->ops->forget(p->device->self, p->fixed);
+    }
     for (int64_t i = 0; i < p->n_owned; i++)
         p->device->ops->release(p->device->self, p->owned[i]);
     free(p->row);

@@ -10,9 +10,15 @@
 
 #include <stdint.h>
 
+#ifdef __CUDACC__ /* the same function on the device */
+#define BA_INLINE static inline __host__ __device__
+#else
+#define BA_INLINE static inline
+#endif
+
 typedef struct ba_philox { uint32_t x[4]; } ba_philox;
 
-static inline uint32_t ba_stream(const char *name) /* FNV-1a-32 of the name */
+BA_INLINE uint32_t ba_stream(const char *name) /* FNV-1a-32 of the name */
 {
     uint32_t h = 0x811C9DC5u;
     for (; *name; name++)
@@ -20,7 +26,7 @@ static inline uint32_t ba_stream(const char *name) /* FNV-1a-32 of the name */
     return h;
 }
 
-static inline ba_philox ba_philox4x32(uint64_t seed, uint32_t stream, uint32_t step, uint64_t index)
+BA_INLINE ba_philox ba_philox4x32(uint64_t seed, uint32_t stream, uint32_t step, uint64_t index)
 {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     ba_philox c = { { (uint32_t)index, (uint32_t)(index >> 32), step, stream } };
@@ -35,13 +41,13 @@ static inline ba_philox ba_philox4x32(uint64_t seed, uint32_t stream, uint32_t s
 }
 
 /* The i-th 32-bit word of a (seed, stream, step): block i/4, word i%4. */
-static inline uint32_t ba_random_u32(uint64_t seed, uint32_t stream, uint32_t step, uint64_t i)
+BA_INLINE uint32_t ba_random_u32(uint64_t seed, uint32_t stream, uint32_t step, uint64_t i)
 {
     return ba_philox4x32(seed, stream, step, i >> 2).x[i & 3];
 }
 
 /* Uniform in [0, 1) with 24 bits, exactly representable as float. */
-static inline float ba_random_uniform(uint64_t seed, uint32_t stream, uint32_t step, uint64_t i)
+BA_INLINE float ba_random_uniform(uint64_t seed, uint32_t stream, uint32_t step, uint64_t i)
 {
     return (float)(ba_random_u32(seed, stream, step, i) >> 8) * 0x1p-24f;
 }

@@ -1,0 +1,15 @@
+/* attention on CUDA. */
+#include "attention.h"
+
+static int launch(const bai_cuda_call *c, ba_err *e)
+{
+    const ba_type *x = &c->in[0].type;
+    ba_att a = {};
+    a.H = bai_cuda_i(c, "heads"), a.Q = a.T = x->dim[1], a.d = x->dim[2] / 3 / a.H, a.E = c->out[2].type.dim[2];
+    a.scale = (float)(1 / sqrt((double)a.d));
+    a.q = ba_heads_of(&c->in[0], 0, 3), a.k = ba_heads_of(&c->in[0], 1, 3), a.v = ba_heads_of(&c->in[0], 2, 3), a.out = ba_heads_of(&c->out[0], 0, 1);
+    a.lse = (float *)c->out[1].data, a.classes = (float *)c->out[2].data;
+    return ba_att_run_forward(c, &a, x->dim[0], e);
+}
+
+BA_CUDA_OP(attention) = { "attention", launch };

@@ -1,0 +1,28 @@
+/* attention_grad on CUDA. */
+#include "attention.h"
+
+static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
+{
+    (void)op, (void)params, (void)n_in, (void)out;
+    return (size_t)ba_type_count(in[1]) * 4; /* delta */
+}
+
+static int launch(const bai_cuda_call *c, ba_err *e)
+{
+    const ba_type *x = &c->in[0].type;
+    ba_att a = {};
+    a.H = bai_cuda_i(c, "heads"), a.Q = a.T = x->dim[1], a.d = x->dim[2] / 3 / a.H;
+    a.scale = (float)(1 / sqrt((double)a.d));
+    a.q = ba_heads_of(&c->in[0], 0, 3), a.k = ba_heads_of(&c->in[0], 1, 3), a.v = ba_heads_of(&c->in[0], 2, 3);
+    if (c->n_in > 2 && c->in[2].data)
+        a.dout = ba_heads_of(&c->in[2], 0, 1);
+    if (c->n_in > 3 && c->in[3].data) {
+        a.dclass = (const float *)c->in[3].data;
+        a.E = c->in[3].type.dim[2];
+    }
+    a.dq = ba_heads_of(&c->out[0], 0, 3), a.dk = ba_heads_of(&c->out[0], 1, 3), a.dv = ba_heads_of(&c->out[0], 2, 3);
+    a.lse_in = (const float *)c->in[1].data, a.delta = (float *)c->scratch;
+    return ba_att_run_backward(c, &a, x->dim[0], e);
+}
+
+BA_CUDA_OP(attention_grad) = { "attention_grad", launch, scratch };

@@ -1,0 +1,21 @@
+/* ema on CUDA, in place. */
+#include "each.h"
+
+static __global__ void run(float *token, float *avg, const float *p, int64_t n, float stays, float comes)
+{
+    if (token && !blockIdx.x && !threadIdx.x)
+        *token = 0;
+    for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
+        avg[i] = stays * avg[i] + comes * p[i];
+}
+
+static int launch(const bai_cuda_call *c, ba_err *e)
+{
+    (void)e;
+    int64_t n = ba_type_count(&c->in[0].type);
+    double stays = bai_cuda_f(c, "decay");
+    BA_LAUNCH(run, ba_blocks(n, BA_THREADS), BA_THREADS, 0, c, (float *)c->out[0].data, (float *)c->in[0].data, (const float *)c->in[1].data, n, (float)stays, (float)(1 - stays));
+    return BA_OK;
+}
+
+BA_CUDA_OP(ema) = { "ema", launch };

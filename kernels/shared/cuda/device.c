@@ -1,0 +1,234 @@
+/* device: the CUDA device behind core's table of functions (core/graph/device.h): finds the operations' launch functions, runs
+ * programs, replays them as recorded graphs, and turns what kernels report into one line. All that touches a machine is in runtime.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../core/graph/device.h"
+#include "device.h"
+
+#define BA_LISTED(NAME) extern const bai_cuda_op bai_cuda_op_##NAME;
+#include "cuda_ops.inc"
+#undef BA_LISTED
+#define BA_LISTED(NAME) &bai_cuda_op_##NAME,
+static const bai_cuda_op *const table[] = {
+#include "cuda_ops.inc"
+    NULL };
+#undef BA_LISTED
+
+/* A program that was run: what stands for it is the address of its steps. */
+typedef struct recorded { const bai_step *steps; int64_t n; uint64_t seed; int runs; void *replay; } recorded;
+
+struct bai_cuda {
+    rt *rt;
+    uint32_t *fault;
+    recorded *programs;
+    int n_programs, room;
+    char text[200];
+};
+
+static const bai_cuda_op *find(const char *name)
+{
+    for (int i = 0; table[i]; i++)
+        if (!strcmp(table[i]->name, name))
+            return table[i];
+    return NULL;
+}
+
+/* ---- parameters ---- */
+static const ba_param *row_of(const ba_op *op, const char *name)
+{
+    for (uint32_t i = 0; i < op->nparams; i++)
+        if (!strcmp(op->params[i].name, name))
+            return &op->params[i];
+    fprintf(stderr, "cuda: operation %s has no parameter %s\n", op->name, name);
+    abort(); /* a .cu that does not fit its .c: found by the first test of the operation */
+}
+
+int64_t bai_cuda_param_i(const ba_op *op, const void *params, const char *name)
+{
+    return *(const int64_t *)((const char *)params + row_of(op, name)->offset);
+}
+int64_t bai_cuda_i(const bai_cuda_call *c, const char *name) { return bai_cuda_param_i(c->op, c->params, name); }
+double bai_cuda_f(const bai_cuda_call *c, const char *name) { return *(const double *)((const char *)c->params + row_of(c->op, name)->offset); }
+const char *bai_cuda_s(const bai_cuda_call *c, const char *name) { return *(const char *const *)((const char *)c->params + row_of(c->op, name)->offset); }
+
+/* ---- opening ---- */
+static void close_(void *self)
+{
+    struct bai_cuda *c = self;
+    for (int i = 0; i < c->n_programs; i++)
+        rt_recording_free(c->rt, c->programs[i].replay);
+    free(c->programs);
+    rt_close(c->rt);
+    free(c);
+}
+
+static void *open_(int64_t threads, const char *tier, ba_err *e)
+{
+    (void)threads;
+    if (strcmp(tier, "auto")) {
+        ba_fail(e, BA_EARG, "tier '%.40s': device %s has no tiers ('auto')", tier, rt_name);
+        return NULL;
+    }
+    struct bai_cuda *c = calloc(1, sizeof *c);
+    if (!c) {
+        ba_fail(e, BA_EMACHINE, "no memory for device %s", rt_name);
+        return NULL;
+    }
+    if (!(c->rt = rt_open(e))) {
+        free(c);
+        return NULL;
+    }
+    c->fault = rt_shared_word(c->rt);
+    snprintf(c->text, sizeof c->text, "%s: %s", rt_name, rt_describe(c->rt));
+    return c;
+}
+
+static const char *describe(void *self) { return ((struct bai_cuda *)self)->text; }
+static int has(void *self, const char *what) { (void)self; return !strcmp(what, "bf16"); }
+static int workers(void *self) { (void)self; return 1; }
+
+static int supports(void *self, const ba_op *op, ba_err *e)
+{
+    (void)self;
+    return (op->flags & BA_OP_ALIAS) || find(op->name) ? BA_OK : ba_fail(e, BA_EMACHINE, "operation %s cannot run on device %s yet", op->name, rt_name);
+}
+
+static size_t scratch(void *self, const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
+{
+    (void)self;
+    const bai_cuda_op *k = find(op->name);
+    return k && k->scratch ? k->scratch(op, params, n_in, in, out) : 0;
+}
+
+/* ---- memory ---- */
+static void *alloc(void *self, size_t bytes, ba_err *e) { return rt_alloc(((struct bai_cuda *)self)->rt, bytes, e); }
+static void release(void *self, void *p) { rt_free(((struct bai_cuda *)self)->rt, p); }
+static int put(void *self, void *to, const void *from, size_t bytes, ba_err *e) { return rt_put(((struct bai_cuda *)self)->rt, to, from, bytes, e); }
+
+/* ---- faults ---- */
+static const char *const faults[] = { "", "an index is out of range", "a score is not a number", "steps count from 1" };
+static const int codes[] = { BA_EBUG, BA_EARG, BA_ENUMERIC, BA_EARG };
+
+/* A call's number: its program in the high bits, its step in the low ones (28 in all: ba_fault adds the code). */
+enum { STEP_BITS = 16 };
+static uint32_t call_id(int program, int64_t step) { return (uint32_t)(program + 1) << STEP_BITS | (uint32_t)(step & ((1 << STEP_BITS) - 1)); }
+
+static int judge_fault(struct bai_cuda *c, ba_err *e)
+{
+    uint32_t word = *(volatile uint32_t *)c->fault, code = word & 15, step = word >> 4 & ((1 << STEP_BITS) - 1);
+    int program = (int)(word >> (4 + STEP_BITS)) - 1;
+    if (!word)
+        return BA_OK;
+    *c->fault = 0;
+    const char *where = program >= 0 && program < c->n_programs && step < c->programs[program].n ? c->programs[program].steps[step].where : "a kernel";
+    return ba_fail(e, code < 4 ? codes[code] : BA_EBUG, "%s: %s", where, code < 4 ? faults[code] : "an unknown fault");
+}
+
+static int get(void *self, void *to, const void *from, size_t bytes, ba_err *e)
+{
+    struct bai_cuda *c = self;
+    int r = rt_get(c->rt, to, from, bytes, e);
+    return r ? r : judge_fault(c, e);
+}
+
+/* ---- programs ---- */
+static recorded *program_of(struct bai_cuda *c, const bai_step *steps, int64_t n, uint64_t seed, ba_err *e)
+{
+    recorded *empty = NULL;
+    for (int i = 0; i < c->n_programs; i++) {
+        if (c->programs[i].steps == steps && c->programs[i].n == n && c->programs[i].seed == seed)
+            return &c->programs[i];
+        if (!c->programs[i].steps)
+            empty = &c->programs[i];
+    }
+    if (!empty && c->n_programs == c->room) {
+        int room = c->room ? 2 * c->room : 8;
+        recorded *more = realloc(c->programs, (size_t)room * sizeof *more);
+        if (!more) {
+            ba_fail(e, BA_EMACHINE, "no memory for device %s", rt_name);
+            return NULL;
+        }
+        c->programs = more;
+        c->room = room;
+    }
+    recorded *p = empty ? empty : &c->programs[c->n_programs++];
+    *p = (recorded){ steps, n, seed, 0, NULL };
+    return p;
+}
+
+static void forget(void *self, const bai_step *steps)
+{
+    struct bai_cuda *c = self;
+    rt_wait(c->rt, NULL); /* its memory goes next */
+    for (int i = 0; i < c->n_programs; i++)
+        if (c->programs[i].steps == steps) {
+            rt_recording_free(c->rt, c->programs[i].replay);
+            c->programs[i] = (recorded){ 0 };
+        }
+}
+
+static int launch(struct bai_cuda *c, const recorded *p, int64_t i, ba_err *e)
+{
+    const bai_step *s = &p->steps[i];
+    const bai_cuda_op *k = find(s->op->name);
+    ba_err inner = { 0 };
+    bai_cuda_call call = { .op = s->op, .params = s->params, .n_in = s->n_in, .n_out = s->n_out, .in = s->in, .out = s->out, .scratch = s->scratch,
+        .seed = p->seed, .stream = rt_stream(c->rt), .cuda = c, .fault = c->fault, .id = call_id((int)(p - c->programs), i) };
+    int r = k->launch(&call, &inner);
+    if (r)
+        return ba_fail(e, r, "%s: %s", s->where, inner.msg);
+    return rt_failed(c->rt, s->where, e);
+}
+
+static int launch_all(struct bai_cuda *c, const recorded *p, ba_err *e)
+{
+    int r = BA_OK;
+    for (int64_t i = 0; i < p->n && !r; i++)
+        r = launch(c, p, i, e);
+    return r;
+}
+
+static int run_profiled(struct bai_cuda *c, const recorded *p, bai_step *steps, ba_err *e)
+{
+    int r = rt_mark(c->rt, 0, e);
+    for (int64_t i = 0; i < p->n && !r; i++)
+        if (!(r = launch(c, p, i, e)))
+            r = rt_mark(c->rt, (int)i + 1, e);
+    if (!r && !(r = rt_wait(c->rt, e)))
+        for (int64_t i = 0; i < p->n; i++)
+            steps[i].seconds += rt_between(c->rt, (int)i);
+    return r;
+}
+
+/* The first run launches (and lets the library choose its algorithms), the second records, all others replay. */
+static int run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e)
+{
+    struct bai_cuda *c = self;
+    int r = judge_fault(c, e);
+    recorded *p = r ? NULL : program_of(c, steps, n, seed, e);
+    if (!p)
+        return r ? r : BA_EMACHINE;
+    if (profile)
+        return run_profiled(c, p, steps, e);
+    if (!p->replay && (p->runs++ == 0 || !rt_can_record(c->rt)))
+        return launch_all(c, p, e);
+    if (!p->replay) {
+        if ((r = rt_record_begin(c->rt, e)))
+            return r;
+        r = launch_all(c, p, e);
+        int ended = rt_record_end(c->rt, &p->replay, r ? NULL : e);
+        if (r || ended)
+            return r ? r : ended;
+    }
+    return rt_replay(c->rt, p->replay, e);
+}
+
+rt *bai_cuda_rt(struct bai_cuda *c) { return c->rt; }
+
+__attribute__((visibility("default"))) const bai_device_ops bauta_device = {
+    .magic = BAI_DEVICE_MAGIC, .abi = BAI_DEVICE_ABI, .size = sizeof(bai_device_ops), .name = rt_name,
+    .open = open_, .close = close_, .describe = describe, .has = has, .workers = workers, .supports = supports, .scratch = scratch,
+    .alloc = alloc, .release = release, .put = put, .get = get, .run = run, .forget = forget,
+};
