@@ -262,6 +262,8 @@ static void describe(const entry *n, ba_plugin_info *out)
     out->version = n->desc->version;
     out->cite = n->desc->cite;
     out->desc = n->desc;
+    out->abi_major = n->desc->abi_major;
+    out->abi_minor = n->desc->abi_minor;
 }
 
 int ba_plugins_entry(const ba_plugins *p, int64_t i, ba_plugin_info *out, ba_err *e)
@@ -383,4 +385,27 @@ const ba_plugin_desc *ba_plugins_find(ba_plugins *p, const char *kind, const cha
     else
         ba_fail(e, first->why.code, "%s", first->why.msg);
     return NULL;
+}
+
+const ba_plugin_desc *ba_plugins_file(ba_plugins *p, const char *path, ba_err *e)
+{
+    char name[80];
+    if (check(p, e))
+        return NULL;
+    char *real = path ? realpath(path, NULL) : NULL;
+    const char *base = real ? strrchr(real, '/') + 1 : "";
+    size_t n = strlen(base);
+    entry *found = NULL;
+    if (!real)
+        ba_fail(e, BA_EPLUGIN, "plugin %.300s: no such file", path ? path : "(none)");
+    else if (n < 4 || n >= sizeof name || strcmp(base + n - 3, ".so"))
+        ba_fail(e, BA_EPLUGIN, "plugin %.300s: a file NAME.so expected", path);
+    else {
+        snprintf(name, sizeof name, "%.*s", (int)(n - 3), base);
+        found = look_at(p, real, "", name, e);
+    }
+    free(real);
+    if (found && !found->desc)
+        ba_fail(e, found->why.code, "%s", found->why.msg);
+    return found ? found->desc : NULL;
 }

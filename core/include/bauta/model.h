@@ -31,11 +31,15 @@ const char *ba_plugins_path(const ba_plugins *p);          /* the folders that a
  * NULL and one sentence when it does not exist or is refused; a refusal is remembered and repeated. */
 const struct ba_plugin_desc *ba_plugins_find(ba_plugins *p, const char *kind, const char *name, ba_err *e);
 
+/* The same for one file, wherever it lies; its name says what the plugin is called. */
+const struct ba_plugin_desc *ba_plugins_file(ba_plugins *p, const char *path, ba_err *e);
+
 typedef struct ba_plugin_info {
     const char *kind, *name, *path;                        /* refused: kind and name as the file says, kind "" if unknown */
     const char *doc, *version, *cite;                      /* cite may be NULL; all NULL when refused */
     const char *refused;                                   /* why; NULL: accepted */
     const struct ba_plugin_desc *desc;                     /* NULL when refused */
+    int32_t abi_major, abi_minor;                          /* that it was built for; 0 when refused */
 } ba_plugin_info;
 int64_t ba_plugins_scan(ba_plugins *p, ba_err *e);         /* looks at every file of the path; how many there are, sorted by kind and name */
 int ba_plugins_entry(const ba_plugins *p, int64_t i, ba_plugin_info *out, ba_err *e); /* after ba_plugins_scan */

@@ -35,18 +35,26 @@ local function needs_of(desc)
     end
 end
 
--- { kind, name, doc, version, rows, needs, desc } of a plugin; raises with the registry's sentence.
+local function found(desc)
+    local info = M.new("ba_plugin_info")
+    M.call("ba_plugins_info", registry.entry.ptr, desc, info)
+    return { kind = M.text(info.kind), name = M.text(info.name), desc = desc, rows = rows_of(desc), needs = needs_of(desc),
+        doc = M.text(info.doc), version = M.text(info.version), cite = M.text(info.cite), path = M.text(info.path),
+        abi = ("%d.%d"):format(info.abi_major, info.abi_minor) }
+end
+
+-- { kind, name, doc, version, rows, needs, desc, ... } of a plugin; raises with the registry's sentence.
 function bind.find(kind, name)
     local key = kind .. "/" .. M.string(name, kind)
-    if not cache[key] then
-        local desc = M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)
-        local info = M.new("ba_plugin_info")
-        M.call("ba_plugins_info", registry.entry.ptr, desc, info)
-        cache[key] = { kind = kind, name = name, desc = desc, rows = rows_of(desc), needs = needs_of(desc), doc = M.text(info.doc),
-            version = M.text(info.version),
-            cite = M.text(info.cite), path = M.text(info.path) }
-    end
+    if not cache[key] then cache[key] = found(M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)) end
     return cache[key]
+end
+
+-- The same for a file; from now on its kind and name mean this one, whatever else the path holds.
+function bind.file(path)
+    local p = found(M.call("ba_plugins_file", M.ptr(registry, Plugins), M.string(path, "plugin")))
+    cache[p.kind .. "/" .. p.name] = p
+    return p
 end
 
 -- SHA-256 of a plugin's file.
