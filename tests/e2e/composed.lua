@@ -3,7 +3,7 @@ local bauta = require "bauta"
 
 local p = bauta.params {
     bauta.int("epochs", 4, 1, 1000, "epochs"),
-    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided" }, "how the step is put together"),
+    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn" }, "how the step is put together"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 
@@ -25,6 +25,11 @@ local kinds = {
     schedule = { teacher = vit { dim = 36 }, losses = { ce, logit }, ema = 0.9,
         mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } },
     guided = { teacher = vit { dim = 36 }, mask = guided { keep = 0.5, model = vit { dim = 12 } }, losses = { ce, logit } },
+    dino = { teacher = vit { dim = 36 }, losses = { ce, logit },
+        mask = bauta.mask "dino" { keep = 0.5, ranked = 5, model = vit { dim = 12, patch = 8 } } },
+    own = { teacher = vit { dim = 36 }, mask = bauta.mask "teacher" { keep = 0.5, softmax = "patches" }, losses = { ce, logit } },
+    large = { teacher = vit { dim = 36, image = 24 }, mask = bauta.mask "student" { keep = 8, source = "patches" }, losses = { ce, logit } },
+    drawn = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, select = "sampled" }, losses = { ce, logit } },
 }
 local s = kinds[p.kind]
 s.losses = s.losses or { ce }

@@ -34,11 +34,21 @@ t.check(roles:find("teacher.big", 1, true) and roles:find("teacher.small", 1, tr
 t.group "two teachers"
 
 -- ---- who is masked, and a model that ranks ----
-for _, kind in ipairs { "student", "both", "guided" } do
+for _, kind in ipairs { "student", "both", "guided", "dino", "own", "large", "drawn" } do
     local r = done(kind, "--set epochs=1")
     t.check(r.train.n == 6 and r.mask.kept[1] == 8, "%s: eight patches", kind)
     t.check(r.result.top1[1] == r.result.top1[1], "%s: evaluated", kind)
 end
+local function role(kind, name)
+    local costs = tables(kind .. "/run").cost
+    for i, r in ipairs(costs.role) do
+        if r == name then return costs.macs[i] end
+    end
+    return 0
+end
+t.check(role("own", "teacher_full") > 1.2 * role("own", "teacher"), "the teacher's own criterion costs a full forward pass: %g, %g",
+    role("own", "teacher_full"), role("own", "teacher"))
+t.check(role("dino", "auxiliary") > 0, "the third model costs")
 t.group "masked students, auxiliary models"
 
 -- ---- a keep schedule, uninterrupted and stopped ----
