@@ -27,7 +27,8 @@ core/train     core/base core/graph core/nn core/plugin
 core/dist      core/base
 core
 kernels/shared
-kernels/ops    kernels/shared
+kernels/cuda   core/graph
+kernels/ops    kernels/shared kernels/cuda
 kernels        core/graph
 plugins
 '

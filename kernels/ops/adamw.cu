@@ -1,5 +1,5 @@
 /* adamw on CUDA: one pass, in place; learning rate, step and clipping factor are read on the device, so that the step can be replayed. */
-#include "each.h"
+#include "../cuda/each.h"
 
 typedef struct rule { double beta1, beta2, decay; float eps; } rule;
 

@@ -1,5 +1,5 @@
 /* add_layernorm on CUDA. Rows wider than 1024 are read back from the sum: where nobody else wants it, it is made in scratch. */
-#include "norm.h"
+#include "../cuda/norm.h"
 
 static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
 {

@@ -1,5 +1,5 @@
 /* add_scaled on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 template <typename T> static __global__ void run(const T *x, const T *branch, const float *scale, T *y, int64_t count, int64_t per)
 {

@@ -1,5 +1,5 @@
 /* argmax on CUDA: a warp a row. The first of equals; a NaN counts as larger than all. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __device__ int better(float a, int ia, float b, int ib) /* whether a at ia comes before b at ib */
 {

@@ -1,5 +1,5 @@
 /* attention on CUDA. */
-#include "attention.h"
+#include "../cuda/attention.h"
 
 static int launch(const bai_cuda_call *c, ba_err *e)
 {

@@ -1,5 +1,5 @@
 /* class_attention_grad on CUDA. */
-#include "attention.h"
+#include "../cuda/attention.h"
 
 static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
 {

@@ -1,5 +1,5 @@
 /* clip_factor on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(const float *norm, float *y, float most)
 {

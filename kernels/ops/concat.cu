@@ -1,5 +1,5 @@
 /* concat on CUDA: a copy for each input. */
-#include "move.h"
+#include "../cuda/move.h"
 
 static int launch(const bai_cuda_call *c, ba_err *e)
 {

@@ -1,5 +1,5 @@
 /* correct on CUDA: a warp a row counts the classes ahead of the label. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(ba_array z, const int32_t *labels, float *y, int64_t rows, int64_t C, int64_t top, uint32_t *fault, uint32_t id)
 {

@@ -1,5 +1,5 @@
 /* cross_entropy on CUDA: a block a row: log-sum-exp, loss and gradient. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(ba_array z, const int32_t *labels, const float *soft, float *loss, float *grad, int64_t C, float smoothing, uint32_t *fault, uint32_t id)
 {

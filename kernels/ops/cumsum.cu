@@ -1,5 +1,5 @@
 /* cumsum on CUDA: a thread a row. Rows are score maps of a few hundred numbers. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(ba_array x, ba_array y, int64_t rows, int64_t n, int reverse)
 {

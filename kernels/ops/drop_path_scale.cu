@@ -1,5 +1,5 @@
 /* drop_path_scale on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(float *y, int64_t batch, const int32_t *step, uint64_t seed, uint32_t stream, float stays)
 {

@@ -1,5 +1,5 @@
 /* ema on CUDA, in place. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(float *token, float *avg, const float *p, int64_t n, float stays, float comes)
 {

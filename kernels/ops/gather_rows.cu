@@ -1,5 +1,5 @@
 /* gather_rows on CUDA: 16 bytes a thread where rows allow it. An index out of range is reported, and reads row 0. */
-#include "move.h"
+#include "../cuda/move.h"
 
 template <typename U> static __global__ void gather(const U *x, const int32_t *idx, U *y, int64_t count, int64_t N, int64_t k, int64_t row, uint32_t *fault, uint32_t id)
 {

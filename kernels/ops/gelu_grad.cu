@@ -1,5 +1,5 @@
 /* gelu_grad on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 struct f_gelu_grad { __device__ float operator()(const float *x) const { return x[0] * ba_gelu_slope(x[1]); } };
 static int launch(const bai_cuda_call *c, ba_err *e) { (void)e; return ba_each_run<2>(c, f_gelu_grad()); }

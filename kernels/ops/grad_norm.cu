@@ -1,5 +1,5 @@
 /* grad_norm on CUDA: squares are summed in double, a block of 8192 elements a thread block, a hundred tensors a launch; then the blocks in order. */
-#include "each.h"
+#include "../cuda/each.h"
 
 enum { GROUP = 100, BLOCK = 8192 };
 

@@ -1,5 +1,5 @@
 /* iota on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(float *y, int64_t count, int64_t size, int64_t dim)
 {

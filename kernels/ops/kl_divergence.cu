@@ -1,5 +1,5 @@
 /* kl_divergence on CUDA: a block a row: both log-sum-exps, loss and gradient. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(ba_array s, ba_array t, float *loss, float *grad, int64_t C, float temperature)
 {

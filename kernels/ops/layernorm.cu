@@ -1,5 +1,5 @@
 /* layernorm on CUDA. */
-#include "norm.h"
+#include "../cuda/norm.h"
 
 static int launch(const bai_cuda_call *c, ba_err *e)
 {

@@ -1,6 +1,6 @@
 /* layernorm_grad on CUDA: rows by warps; the sums over rows for w and b in fixed blocks of 64 rows (a thread block, a thread a column),
  * then over the blocks in order. */
-#include "each.h"
+#include "../cuda/each.h"
 
 enum { WARPS = 4, BLOCK = 64 };
 

@@ -1,5 +1,5 @@
 /* linear on CUDA: the product by the library, with the bias in its epilogue where it takes it; bias and exact GELU by an own pass. */
-#include "each.h"
+#include "../cuda/each.h"
 
 /* y (and pre, before the GELU) from the product in y or pre. */
 template <typename T> static __global__ void finish(const T *from, const float *bias, T *pre, T *y, int64_t count, int64_t N, int gelu)

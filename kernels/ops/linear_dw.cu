@@ -1,5 +1,5 @@
 /* linear_dw on CUDA: the product by the library; column sums in fixed blocks of 128 rows, then over the blocks in order. */
-#include "each.h"
+#include "../cuda/each.h"
 
 enum { BLOCK = 128 };
 

@@ -1,5 +1,5 @@
 /* linear_dx on CUDA: a product by the library. */
-#include "each.h"
+#include "../cuda/each.h"
 
 struct f_same { __device__ float operator()(const float *x) const { return x[0]; } };
 

@@ -1,5 +1,5 @@
 /* matmul on CUDA: strided batches by the library; where leading axes repeat in a way no stride says, a product each. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static int64_t leading(const ba_type *t) { return ba_type_count(t) / (t->dim[t->rank - 1] * t->dim[t->rank - 2]); }
 

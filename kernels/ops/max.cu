@@ -1,5 +1,5 @@
 /* max on CUDA. */
-#include "reduce.h"
+#include "../cuda/reduce.h"
 
 static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
 {

@@ -1,5 +1,5 @@
 /* normalise_grad on CUDA: a warp a row. */
-#include "rows.h"
+#include "../cuda/rows.h"
 
 struct f_normalise_grad {
     float eps;

@@ -1,5 +1,5 @@
 /* one_hot on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(const int32_t *labels, float *y, int64_t count, int64_t C, uint32_t *fault, uint32_t id)
 {

@@ -1,5 +1,5 @@
 /* patches on CUDA: pixels of kept patches, normalised, in the order a matrix product wants. Threads run along the output. */
-#include "each.h"
+#include "../cuda/each.h"
 
 typedef struct cutting { int64_t H, W, C, s, step, n, count; } cutting;
 

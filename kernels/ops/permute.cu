@@ -1,5 +1,5 @@
 /* permute on CUDA: a thread an element of y; what is read is gathered. */
-#include "move.h"
+#include "../cuda/move.h"
 
 typedef struct permuted { int rank; int64_t count, dim[BA_MAX_RANK], step[BA_MAX_RANK]; } permuted; /* of y, outermost first; steps in x */
 

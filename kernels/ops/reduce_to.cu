@@ -1,5 +1,5 @@
 /* reduce_to on CUDA. */
-#include "reduce.h"
+#include "../cuda/reduce.h"
 
 static unsigned axes_of(const ba_type *x, const ba_type *y)
 {

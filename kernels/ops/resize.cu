@@ -1,5 +1,5 @@
 /* resize on CUDA: a thread a point of the new map. */
-#include "bilinear.h"
+#include "../cuda/bilinear.h"
 
 static __global__ void resample(ba_array x, ba_array y, int64_t count, ba_grids g)
 {

@@ -1,5 +1,5 @@
 /* resize_grad on CUDA: a thread a point of the old map looks through the new one for what came from it, in order: no atomic sums. */
-#include "bilinear.h"
+#include "../cuda/bilinear.h"
 
 static __device__ float weight(ba_tap t, int64_t at) { return (t.at == at ? 1 - t.w : 0.f) + (t.next == at ? t.w : 0.f); }
 

@@ -1,5 +1,5 @@
 /* scale on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 struct f_scale {
     float by, plus;

@@ -1,5 +1,5 @@
 /* scale_rows on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(ba_array x, const float *s, ba_array y, int64_t count, int64_t per)
 {

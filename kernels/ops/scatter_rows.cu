@@ -1,5 +1,5 @@
 /* scatter_rows on CUDA: a thread an element of y looks through the k rows of its sample, in their order: no atomic sums. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void scatter(ba_array x, const int32_t *idx, ba_array y, int64_t count, int64_t N, int64_t k, int64_t row, uint32_t *fault, uint32_t id)
 {

@@ -1,5 +1,5 @@
 /* slice on CUDA. */
-#include "move.h"
+#include "../cuda/move.h"
 
 static int launch(const bai_cuda_call *c, ba_err *e)
 {

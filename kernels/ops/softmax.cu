@@ -1,5 +1,5 @@
 /* softmax on CUDA: a warp a row. */
-#include "rows.h"
+#include "../cuda/rows.h"
 
 struct f_softmax {
     __device__ void operator()(const ba_rows &r, int64_t at, int lane) const

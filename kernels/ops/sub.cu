@@ -1,5 +1,5 @@
 /* sub on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 struct f_sub { __device__ float operator()(const float *x) const { return x[0] - x[1]; } };
 static int launch(const bai_cuda_call *c, ba_err *e) { (void)e; return ba_each_run<2>(c, f_sub()); }

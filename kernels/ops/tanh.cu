@@ -1,5 +1,5 @@
 /* tanh on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 struct f_tanh { __device__ float operator()(const float *x) const { return tanhf(x[0]); } };
 static int launch(const bai_cuda_call *c, ba_err *e) { (void)e; return ba_each_run<1>(c, f_tanh()); }

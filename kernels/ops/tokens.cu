@@ -1,5 +1,5 @@
 /* tokens on CUDA. */
-#include "each.h"
+#include "../cuda/each.h"
 
 typedef struct seats { int64_t prefix, n, D, lead, patches, count; } seats;
 

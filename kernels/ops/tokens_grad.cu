@@ -1,5 +1,5 @@
 /* tokens_grad on CUDA: a thread a number of the position table or of an extra token adds up its images in order. */
-#include "each.h"
+#include "../cuda/each.h"
 
 typedef struct seats { int64_t B, T, D, prefix, lead, patches; } seats;
 

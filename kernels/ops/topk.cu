@@ -1,6 +1,6 @@
 /* topk on CUDA: a block a row. Every thread counts who is ahead of its patches, then how many of those before them are kept: n^2 comparisons
  * of numbers in the first cache, and no order that depends on the schedule. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(const float *scores, int32_t *kept, unsigned char *chosen, int n, int keep, int bottom, uint32_t *fault, uint32_t id)
 {

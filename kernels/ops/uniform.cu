@@ -1,5 +1,5 @@
 /* uniform on CUDA: a thread makes the four words of one Philox block; the same bits as on the CPU. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(float *y, int64_t count, const int32_t *step, uint64_t seed, uint32_t stream)
 {

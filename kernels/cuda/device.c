@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../core/graph/device.h"
+#include "../../core/graph/device.h"
 #include "device.h"
 
 #define BA_LISTED(NAME) extern const bai_cuda_op bai_cuda_op_##NAME;

@@ -1,4 +1,4 @@
-/* bilinear: where a resized row or column comes from (../bilinear.h for CUDA). */
+/* bilinear: where a resized row or column comes from (../shared/bilinear.h for CUDA). */
 #ifndef BAI_CUDA_BILINEAR_H
 #define BAI_CUDA_BILINEAR_H
 

@@ -1,4 +1,4 @@
-/* each: one function over every element of up to three inputs, which repeat along axes as numpy's do (../elementwise.h for CUDA). */
+/* each: one function over every element of up to three inputs, which repeat along axes as numpy's do (../shared/elementwise.h for CUDA). */
 #ifndef BAI_CUDA_EACH_H
 #define BAI_CUDA_EACH_H
 
