@@ -190,7 +190,7 @@ static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
     ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, !spec->no_qkv_bias, 0, e), *y, *classes;
     if (!qkv || !(y = ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e)))
         return NULL;
-    if (b->call.who && !spec->quiet && bai_nn_offer(b, spec->layer, spec->heads, qkv, e))
+    if (b->call.who && !spec->quiet && bai_nn_offer(b, spec->layer, spec->heads, spec->prefix, qkv, e))
         return NULL;
     if (spec->prefix > 0 && b->call.who && !spec->quiet && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
         return NULL;

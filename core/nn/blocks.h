@@ -14,8 +14,9 @@ ba_tensor *bai_nn_kernel(ba_build *b, const char *prefix, ba_tensor *x, int rank
 ba_tensor *bai_nn_patch_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t stride, int64_t dim, int bias, ba_err *e);
 ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e);
 
-/* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values. */
-int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, ba_tensor *qkv, ba_err *e);
+/* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values; where there is
+ * no class token (prefix 0) also class_attention, the mean over all queries. */
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_err *e);
 
 /* heads.c */
 int bai_nn_split_heads(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e);

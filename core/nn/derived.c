@@ -64,12 +64,20 @@ static ba_tensor *attention(ba_build *b, const bai_signal *s, ba_err *e)
     return t ? ba_op_apply(b->g, "softmax", 1, &t, 0, NULL, e) : NULL;
 }
 
-int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, ba_tensor *qkv, ba_err *e)
+/* Without a class token: what the patches attend to on the average, [B,heads,1,T]. */
+static ba_tensor *average_attention(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    ba_tensor *t = other(b, s, "attention", e);
+    return t ? ba_op_apply(b->g, "mean", 1, &t, BA_ATTRS(BA_I("axis", 2), BA_I("keep", 1)), e) : NULL;
+}
+
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_err *e)
 {
     static const struct { const char *what; bai_recipe make; } all[] = {
         { "queries", queries }, { "keys", keys }, { "values", values }, { "attention_logits", attention_logits }, { "attention", attention },
+        { "class_attention", average_attention },
     };
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    for (size_t i = 0; i < sizeof all / sizeof all[0] - (prefix > 0); i++) {
         int r = bai_build_offer(b, (bai_signal){ b->call.who, all[i].what, layer, qkv, all[i].make, heads }, e);
         if (r)
             return r;

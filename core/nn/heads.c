@@ -83,6 +83,8 @@ ba_tensor *bai_nn_merge(ba_build *b, const char *prefix, ba_tensor *x, int64_t r
     }
     const int64_t n = rows * columns / (side * side), kernel[] = { dim, t.dim[2], side, side }, apart[] = { t.dim[0] * n, side * side, t.dim[2] },
                   flat[] = { t.dim[0], n, side * side * t.dim[2] };
+    if (side == 1)
+        return bai_nn_kernel(b, prefix, x, 4, kernel, 1, 0, 0, e);
     ba_tensor *in[] = { x, squares(b, t.dim[0], rows, columns, side, e) };
     x = in[1] ? ba_op_apply(b->g, "gather_rows", 2, in, 0, NULL, e) : NULL;
     x = reshape(b, permute(b, reshape(b, x, 3, apart, e), "0,2,1", e), 3, flat, e);

@@ -45,6 +45,11 @@ static ba_tensor *constant(ba_build *b, int rank, const int64_t *dim, const floa
     return in_call(b, e) ? NULL : ba_constant(b->g, BA_F32, rank, dim, data, e);
 }
 
+static ba_tensor *indices(ba_build *b, int rank, const int64_t *dim, const int32_t *data, ba_err *e)
+{
+    return in_call(b, e) ? NULL : ba_constant(b->g, BA_I32, rank, dim, data, e);
+}
+
 static int rank_of(const ba_tensor *t)
 {
     ba_type type;
@@ -158,7 +163,7 @@ const ba_host bai_host = {
     .embed = bai_nn_embed, .linear = bai_nn_linear, .layernorm = bai_nn_layernorm, .block = bai_nn_block,
     .data = &bai_data_host,
     .match = bai_nn_match, .layers = bai_nn_layers, .project = bai_nn_project, .conv3x3 = bai_nn_conv3x3,
-    .weight_from = bai_nn_weight_from, .split_heads = bai_nn_split_heads, .join_heads = bai_nn_join_heads, .merge = bai_nn_merge,
+    .weight_from = bai_nn_weight_from, .indices = indices, .split_heads = bai_nn_split_heads, .join_heads = bai_nn_join_heads, .merge = bai_nn_merge,
     .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
     .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
     .saliency = bai_nn_saliency, .regrid = bai_nn_regrid,

@@ -91,6 +91,7 @@ typedef struct ba_host {          /* append only */
 
     /* A learned tensor that begins as `data` says (copied when it is created). */
     ba_tensor *(*weight_from)(ba_build *b, const char *name, int rank, const int64_t *dim, const float *data, int flags, ba_err *e);
+    ba_tensor *(*indices)(ba_build *b, int rank, const int64_t *dim, const int32_t *data, ba_err *e); /* an i32 constant, copied: for gather_rows */
     /* Queries, keys, values and the like: x [B,T,parts*dim] as `parts` tensors [B,heads,T,dim/heads]; and back: [B,heads,T,d] as [B,T,heads*d]. */
     int (*split_heads)(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e);
     ba_tensor *(*join_heads)(ba_build *b, ba_tensor *x, ba_err *e);
