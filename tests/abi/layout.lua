@@ -1,0 +1,11 @@
+-- layout: LuaJIT reads the same headers as the C compiler and must see the same structs.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local M = require "bauta.ffi"
+local t = require "harness"
+
+for line in io.popen("'" .. arg[1] .. "'"):lines() do
+    local name, size = line:match "^(%S+) (%d+)$"
+    t.equal(M.sizeof(name), tonumber(size), name)
+end
+t.check(t.passed > 15, "only %d structs", t.passed)
+return t.done()
