@@ -131,6 +131,18 @@ int ba_crash_install(int64_t seconds, ba_err *e);
 /* ---- files ---- */
 /* Puts bytes under a name: complete and flushed, or not at all; an older file stays as it was on failure. */
 int ba_file_put(const char *path, const void *data, int64_t bytes, ba_err *e);
+/* SHA-256 as 64 hex digits and a zero: of bytes, of a file. */
+int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e);
+int ba_file_digest(const char *path, char out[65], ba_err *e);
+
+/* ---- other processes ---- */
+/* Starts the program argv[0] (a path; the list ends with NULL) with no input and everything it says appended to the file `output`.
+ * It gets a process group of its own, and SIGTERM when this process ends. Returns its number. */
+int64_t ba_process_start(const char *const *argv, const char *output, ba_err *e);
+/* Waits for one that ends, at most so many seconds or until a signal came. Returns its number, or 0; *status is its exit status,
+ * or 128 and the number of the signal that ended it. */
+int64_t ba_process_wait(double seconds, int32_t *status, ba_err *e);
+int ba_process_signal(int64_t pid, int32_t number, ba_err *e); /* fine when it has ended already */
 /* cdef end */
 #pragma GCC visibility pop
 

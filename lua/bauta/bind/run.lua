@@ -166,6 +166,37 @@ function bind.install_signals() M.call("ba_signal_install") end
 function bind.signal() return M.C.ba_signal_pending() end
 function bind.put(path, text) M.call("ba_file_put", path, text, #text) end
 
+-- SHA-256 as hex digits: of a text, of a file.
+function bind.digest(text)
+    local out = M.new("char[65]")
+    M.call("ba_digest", text, #text, out)
+    return M.text(out)
+end
+
+function bind.file_digest(path)
+    local out = M.new("char[65]")
+    M.call("ba_file_digest", M.string(path, "path"), out)
+    return M.text(out)
+end
+
+-- ---- other processes ----
+
+-- words: the program's path and its arguments; output: the file that gets what it says. Returns its number.
+function bind.start(words, output)
+    local argv = M.new("const char *[?]", #words + 1)
+    for i, word in ipairs(words) do argv[i - 1] = M.string(word, "argument") end
+    return M.number(M.call("ba_process_start", argv, M.string(output, "output")))
+end
+
+-- The number and the exit status of one that has ended, or nil after so many seconds or when a signal came.
+function bind.ended(seconds)
+    local status = M.new("int32_t[1]")
+    local pid = M.number(M.call("ba_process_wait", seconds, status))
+    if pid > 0 then return pid, status[0] end
+end
+
+function bind.kill(pid, signal) M.call("ba_process_signal", pid, signal) end
+
 -- ---- contact sheets ----
 
 function bind.sheet(columns, rows, width, height, captions, title)
