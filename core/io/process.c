@@ -48,6 +48,7 @@ int64_t ba_process_start(const char *const *argv, const char *output, ba_err *e)
 int64_t ba_process_wait(double seconds, int32_t *status, ba_err *e)
 {
     struct timespec nap = { 0, 20000000 };
+    int32_t before = ba_signal_pending();
     if (!status)
         return ba_fail(e, BA_EARG, "process: a place for the status expected");
     for (double left = seconds;; left -= 0.02) {
@@ -57,7 +58,7 @@ int64_t ba_process_wait(double seconds, int32_t *status, ba_err *e)
             *status = WIFEXITED(how) ? WEXITSTATUS(how) : 128 + WTERMSIG(how);
             return pid;
         }
-        if (left <= 0 || ba_signal_pending())
+        if (left <= 0 || ba_signal_pending() != before)
             return 0;
         nanosleep(&nap, NULL);
     }

@@ -152,7 +152,11 @@ local function complete_teachers(s)
     end
 end
 
+-- The name of descriptions that give none; a grid names its cells itself.
+experiment.default_name = nil
+
 local function new(kind, given)
+    if type(given) == "table" and given.name == nil then given.name = experiment.default_name end
     local s = check.settings(experiment.rows[kind], given, kind)
     s.optimiser = s.optimiser or optimiser.new("adamw")
     s.schedule = s.schedule or schedule.new("cosine")

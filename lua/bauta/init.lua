@@ -2,7 +2,7 @@
 --
 --   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
 --   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
---   bauta.train {..}   bauta.distill {..}   bauta.suite {..}                                       what a script returns
+--   bauta.train {..}   bauta.distill {..}   bauta.suite {..}   bauta.grid {..}                     what a script returns
 --   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
 --   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
@@ -11,6 +11,7 @@ local errors = require "bauta.errors"
 local experiment = require "bauta.experiment"
 local ffi = require "bauta.ffi"
 local graph = require "bauta.graph"
+local grid = require "bauta.grid"
 local keep = require "bauta.keep"
 local mask = require "bauta.mask"
 local optimiser = require "bauta.optimiser"
@@ -65,7 +66,7 @@ end
 bauta.optimiser = of_kinds("optimiser", optimiser)
 bauta.schedule = of_kinds("schedule", schedule)
 
-bauta.train, bauta.distill, bauta.suite = experiment.train, experiment.distill, suite.new
+bauta.train, bauta.distill, bauta.suite, bauta.grid = experiment.train, experiment.distill, suite.new, grid.new
 bauta.teacher, bauta.keep = teacher.describe, keep.range
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read

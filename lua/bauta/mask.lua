@@ -130,7 +130,7 @@ function mask.define(given)
         errors.fail("mask.define: criterion %s is defined already at %s", s.name, plugin.defined[s.name].where)
     end
     plugin.defined[s.name] = { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
-        where = errors.position(),
+        where = errors.position(), score = s.score,
         define = function(b, description, whom)
             local m = new_view(b, description, whom)
             return judge_scores(description, m, s.score(m))

@@ -22,6 +22,7 @@ options.device = {
 options.script = {
     { name = "set", value = "KEY=VALUE", many = true,
         doc = "change a parameter of the script or a setting (epochs=2, student.depth=3)" },
+    { name = "scale", value = "NAME", doc = "the script's parameter scale: paper, small or smoke" },
     { name = "data", value = "PATH", doc = "the script's arg.data" },
     { name = "out", value = "DIR", default = "runs", doc = "folder of the runs" },
     { name = "script-timeout", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 60,

@@ -94,11 +94,14 @@ function script.load(given, path)
     local text = script.read(path)
     local chunk = script.compile(path, text)
     local changes = options.changes(given.set or {})
+    if given.scale then changes[#changes + 1] = { key = "scale", value = given.scale, option = "scale" } end
     params.declared, params.given, params.help = nil, changes, given.help
     changed.set(changes)
     local list, used = arguments(given, path)
     rawset(_G, "arg", list)
-    package.path = (path:match("^(.*)/[^/]*$") or ".") .. "/?.lua;" .. package.path
+    local folder = path:match("^(.*)/[^/]*$") or "."
+    package.path = folder .. "/?.lua;" .. folder .. "/../?.lua;" .. package.path
+    session.script = { path = path, text = text }
     package.loaded.bauta = require "bauta"
     strict()
     local result = script.watched(chunk, given.script_timeout or 60, path)
@@ -106,21 +109,36 @@ function script.load(given, path)
     return result, { path = path, text = text }
 end
 
+local function refuse_unused(path)
+    local unused = {}
+    for _, c in ipairs(changed.unused()) do
+        unused[#unused + 1] = ("--%s: no parameter of the script and no setting of its runs"):format(c.option or "set " .. c.key)
+    end
+    if #unused > 0 then errors.raise("arg", unused, path) end
+end
+
 -- The list of experiments a script returned, and its suite or nil.
 function script.experiments(result, path)
     local class = check.class_of(result)
     local list = class == "suite" and result.runs or class == "experiment" and { result }
+    if class == "grid" then errors.raise("arg", "the script returned a grid; bauta grid run carries it out", path) end
     if not list then
         errors.raise("arg", ("the script returned %s; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { " ..
             "... }"):format(
             result == nil and "nothing" or errors.show(result)), path)
     end
-    local unused = {}
-    for _, c in ipairs(changed.unused()) do
-        unused[#unused + 1] = ("--set %s: no parameter of the script and no setting of its runs"):format(c.key)
-    end
-    if #unused > 0 then errors.raise("arg", unused, path) end
+    refuse_unused(path)
     return list, class == "suite" and result or nil
+end
+
+-- The grid a script returned.
+function script.grid(result, path)
+    if check.class_of(result) ~= "grid" then
+        errors.raise("arg", ("the script returned %s; return bauta.grid { ... }"):format(result == nil and "nothing"
+            or errors.show(result)), path)
+    end
+    refuse_unused(path)
+    return result
 end
 
 -- The help of a script: its parameters.

@@ -1,0 +1,132 @@
+-- estimate: what a run of a grid costs, from its compiled step, and how long this machine will take: multiply-adds a second as
+-- measured on a few steps of the grid's own runs, or as reached by those that are complete already.
+local archive = require "bauta.archive"
+local bind = require "bauta.bind.run"
+local cost = require "bauta.cost"
+local ffi = require "bauta.ffi"
+local json = require "bauta.json"
+local steps = require "bauta.steps"
+
+local estimate = {}
+
+local function free(stores)
+    for _, store in pairs(stores) do store:free() end
+end
+
+local function compile(e, device)
+    local stores, costs = steps.stores(e, device), {}
+    for i, phase in ipairs(e:phases()) do
+        local program = steps.train(e, device, stores, nil, phase.first)
+        costs[i] = { summary = cost.summary(program:plan(), e.settings.batch), epochs = phase.epochs }
+        program:free()
+    end
+    free(stores)
+    return cost.mean(costs)
+end
+
+-- Pictures of an epoch and of an evaluation; the latter 0 when the data cannot be opened.
+local function counts(e, grid)
+    local data = e.settings.data
+    local ok, train = pcall(data.split, data, "train")
+    if ok then
+        local fine, test = pcall(data.split, data, "test")
+        return train.count, fine and test.count or 0
+    end
+    if grid.images then return grid.images, 0 end
+    error(train, 0)
+end
+
+-- What does not depend on the seed is counted once.
+local function shape_key(e)
+    local record = e:record()
+    record.seed = nil
+    return bind.digest(json.encode(record))
+end
+
+-- { macs, teacher_papers, memory } an image; images, tests; total: multiply-adds of the whole run.
+function estimate.cost(grid, task, device, known)
+    local key = shape_key(task.run)
+    if known[key] then return known[key] end
+    local s, e = task.run.settings, task.run
+    local summary = compile(e, device)
+    local images, tests = counts(e, grid)
+    local per_epoch = math.floor(images / s.batch) * s.batch
+    local looks = math.ceil(s.epochs / s.evaluate_every)
+    local c = { macs = summary.total.macs, teacher_papers = summary.teachers.papers, memory = summary.arena + summary.variables,
+        images = per_epoch * s.epochs, evaluated = tests * looks, student = summary.by_role.student.macs }
+    c.total = c.macs * c.images + c.student * c.evaluated
+    known[key] = c
+    return c
+end
+
+-- ---- how fast ----
+
+local function feed(program, e, batch)
+    local arch, x, pixels, labels = e.settings.student, 1, {}, {}
+    for i = 1, batch * arch.image_rows * arch.image_columns * 3 do
+        x = (x * 16807) % 2147483647
+        pixels[i] = x % 256
+    end
+    for i = 1, batch do labels[i] = i % arch.classes end
+    program:feed("images", pixels)
+    program:feed("labels", labels)
+    for name, v in pairs { epoch = 0, progress = 0, lr = 1e-5 } do program:feed(name, v) end
+end
+
+local function timed(program, batch)
+    local begun, n = ffi.clock(), 0
+    repeat
+        n = n + 1
+        program:feed("step", n + 1)
+        program:run()
+    until ffi.clock() - begun > 1.5
+    return n * batch / (ffi.clock() - begun)
+end
+
+-- Multiply-adds a second of a run's training step, with fewer pictures where a whole batch would take long.
+local function measured(e, device, macs)
+    local whole = e.settings.batch
+    local batch = math.max(2, math.min(whole, math.floor(4e10 / macs / 2) * 2))
+    e.settings.batch = batch
+    local stores = steps.stores(e, device)
+    local ok, rate = pcall(function()
+        local program = steps.train(e, device, stores)
+        feed(program, e, batch)
+        program:feed("step", 1)
+        program:run()
+        local images = timed(program, batch)
+        program:free()
+        return images * macs
+    end)
+    e.settings.batch = whole
+    free(stores)
+    if not ok then error(rate, 0) end
+    return rate
+end
+
+-- Of runs that are complete: multiply-adds a second of all their time.
+local function reached(list, out)
+    local macs, seconds = 0, 0
+    for _, one in ipairs(list) do
+        if one.state == "complete" then
+            local ok, r = pcall(archive.result, one.task.run, out)
+            if ok and r.time_total > 0 then macs, seconds = macs + one.cost.total, seconds + r.time_total end
+        end
+    end
+    return seconds > 0 and macs / seconds or nil
+end
+
+-- Returns multiply-adds a second of one process that has the whole machine, and where the number is from.
+function estimate.rate(list, out, device)
+    local rate = reached(list, out)
+    if rate then return rate, "of the runs that are complete" end
+    local least
+    for _, one in ipairs(list) do
+        if not least or one.cost.macs < least.cost.macs then least = one end
+    end
+    local ok, got = pcall(measured, least.task.run, device, least.cost.macs)
+    if not ok then return nil, require("bauta.errors").text(got) end
+    return got, ("measured on steps of %s"):format(least.task.label)
+end
+
+return estimate

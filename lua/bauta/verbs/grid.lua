@@ -1,0 +1,274 @@
+-- verb grid: many experiments over named axes: what they cost, running what is missing, what has become of them, the report.
+local errors = require "bauta.errors"
+local options = require "bauta.options"
+
+local verb = {
+    name = "grid", usage = "run|plan|status|report|slurm SCRIPT [options]", least = 1, most = 3, helps = true,
+    doc = "carry out the grid a script describes, or say what it costs, where it stands, what came out",
+    more = "  run     does what is missing, --jobs cells at a time; started again after any end, it goes on\n" ..
+        "  plan    multiply-adds, memory and time of every cell, before anything runs\n" ..
+        "  status  which cells are complete, and which changed with the script\n" ..
+        "  report  mean and deviation over the seeds beside the papers' numbers: HTML, Markdown and CSV\n" ..
+        "  slurm   writes one array script for Slurm\n" ..
+        "bauta grid run SCRIPT --help shows the script's parameters.",
+    options = options.join({
+        { name = "jobs", value = "N", kind = "int", min = 1, max = 1024, default = 1,
+            doc = "cells at a time; the threads are shared out among them" },
+        { name = "only", value = "TEXT", doc = "cells whose label holds this text" },
+        { name = "on-fail", value = "WHAT", default = "continue", doc = "continue, stop, or retry:N; three equal failures in a row stop" },
+        { name = "max-cells", value = "N", kind = "int", min = 1, max = 1e7, default = 100000, doc = "largest grid that is taken" },
+        { name = "rate", value = "N", kind = "number", min = 1e-3, max = 1e9,
+            doc = "of plan: 10^9 multiply-adds a second, instead of measuring" },
+        { name = "to", value = "PATH", doc = "of report: the folder it goes to; of slurm: the script" },
+        { name = "json", doc = "of plan and status: as JSON, one line a run" },
+        { name = "sbatch", value = "OPTION", many = true, doc = "of slurm: a line for sbatch, as --time=12:00:00" },
+        { name = "interval", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 30,
+            doc = "between lines of a run's log" },
+        { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0,
+            doc = "threads that load pictures; 0: as many as a cell has threads" },
+        { name = "expect", value = "DIGEST", doc = "of cell: refuse when the script means another run by now" },
+    }, options.script, options.device),
+}
+
+-- ---- which runs ----
+
+local function load(given)
+    local script = require "bauta.script"
+    local result, source = script.load(given, given[2])
+    return script.grid(result, given[2]), source
+end
+
+-- The grid's runs that are asked for: cells whose label fits, and whatever they need.
+local function chosen(grid, given)
+    if not given.only then return grid.tasks end
+    local out, taken = {}, {}
+    local function add(task)
+        if taken[task] then return end
+        taken[task] = true
+        for _, need in ipairs(task.needs) do add(need) end
+        out[#out + 1] = task
+    end
+    for _, cell in ipairs(grid.cells) do
+        if cell.label:find(given.only, 1, true) then add(cell.task) end
+    end
+    if #out == 0 then errors.raise("arg", ("--only %s: no cell's label holds it"):format(errors.show(given.only)), "command line") end
+    return out
+end
+
+local function threads_of(given)
+    local ffi = require "bauta.ffi"
+    local all = given.threads > 0 and given.threads or ffi.processors()
+    return math.max(1, math.floor(all / given.jobs))
+end
+
+local function say_twins(grid)
+    for _, pair in ipairs(grid.twins) do
+        io.stdout:write(("%s and %s have equal settings: one run\n"):format(pair[1], pair[2]))
+    end
+end
+
+-- The words of the command line that a process for one cell needs as well.
+local function passed_on(given, threads)
+    local words = {}
+    local function add(name, v)
+        if v ~= nil and v ~= "" then words[#words + 1] = ("--%s=%s"):format(name, tostring(v)) end
+    end
+    for _, name in ipairs { "data", "scale", "out", "device", "tier" } do add(name, given[name]) end
+    for _, v in ipairs(given.set) do add("set", v) end
+    for _, v in ipairs(given.plugins) do add("plugins", v) end
+    add("interval", given.interval)
+    add("script-timeout", given.script_timeout)
+    add("plugin-timeout", given.plugin_timeout)
+    add("max-cells", ("%d"):format(given.max_cells))
+    add("threads", threads)
+    add("loaders", given.loaders > 0 and given.loaders or threads)
+    return words
+end
+
+-- ---- run ----
+
+local function failure_policy(text)
+    local retries = text:match "^retry:(%d+)$"
+    if retries then return "continue", tonumber(retries) end
+    if text ~= "continue" and text ~= "stop" then
+        errors.raise("arg", ("--on-fail = %s; continue, stop or retry:N expected"):format(errors.show(text)), "command line")
+    end
+    return text, 0
+end
+
+local function make_folders(path)
+    local ffi = require "bauta.ffi"
+    local so_far = path:sub(1, 1) == "/" and "" or "."
+    for part in path:gmatch "[^/]+" do
+        so_far = so_far .. "/" .. part
+        ffi.make_folder(so_far)
+    end
+end
+
+local function summary(p)
+    local n = {}
+    for _, s in pairs(p.state) do n[s] = (n[s] or 0) + 1 end
+    local parts = {}
+    for _, s in ipairs { "complete", "failed", "blocked", "stopped", "waiting" } do
+        if n[s] then parts[#parts + 1] = ("%d %s"):format(n[s], s == "waiting" and "not begun" or s) end
+    end
+    io.stdout:write(("%s: %s\n"):format(p.grid.name, table.concat(parts, ", ")))
+    for _, task in ipairs(p.list) do
+        if p.why[task] and p.state[task] ~= "complete" then
+            io.stdout:write(("  %s: %s: %s\n"):format(task.label, p.state[task], p.why[task]))
+        end
+    end
+    if p.give_up then io.stdout:write("stopped early: ", p.give_up, "\n") end
+    if p.stopping then return p.stopping == 2 and 130 or 85 end
+    if (n.stopped or 0) > 0 then return 85 end
+    return ((n.failed or 0) > 0 or p.give_up) and 1 or 0
+end
+
+local function run(given)
+    local pool, disk = require "bauta.grid.pool", require "bauta.grid.disk"
+    local on_fail, retries = failure_policy(given.on_fail)
+    local grid = load(given)
+    say_twins(grid)
+    for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
+    make_folders(("%s/%s/log"):format(given.out, grid.name))
+    return summary(pool.run(grid, chosen(grid, given), { file = given[2], words = passed_on(given, threads_of(given)), out = given.out,
+        jobs = given.jobs, on_fail = on_fail, retries = retries }))
+end
+
+local function cell(given)
+    local one, session = require "bauta.grid.cell", require "bauta.session"
+    local number = tonumber(given[3])
+    local grid, source = load(given)
+    local task = number and grid.tasks[number]
+    if not task then
+        errors.raise("arg", ("cell %s; a number 1..%d expected"):format(errors.show(given[3]), #grid.tasks), given[2])
+    end
+    if given.expect and given.expect ~= task.id then
+        errors.raise("resume", ("cell %d, %s, is another run since the script has changed"):format(number, task.label), given[2])
+    end
+    return one.run(task, { out = given.out, device = session.device(), loaders = given.loaders, script = source,
+        interval = given.interval })
+end
+
+-- ---- plan and status ----
+
+local function costed(grid, given)
+    local disk, estimate, session = require "bauta.grid.disk", require "bauta.grid.estimate", require "bauta.session"
+    local known, list = {}, {}
+    for i, task in ipairs(chosen(grid, given)) do
+        list[i] = { task = task, state = disk.state(task, given.out), cost = estimate.cost(grid, task, session.device(), known) }
+    end
+    return list
+end
+
+local function duration(rate, macs, jobs)
+    local progress = require "bauta.progress"
+    if not rate then return "-" end
+    local seconds = macs / rate / (jobs or 1)
+    if seconds > 1e5 then return ("%.3g days"):format(seconds / 86400) end
+    return progress.duration(seconds)
+end
+
+local function plan_json(list, rate)
+    local json = require "bauta.json"
+    for _, one in ipairs(list) do
+        local c = one.cost
+        io.stdout:write(json.encode { cell = one.task.label, id = one.task.id, state = one.state, folder = one.task.run.folder,
+            macs = c.macs, teacher_papers = c.teacher_papers, images = c.images, total = c.total, memory = c.memory,
+            seconds = rate and c.total / rate or 0 / 0 }, "\n")
+    end
+end
+
+local function plan_lines(grid, list, rate, from, given)
+    local cost, report = require "bauta.cost", require "bauta.report"
+    local rows, all, left, teachers = { { "run", "state", "MACs/image", "teacher, papers' count", "images", "MACs", "memory", "time" } },
+        0, 0, 0
+    for _, one in ipairs(list) do
+        local c = one.cost
+        rows[#rows + 1] = { one.task.label, one.state, cost.si(c.macs), c.teacher_papers > 0 and cost.si(c.teacher_papers) or "-",
+            cost.si(c.images), cost.si(c.total), cost.iec(c.memory), duration(rate, c.total) }
+        all, teachers = all + c.total, teachers + c.teacher_papers * c.images
+        if one.state ~= "complete" then left = left + c.total end
+    end
+    io.stdout:write(report.table(rows), "\n\n")
+    io.stdout:write(("%s: %d cells, %d runs with what they share; %s MACs in all, %s to do; teachers, papers' count: %s\n"):format(
+        grid.name, #grid.cells, #list, cost.si(all), cost.si(left), cost.si(teachers)))
+    if rate then
+        io.stdout:write(("time: %s to do, at %.4g GMAC/s (%s), %d at a time\n"):format(duration(rate, left), rate / 1e9,
+            from, given.jobs))
+    else io.stdout:write(("time: not estimated: %s\n"):format(from)) end
+end
+
+local function plan(given)
+    local estimate, disk, session = require "bauta.grid.estimate", require "bauta.grid.disk", require "bauta.session"
+    local grid = load(given)
+    local list = costed(grid, given)
+    local rate, from = given.rate and given.rate * 1e9, "--rate"
+    if not rate then rate, from = estimate.rate(list, given.out, session.device()) end
+    if given.json then
+        plan_json(list, rate)
+        return 0
+    end
+    say_twins(grid)
+    plan_lines(grid, list, rate, from, given)
+    for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
+    return 0
+end
+
+local function status(given)
+    local disk, report, json = require "bauta.grid.disk", require "bauta.report", require "bauta.json"
+    local grid = load(given)
+    local rows, n = { { "run", "state", "epoch", "folder", "why" } }, {}
+    for _, task in ipairs(chosen(grid, given)) do
+        local state, s = disk.state(task, given.out)
+        n[state] = (n[state] or 0) + 1
+        if given.json then
+            io.stdout:write(json.encode { cell = task.label, id = task.id, state = state, epoch = s and s.epoch or 0,
+                folder = task.run.folder, reason = s and s.reason or "" }, "\n")
+        else
+            rows[#rows + 1] = { task.label, state, s and ("%d/%d"):format(state == "complete" and task.run.settings.epochs or s.epoch, task.run.settings.epochs) or "-",
+                given.out .. "/" .. task.run.folder, s and s.reason:sub(1, 70) or "" }
+        end
+    end
+    if given.json then return 0 end
+    say_twins(grid)
+    local parts = {}
+    for state, count in pairs(n) do parts[#parts + 1] = ("%d %s"):format(count, state) end
+    table.sort(parts)
+    io.stdout:write(report.table(rows), "\n\n", ("%s: %s\n"):format(grid.name, table.concat(parts, ", ")))
+    for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
+    return 0
+end
+
+local function report(given)
+    local page = require "bauta.grid.page"
+    local grid = load(given)
+    make_folders(given.to or ("%s/%s/report"):format(given.out, grid.name))
+    return page.write(grid, given.out, given.to or ("%s/%s/report"):format(given.out, grid.name))
+end
+
+local function slurm(given)
+    local grid = load(given)
+    return require("bauta.grid.slurm").write(grid, chosen(grid, given), given, passed_on(given, given.threads))
+end
+
+local verbs = { run = run, cell = cell, plan = plan, status = status, report = report, slurm = slurm }
+
+function verb.run(given)
+    local help, script = require "bauta.help", require "bauta.script"
+    if given.help then
+        io.stdout:write(given[2] and script.help(given, given[2]) or help.of(verb))
+        return 0
+    end
+    local f = verbs[given[1]]
+    if not f then
+        errors.raise("arg", ("%s: run, plan, status, report or slurm expected"):format(errors.show(given[1])), "command line")
+    end
+    if not given[2] then errors.raise("arg", ("a script expected: bauta grid %s SCRIPT"):format(given[1]), "command line") end
+    if (given[3] ~= nil) ~= (given[1] == "cell") then
+        errors.raise("arg", given[3] and ("%s: one script only"):format(errors.show(given[3])) or "cell: a number expected", "command line")
+    end
+    return f(given)
+end
+
+return verb
