@@ -44,6 +44,17 @@ function archive.same(e, path, accept)
     errors.raise("resume", lines, e.where)
 end
 
+-- A table of a run's log by columns.
+function archive.rows(path, name)
+    if type(name) ~= "string" then errors.fail("rows: the name of a table expected, got %s", errors.show(name)) end
+    local log = bind.log(path)
+    local t = log:table(name)
+    local names = log:streams()
+    log:free()
+    if t then return t end
+    errors.fail("%s: %s", path, errors.unknown("table", name, names))
+end
+
 -- What came out of a complete run, from its log.
 function archive.result(e, out)
     local path = out .. "/" .. e:path()

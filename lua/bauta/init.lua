@@ -1,7 +1,7 @@
 -- bauta: the Lua API. A script describes experiments with it and returns one; `bauta run` carries it out.
 --
 --   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
---   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
+--   bauta.losses NAME {..} what a paper minimises, a list of losses   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}   bauta.grid {..}                     what a script returns
 --   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
@@ -12,6 +12,7 @@ local experiment = require "bauta.experiment"
 local ffi = require "bauta.ffi"
 local graph = require "bauta.graph"
 local grid = require "bauta.grid"
+local losses = require "bauta.losses"
 local keep = require "bauta.keep"
 local mask = require "bauta.mask"
 local optimiser = require "bauta.optimiser"
@@ -65,6 +66,7 @@ end
 
 bauta.optimiser = of_kinds("optimiser", optimiser)
 bauta.schedule = of_kinds("schedule", schedule)
+bauta.losses = of_kinds("losses", losses)
 
 bauta.train, bauta.distill, bauta.suite, bauta.grid = experiment.train, experiment.distill, suite.new, grid.new
 bauta.teacher, bauta.keep = teacher.describe, keep.range
@@ -73,6 +75,9 @@ bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store
 bauta.table, bauta.summary = report.table, require "bauta.summary"
 bauta.fail = errors.fail
+
+-- The columns of a table of a run's log, { names, n, NAME = { numbers } }: bauta.rows("runs/student", "train").
+function bauta.rows(path, name) return require("bauta.archive").rows(path, name) end
 
 return setmetatable(bauta, { __index = function(_, k)
     local names = {}

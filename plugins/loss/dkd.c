@@ -56,9 +56,10 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 }
 
 static const ba_loss_ops ops = { .size = sizeof ops, .build = build };
+static const char *const needs[] = { "teacher.logits", NULL };
 
 const ba_plugin_desc ba_plugin = {
-    BA_HEAD(LOSS), .name = "dkd", .version = "1.0",
+    BA_HEAD(LOSS), .name = "dkd", .version = "1.0", .needs = needs,
     .doc = "decoupled distillation: the label's class against all others, and the others among themselves",
     .cite = "Zhao et al., Decoupled Knowledge Distillation, CVPR 2022",
     BA_PARAMS(dkd_params,

@@ -23,9 +23,10 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 }
 
 static const ba_loss_ops ops = { .size = sizeof ops, .build = build };
+static const char *const needs[] = { "teacher.logits", NULL };
 
 const ba_plugin_desc ba_plugin = {
-    BA_HEAD(LOSS), .name = "hard", .version = "1.0",
+    BA_HEAD(LOSS), .name = "hard", .version = "1.0", .needs = needs,
     .doc = "cross-entropy with the teacher's decision: hard-label distillation",
     .cite = "Touvron et al., Training data-efficient image transformers & distillation through attention, ICML 2021",
     BA_PARAMS(hard_params,

@@ -39,9 +39,10 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 }
 
 static const ba_loss_ops ops = { .size = sizeof ops, .build = build };
+static const char *const needs[] = { "teacher.logits", NULL };
 
 const ba_plugin_desc ba_plugin = {
-    BA_HEAD(LOSS), .name = "nkd", .version = "1.0",
+    BA_HEAD(LOSS), .name = "nkd", .version = "1.0", .needs = needs,
     .doc = "normalised distillation: the label's class and the others apart, as cross-entropies",
     .cite = "Yang et al., From Knowledge Distillation to Self-Knowledge Distillation, ICCV 2023",
     BA_PARAMS(nkd_params,

@@ -50,6 +50,28 @@ t.near(logits("dkd", { warmup = 20 }, { epoch = 4 }).loss, 0.140105 * 5 / 20, 1e
 t.near(logits("dkd", { warmup = 20 }, { epoch = 30 }).loss, 0.140105, 1e-6, "after the warm-up")
 t.group "G-L5: DKD"
 
+-- ---- named combinations: G-L0 ----
+local function sum_of(name, given)
+    local sum = 0
+    for _, l in ipairs(bauta.losses(name, given)) do sum = sum + logits(l.name, l.settings).loss end
+    return sum
+end
+local plain = { smoothing = 0 }
+t.near(sum_of("maskedkd-paper", { ["cross-entropy"] = plain }), 0.505265, 1e-6, "G-L0 paper")
+t.near(sum_of("maskedkd-code", { ["cross-entropy"] = plain }), 0.252633, 1e-6, "G-L0 code")
+t.near(sum_of("maskedkd-code", {}), 0.305966, 1e-6, "G-L0 code, smoothed")
+t.near(sum_of("maskedkd-paper", { ["cross-entropy"] = plain, logit = { weight = 9, temperature = 2 } }), 2.139027, 3e-6, "G-L0 lambda 9")
+t.near(sum_of("kd-cifar", { ["cross-entropy"] = plain, logit = { temperature = 2 } }), 0.213903, 1e-6, "G-L0 a = 0.9, temperature 2")
+t.near(sum_of("deit-soft", { ["cross-entropy"] = plain }), 0.378626, 1e-6, "G-L3 DeiT soft")
+t.near(sum_of("deit-hard", { ["cross-entropy"] = plain }), 0.719111, 1e-6, "G-L3 DeiT hard")
+for name in pairs(require("bauta.losses").kinds) do t.check(#bauta.losses(name, {}) >= 2, "%s", name) end
+t.raises([[losses "vitkdd": no such losses; did you mean vitkd?]], function() bauta.losses("vitkdd", {}) end)
+t.raises("losses vitkd: no such part; did you mean vitkd?", function() bauta.losses("vitkd", { vitkb = {} }) end)
+t.raises("losses vitkd: vitkd: a table of settings expected, got 3", function() bauta.losses("vitkd", { vitkd = 3 }) end)
+t.raises("losses vitkd: a table of settings by loss expected, got 3", function() bauta.losses("vitkd", 3) end)
+t.raises('loss vitkd.share = 2; expected a number 0..1', function() bauta.losses("vitkd", { vitkd = { share = 2 } }) end)
+t.group "G-L0: named combinations"
+
 -- ---- features ----
 local function grid(rows, columns, extra, more)
     local facts = { grid_rows = rows, grid_columns = columns, patches = rows * columns, prefix = extra, depth = 2 }

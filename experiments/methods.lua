@@ -1,0 +1,163 @@
+-- Every method and every architecture, side by side: a few steps of each, to see that it trains, or some minutes of each, to compare.
+--
+--   bauta run experiments/methods.lua                                           50 steps of everything on drawn pictures
+--   bauta run experiments/methods.lua --set loss=vitkd --set view=masked        of one method, with half of the patches
+--   bauta run experiments/methods.lua --set loss=logit --set student=deit3      of another student (or teacher)
+--   bauta run experiments/methods.lua --data cifar10.tar.gz                     the same on CIFAR-10
+--   bauta run experiments/methods.lua --data cifar10.tar.gz --set minutes=5     then as many epochs as five minutes hold, by the
+--                                                                               speed of the first pass below --out, with one teacher
+-- The report is a table: what the loss was in the first and the last steps; with minutes what came out and what it cost.
+local bauta = require "bauta"
+
+local losses = { "cross-entropy", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd", "fitnet-last",
+    "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
+    "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined" }
+local models = { "deit", "distilled", "deit3", "dino", "mae", "clip" }
+
+local function choices(list)
+    local out = { "all" }
+    for i, name in ipairs(list) do out[i + 1] = name end
+    return out
+end
+
+local p = bauta.params {
+    bauta.choice("loss", "all", choices(losses), "which method"),
+    bauta.choice("student", "all", choices(models), "whose loss: all = a DeiT for every method, and every architecture with logit distillation"),
+    bauta.choice("teacher", "all", choices(models), "who teaches; all as for the student"),
+    bauta.choice("view", "both", { "both", "full", "masked" }, "what the teacher sees: every patch, or the half that the student looks at"),
+    bauta.int("steps", 50, 10, 1e6, "steps of each run, and of the teacher"),
+    bauta.float("minutes", 0, 0, 1e4, "training of each run instead; needs --data and a first pass without"),
+    bauta.string("speeds", "runs/methods", "the folder of that first pass"),
+    bauta.int("teacher_epochs", 10, 1, 1000, "epochs of the teacher when minutes are given"),
+    bauta.int("seed", 0, 0, 2 ^ 31, "of every random stream"),
+}
+local batch, epoch_images = 32, 50000
+if p.minutes > 0 and not arg.data then bauta.fail "minutes = %g: where is CIFAR-10? --data cifar10.tar.gz" end
+
+local data
+if not arg.data then data = bauta.data "scenes" { train = p.steps * batch, test = 200 }
+else data = bauta.data "images" { path = arg.data, limit = p.minutes > 0 and 0 or math.ceil(p.steps * batch / 10) } end
+
+-- ---- models: small ones of every architecture; big: a teacher ----
+local function vit(name, more)
+    return function(big, weights)
+        local s = { image = 32, patch = 4, classes = data.classes, dim = big and 96 or 64, depth = big and 4 or 3, heads = big and 3 or 2,
+            drop_path = 0, weights = weights }
+        for k, v in pairs(more or {}) do s[k] = v end
+        return bauta.arch(name, s)
+    end
+end
+
+local make = { deit = vit "deit", distilled = vit("deit", { distilled = true }), deit3 = vit("deit3", { layer_scale = 0.1 }), dino = vit "dino",
+    mae = vit "mae", clip = vit "clip" }
+
+-- ---- methods ----
+local function ce() return bauta.loss "cross-entropy" { smoothing = 0 } end
+local function kd() return bauta.loss "logit" {} end
+local function with_ce(name, settings) return function() return { ce(), bauta.loss(name, settings) } end end
+local function recipe(name) return function() return bauta.losses(name, {}) end end
+
+local recipes = {
+    ["cross-entropy"] = function() return { ce() } end, ["maskedkd-paper"] = recipe "maskedkd-paper", ["maskedkd-code"] = recipe "maskedkd-code",
+    ["kd-cifar"] = recipe "kd-cifar", hard = recipe "hard", ["deit-soft"] = recipe "deit-soft", ["deit-hard"] = recipe "deit-hard",
+    nkd = recipe "nkd", dkd = recipe "dkd",
+    ["fitnet-last"] = with_ce("fitnet", { weight = 1e-4 }), ["fitnet-last-6"] = with_ce("fitnet", { weight = 1e-4, layers = "last-2" }),
+    ["fitnet-all"] = with_ce("fitnet", { weight = 1e-4, layers = "all" }),
+    ["mgd-tokens"] = with_ce("mgd", { weight = 1e-4 }), ["mgd-channels"] = with_ce("mgd", { weight = 1e-4, hide = "channels", share = 0.15 }),
+    vitkd = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5 }), ["vitkd-paper"] = with_ce("vitkd", { alpha = 1e-4, beta = 1e-4, form = "paper" }),
+    ["vitkd-mha"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, module = "mha" }),
+    ["vitkd-correlation"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, align = "correlation" }),
+    ["vitkd-self-attention"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, generator = "self-attention" }),
+    ["vitkd-cross-attention"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, generator = "cross-attention" }),
+    ["vitkd-nkd"] = function() return { ce(), bauta.loss "vitkd" { alpha = 1e-4, beta = 5e-5 }, bauta.loss "nkd" {} } end,
+    manifold = function() return { ce(), kd(), bauta.loss "manifold" { layers = "all" } } end,
+    attention = recipe "attention", ["attention-mass"] = function() return { ce(), kd(), bauta.loss "attention" { under_mask = "mass" } } end,
+    combined = function()
+        return { ce(), kd(), bauta.loss "fitnet" { weight = 1e-4 }, bauta.loss "manifold" { layers = "last" }, bauta.loss "attention" {} }
+    end,
+}
+-- Who learns by a method, where a DeiT cannot.
+local learner = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
+
+-- ---- runs ----
+local runs, teachers = {}, {}
+
+-- Epochs that fit into the minutes, at the speed of the first pass.
+local function epochs_of(name)
+    if p.minutes == 0 then return 1 end
+    local ok, t = pcall(bauta.rows, p.speeds .. "/" .. name, "result")
+    if not ok or t.n == 0 then bauta.fail("no result of %s below %s; run this script without minutes first, or name the folder: speeds", name, p.speeds) end
+    return math.max(1, math.floor(p.minutes * 60 * t.images_per_s[t.n] / epoch_images + 0.5))
+end
+
+local function add(name, s)
+    s.name, s.data, s.batch, s.seed, s.overlays = name, data, batch, p.seed, 0
+    s.epochs = s.epochs or epochs_of(name)
+    s.evaluate_every, s.checkpoint_every = s.epochs, s.epochs
+    s.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.1 }
+    runs[#runs + 1] = (s.teacher and bauta.distill or bauta.train)(s)
+    return runs[#runs]
+end
+
+-- One trained teacher of each kind that is needed.
+local function teacher(kind)
+    teachers[kind] = teachers[kind]
+        or add("teacher-" .. kind, { student = make[kind](true), epochs = p.minutes > 0 and p.teacher_epochs or 1 })
+    return make[kind](true, teachers[kind])
+end
+
+local function add_views(name, list, student, kind)
+    for _, view in ipairs { "full", "masked" } do
+        if p.view == "both" or p.view == view then
+            add(name .. "-" .. view, { losses = list(), student = make[student](), teacher = teacher(kind),
+                mask = view == "masked" and bauta.mask "student" { keep = 0.5 } or nil })
+        end
+    end
+end
+
+local student, kind = p.student == "all" and "deit" or p.student, p.teacher == "all" and "deit" or p.teacher
+for _, name in ipairs(losses) do
+    if p.loss == "all" or p.loss == name then
+        if name == "cross-entropy" then add("cross-entropy", { losses = { ce() }, student = make[student]() })
+        else add_views(name, recipes[name], p.student == "all" and learner[name] or student, kind) end
+    end
+end
+if p.loss == "all" and p.minutes == 0 then
+    for _, model in ipairs(models) do
+        if p.student == "all" and model ~= "deit" then add_views("student-" .. model, recipes["maskedkd-paper"], model, kind) end
+        if p.teacher == "all" and model ~= "deit" then add_views("teacher-is-" .. model, recipes["maskedkd-paper"], student, model) end
+    end
+end
+
+-- ---- reports ----
+local function average(list, from, to)
+    local sum = 0
+    for i = from, to do sum = sum + list[i] end
+    return sum / (to - from + 1)
+end
+
+local function falls(results)
+    local out = { { "run", "loss at the start", "at the end", "falls", "img/s" } }
+    for _, r in ipairs(results) do
+        local t = bauta.rows(r.path, "train")
+        local some = math.max(1, math.floor(t.n / 10))
+        local first, last = average(t.loss, 1, some), average(t.loss, t.n - some + 1, t.n)
+        out[#out + 1] = { r.name, ("%.4f"):format(first), ("%.4f"):format(last), last < first and "yes" or "NO", ("%.0f"):format(r.images_per_s) }
+    end
+    return bauta.table(out)
+end
+
+local function compared(results)
+    local out = { "| method | top-1 % | epochs | img/s | MACs of a step, an image | of the teacher | peak memory |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |" }
+    for _, r in ipairs(results) do
+        local cost, peak = bauta.rows(r.path, "cost"), 0
+        for i = 1, cost.n do peak = peak + cost.peak_memory[i] end
+        out[#out + 1] = ("| %s | %.2f | %d | %.0f | %.1f M | %.1f M | %.0f MiB |"):format(r.name:match "[^/]+$", r.top1, r.epochs, r.images_per_s,
+            r.total_macs / 1e6, r.teacher_macs / 1e6, peak / 2 ^ 20)
+    end
+    return table.concat(out, "\n")
+end
+
+return bauta.suite { name = p.minutes > 0 and "methods-minutes" or "methods", runs = runs, report = p.minutes > 0 and compared or falls }
