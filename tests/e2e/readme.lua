@@ -29,16 +29,18 @@ status, out, err = shell.bauta(("plan '%s'"):format(criterion))
 t.equal(status, 0, "plan with the README's criterion: " .. err)
 t.check(out:find("teacher sees 16 of 64 patches (centre)", 1, true), "it masks: %s", out)
 t.group "the criterion"
--- Every block of the guide to scripts: runs are planned, the probe is run.
-local guide, n_guide = shell.read(shell.here .. "/../../docs/scripts.md") or "", 0
-for block in guide:gmatch("```lua\n(.-)```") do
-    n_guide = n_guide + 1
-    local path = ("%s/guide%d.lua"):format(shell.folder, n_guide)
-    shell.write(path, block)
-    status, out, err = shell.bauta((block:find "\nreturn " and "plan" or "lua") .. " '" .. path .. "'")
-    t.check(status == 0 and err == "", "block %d of docs/scripts.md: %s", n_guide, err)
+-- Every block of the guides: runs are planned, the probe is run.
+for name, wanted in pairs { scripts = 5, losses = 1 } do
+    local guide, n = shell.read(shell.here .. "/../../docs/" .. name .. ".md") or "", 0
+    for block in guide:gmatch("```lua\n(.-)```") do
+        n = n + 1
+        local path = ("%s/%s%d.lua"):format(shell.folder, name, n)
+        shell.write(path, block)
+        status, out, err = shell.bauta((block:find "\nreturn " and "plan" or "lua") .. " '" .. path .. "'")
+        t.check(status == 0 and err == "", "block %d of docs/%s.md: %s", n, name, err)
+    end
+    t.equal(n, wanted, "blocks of docs/" .. name .. ".md")
 end
-t.equal(n_guide, 5, "blocks of docs/scripts.md")
-t.group "the guide to scripts"
+t.group "the guides to scripts and to losses"
 shell.clean()
 return t.done()

@@ -1,12 +1,13 @@
 -- methods: experiments/methods.lua whole: 50 steps of every method and of every architecture as student and as teacher, the teacher
 -- masked and not. Every run is complete and every loss falls.
--- bauta lua tests/slow/methods.lua PROGRAM SCRIPT [SETTINGS]
+-- bauta lua tests/slow/methods.lua PROGRAM SCRIPT ['loss=vitkd steps=30']
 local here = arg[0]:match "^(.*)/"
 package.path = here .. "/../e2e/?.lua;" .. here .. "/../lua/?.lua;" .. package.path
 local shell = require "shell"
 local t = require "harness"
 
-local status, out, err = shell.bauta(("run '%s' --out '%s/runs' --interval 100000 %s"):format(arg[2], shell.folder, arg[3] or ""))
+local status, out, err = shell.bauta(("run '%s' --out '%s/runs' --interval 100000 %s"):format(arg[2], shell.folder,
+    (arg[3] or ""):gsub("%S+", "--set %0")))
 t.equal(status, 0, "the suite; " .. err)
 local report, runs = shell.read(shell.folder .. "/runs/methods/report.txt") or "", 0
 for line in report:gmatch "[^\n]+" do
