@@ -27,6 +27,9 @@ function Dataset:read(i)
     return { rows = M.number(s.rows), columns = M.number(s.columns), label = M.number(s.label), box = box, pixels = s.pixels }
 end
 
+-- Decoded pictures stay in memory when the whole set fits into so many bytes.
+function Dataset:keep(bytes) M.call("ba_dataset_keep", M.ptr(self, Dataset), M.whole(bytes, "bytes")) end
+
 function Dataset:free() M.free(self) end
 
 local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
