@@ -52,6 +52,7 @@ int getrusage(int who, bauta_rusage *u);
 long sysconf(int name);
 char *realpath(const char *path, char *out);
 int gethostname(char *name, size_t size);
+char *getcwd(char *out, size_t size);
 ]]
 
 local now = ffi.new("bauta_timespec")
@@ -81,6 +82,12 @@ function M.memory_free()
     local kib = f:read("*a"):match("MemAvailable:%s*(%d+)")
     f:close()
     return kib and tonumber(kib) * 1024
+end
+
+-- The folder this process works in.
+function M.folder()
+    local name = ffi.new("char[4096]")
+    return ffi.C.getcwd(name, 4096) ~= nil and ffi.string(name) or "."
 end
 
 function M.hostname()

@@ -48,7 +48,7 @@ local series_rows = { paper_table, text "x", text "y", text "label", any("only",
 
 local curve_rows = {
     text("x", "epoch"), text("y", "top1"), text "title", any("minus", "{ axis = value }", values_judge),
-    any("papers", "a list of series", list_of(series_rows, "curves.papers")),
+    any("by", "a list of axes", texts), any("papers", "a list of series", list_of(series_rows, "curves.papers")),
 }
 
 local paper_rows = {

@@ -13,7 +13,7 @@ local verb = {
         "bauta grid run SCRIPT --help shows the script's parameters.",
     options = options.join({
         { name = "jobs", value = "N", kind = "int", min = 1, max = 1024, default = 1,
-            doc = "cells at a time; the threads are shared out among them" },
+            doc = "cells at a time; the threads are shared out among them; of slurm: tasks at a time, 1: as many as there is room for" },
         { name = "only", value = "TEXT", doc = "cells whose label holds this text" },
         { name = "on-fail", value = "WHAT", default = "continue", doc = "continue, stop, or retry:N; three equal failures in a row stop" },
         { name = "max-cells", value = "N", kind = "int", min = 1, max = 1e7, default = 100000, doc = "largest grid that is taken" },
@@ -249,6 +249,7 @@ end
 
 local function slurm(given)
     local grid = load(given)
+    make_folders(("%s/%s/log"):format(given.out, grid.name))
     return require("bauta.grid.slurm").write(grid, chosen(grid, given), given, passed_on(given, given.threads))
 end
 

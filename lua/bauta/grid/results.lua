@@ -1,0 +1,234 @@
+-- results: what came out of a grid's cells, read from their logs: results by group, curves over epochs or over an axis, and the
+-- rows of the papers' tables with what was measured.
+local bind = require "bauta.bind.run"
+local disk = require "bauta.grid.disk"
+local errors = require "bauta.errors"
+local statistics = require "bauta.grid.statistics"
+
+local results = {}
+
+local function tables_of(path)
+    local log, out = bind.log(path), {}
+    for _, name in ipairs(log:streams()) do out[name] = name ~= "train" and log:table(name) or nil end
+    log:free()
+    return out
+end
+
+local function read_cell(cell, out)
+    local state, s = disk.state(cell.task, out)
+    local one = { cell = cell, state = state, reason = s and s.reason or "", path = out .. "/" .. cell.task.run.folder, tables = {} }
+    if state ~= "complete" then return one end
+    one.tables = tables_of(one.path)
+    local t = one.tables.result
+    one.result = {}
+    for _, name in ipairs(t and t.names or {}) do one.result[name] = t[name][t.n] end
+    return one
+end
+
+-- { groups = { { label, values, cells = { { cell, state, result, tables, path, reason } } } }, complete, all }
+function results.collect(grid, out)
+    local all = { groups = grid:groups(), complete = 0, all = #grid.cells, grid = grid }
+    for _, group in ipairs(all.groups) do
+        for i, cell in ipairs(group.cells) do
+            group.cells[i] = read_cell(cell, out)
+            if group.cells[i].state == "complete" then all.complete = all.complete + 1 end
+        end
+    end
+    return all
+end
+
+-- Mean and deviation of a column of the results over the complete cells of a group.
+function results.metric(group, name)
+    local list = {}
+    for _, one in ipairs(group.cells) do
+        local v = one.result and one.result[name]
+        if one.result and type(v) ~= "number" then
+            errors.raise("arg", errors.unknown("column of the table result: " .. name, name, one.tables.result.names), "report")
+        end
+        if v then list[#list + 1] = v end
+    end
+    return statistics.of(list)
+end
+
+local function fits(group, values)
+    for axis, v in pairs(values or {}) do
+        if group.values[axis] ~= v then return false end
+    end
+    return true
+end
+
+-- The group that others are compared with for a given one: the named values, otherwise its own; nil when there is none.
+function results.reference(all, group, against)
+    for _, other in ipairs(all.groups) do
+        local same = fits(other, against)
+        for axis, v in pairs(group.values) do
+            if axis ~= all.grid.over and against[axis] == nil and other.values[axis] ~= v then same = false end
+        end
+        if same then return other ~= group and other or nil end
+    end
+end
+
+-- ---- curves ----
+
+-- Where a column by epoch is found: "table.column", or the first table with an epoch that has it.
+local function column_of(one, y)
+    local from, name = y:match "^(%w+)%.(.+)$"
+    if from then
+        local t = one.tables[from]
+        return t and t.epoch and t[name] and t, name
+    end
+    for _, t in pairs { one.tables.eval or {}, one.tables.mask or {} } do
+        if t.epoch and t[y] then return t, y end
+    end
+    for _, t in pairs(one.tables) do
+        if t.epoch and t[y] then return t, y end
+    end
+end
+
+local function by_epoch(group, y)
+    local at, epochs = {}, {}
+    for _, one in ipairs(group.cells) do
+        local t, name = column_of(one, y)
+        for i = 1, t and t.n or 0 do
+            local epoch, v = t.epoch[i], t[name][i]
+            if v == v then
+                if not at[epoch] then
+                    at[epoch] = {}
+                    epochs[#epochs + 1] = epoch
+                end
+                table.insert(at[epoch], v)
+            end
+        end
+    end
+    table.sort(epochs)
+    local points = {}
+    for i, epoch in ipairs(epochs) do
+        local s = statistics.of(at[epoch])
+        points[i] = { x = epoch, y = s.mean, d = s.deviation, n = s.n }
+    end
+    return points
+end
+
+local function minus(points, other)
+    local at, out = {}, {}
+    for _, p in ipairs(other) do at[p.x] = p.y end
+    for _, p in ipairs(points) do
+        if at[p.x] then out[#out + 1] = { x = p.x, y = p.y - at[p.x], d = p.d, n = p.n } end
+    end
+    return out
+end
+
+local function epoch_series(all, curve)
+    local out, base = {}, nil
+    if curve.minus then
+        for _, group in ipairs(all.groups) do base = base or fits(group, curve.minus) and by_epoch(group, curve.y) or nil end
+    end
+    for _, group in ipairs(all.groups) do
+        local points = by_epoch(group, curve.y)
+        if base then points = minus(points, base) end
+        if #points > 0 then out[#out + 1] = { label = group.label, points = points } end
+    end
+    return out
+end
+
+local function number_of(v, place)
+    if type(v) == "number" then return v end
+    return tonumber((tostring(v):match "^([%d.]+)%%?$")) or place
+end
+
+-- Series over an axis, or over another column of the results, one for each value of the axes in `by`.
+local function point_series(all, curve, axes, by)
+    local out, index = {}, {}
+    local values = axes[curve.x]
+    for _, group in ipairs(all.groups) do
+        local names = {}
+        for i, axis in ipairs(by) do names[i] = tostring(group.values[axis]) end
+        local label = #names > 0 and table.concat(names, ", ") or "measured"
+        local y, x = results.metric(group, curve.y), nil
+        if values then
+            for place, v in ipairs(values) do
+                if v == group.values[curve.x] then x = number_of(v, place) end
+            end
+        else x = results.metric(group, curve.x).mean end
+        if y.n > 0 and x == x then
+            if not index[label] then
+                index[label] = { label = label, points = {} }
+                out[#out + 1] = index[label]
+            end
+            table.insert(index[label].points, { x = x, y = y.mean, d = y.deviation, n = y.n })
+        end
+    end
+    for _, s in ipairs(out) do table.sort(s.points, function(a, b) return a.x < b.x end) end
+    return out
+end
+
+local function categories(values)
+    for i, v in ipairs(values or {}) do
+        if number_of(v, nil) == nil then return values end
+    end
+end
+
+local function paper_series(s)
+    local column, points = {}, {}
+    for i, name in ipairs(s.table.columns) do column[name] = i end
+    for _, name in ipairs { s.x, s.y } do
+        if not column[name] then
+            errors.raise("arg", errors.unknown("column of " .. s.table.id .. ": " .. name, name, { unpack(s.table.columns) }), "report")
+        end
+    end
+    for _, row in ipairs(s.table.rows) do
+        local x, y, wanted = row[column[s.x]], row[column[s.y]], true
+        for name, v in pairs(s.only or {}) do wanted = wanted and row[column[name]] == v end
+        if wanted and x and y then points[#points + 1] = { x = x, y = y } end
+    end
+    table.sort(points, function(a, b) return a.x < b.x end)
+    return { label = "paper: " .. (s.label or s.table.id), points = points, paper = true }
+end
+
+-- What a curve of the report shows: { title, x, y, series, categories }.
+function results.curve(all, curve)
+    local grid, by = all.grid, {}
+    for _, name in ipairs(grid:grouping()) do
+        if name ~= curve.x and (grid.axes[curve.x] or #by == 0) then by[#by + 1] = name end
+    end
+    local series = curve.x == "epoch" and epoch_series(all, curve) or point_series(all, curve, grid.axes, curve.by or by)
+    local measured = #series
+    for _, s in ipairs(curve.papers or {}) do series[#series + 1] = paper_series(s) end
+    return { title = curve.title, x = curve.x, y = curve.y, minus = curve.minus, series = series, measured = measured,
+        categories = categories(grid.axes[curve.x]) }
+end
+
+-- ---- the papers' rows ----
+
+local function value_of(paper, id)
+    local c
+    for i, name in ipairs(paper.table.columns) do c = name == paper.column and i or c end
+    for _, row in ipairs(paper.table.rows) do
+        if row.id == id then return row[c] or 0 / 0 end
+    end
+    errors.raise("arg", ("report.papers: %s has no row %s"):format(paper.table.id, errors.show(id)), "report")
+end
+
+-- Rows { id, label, paper, measured = { n, mean, deviation }, difference } of one of the report's papers, and the row others are
+-- compared with: each then has paper_gap and gap (grid/statistics.lua).
+function results.paper(all, paper)
+    local rows, reference = {}, nil
+    for _, group in ipairs(all.groups) do
+        local id = paper.row(group.values)
+        if id ~= nil then
+            local row = { id = id, label = group.label, paper = value_of(paper, id), measured = results.metric(group, paper.metric) }
+            row.difference = row.measured.mean - row.paper
+            rows[#rows + 1] = row
+            if id == paper.against then reference = reference or row end
+        end
+    end
+    for _, row in ipairs(reference and rows or {}) do
+        if row ~= reference then
+            row.paper_gap = row.paper - reference.paper
+            row.gap = statistics.difference(row.measured, reference.measured)
+        end
+    end
+    return rows, reference
+end
+
+return results
