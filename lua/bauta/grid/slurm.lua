@@ -69,6 +69,9 @@ while :; do
     status=$?
     kill -0 $run 2>/dev/null || break # a signal ends wait early while the run still saves
 done
+wait $run 2>/dev/null
+last=$?
+[ $last = 127 ] || status=$last # it ended while the signal was being taken
 if [ $status = 85 ] || [ $status = 7 ]; then # saved; or another process had the run
     [ $status = 85 ] || sleep 10
     if scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"; then
