@@ -72,20 +72,27 @@ void ba_loader_defaults(ba_loader_options *o)
         .magnitude = 9, .spread = 0.5 };
 }
 
+/* Samples of an epoch, short last batch included. */
+static int64_t samples(const ba_dataset *d, const ba_loader_options *o)
+{
+    int64_t n = ba_dataset_count(d);
+    return o->subset && o->subset < n ? o->subset : n;
+}
+
 static int64_t batch_samples(const ba_loader *l, int64_t b)
 {
-    int64_t left = ba_dataset_count(l->data) - b * l->o.batch;
+    int64_t left = samples(l->data, &l->o) - b * l->o.batch;
     return left < l->o.batch ? left : l->o.batch;
 }
 
 /* The order of an epoch: Fisher-Yates, two 64-bit numbers out of each Philox block. */
 static void make_order(ba_loader *l)
 {
-    int64_t n = ba_dataset_count(l->data);
+    int64_t n = samples(l->data, &l->o), all = ba_dataset_count(l->data);
     uint32_t stream = ba_stream("order");
     ba_philox u = { { 0 } };
     for (int64_t i = 0; i < n; i++)
-        l->order[i] = (int32_t)i;
+        l->order[i] = (int32_t)(i * all / n);
     for (int64_t i = 0; l->o.shuffle && i < n - 1; i++) {
         if (i % 2 == 0)
             u = ba_philox4x32((uint64_t)l->o.seed, stream, (uint32_t)l->epoch, (uint64_t)i / 2);
@@ -232,9 +239,11 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
         return ba_fail(e, BA_EARG, "loader: ahead %lld; 1 to 64 batches expected", (long long)o->ahead);
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return ba_fail(e, BA_EARG, "loader: threads %d; 0 (all processors) to %d expected", o->threads, MAX_THREADS);
-    if (o->drop_last && ba_dataset_count(d) < o->batch)
+    if (o->subset < 0)
+        return ba_fail(e, BA_EARG, "loader: subset %lld; 0 (all samples) or more expected", (long long)o->subset);
+    if (o->drop_last && samples(d, o) < o->batch)
         return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out",
-            (long long)o->batch, (long long)ba_dataset_count(d));
+            (long long)o->batch, (long long)samples(d, o));
     return bai_augment_judge(&o->augment, e);
 }
 
@@ -257,7 +266,7 @@ static int make_slots(ba_loader *l)
 
 static int init(ba_loader *l, ba_err *e)
 {
-    int64_t n = ba_dataset_count(l->data);
+    int64_t n = samples(l->data, &l->o);
     l->o.threads = l->o.threads ? l->o.threads : processors();
     l->batches = l->o.drop_last ? n / l->o.batch : (n + l->o.batch - 1) / l->o.batch;
     l->image_bytes = l->o.augment.image * l->o.augment.image * 3;

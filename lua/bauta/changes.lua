@@ -66,11 +66,14 @@ end
 
 local change
 
-local function change_loss(s, key, text)
-    local name, inner = key:match("^([^.]+)%.(.+)$")
-    local loss = name and opened(s, "losses", name, function(one) return one.name end)
-    if not loss then return false end
-    return true, set_inner(loss, inner, text)
+-- A setting of one description in a list (losses, shadow), by its name.
+local function change_described(list)
+    return function(s, key, text)
+        local name, inner = key:match("^([^.]+)%.(.+)$")
+        local one = name and opened(s, list, name, function(d) return d.name end)
+        if not one then return false end
+        return true, set_inner(one, inner, text)
+    end
 end
 
 local function change_teacher(s, key, text)
@@ -80,7 +83,7 @@ local function change_teacher(s, key, text)
     return change(teacher.rows, one.settings, inner, text)
 end
 
-local lists = { losses = change_loss, teachers = change_teacher }
+local lists = { losses = change_described "losses", shadow = change_described "shadow", teachers = change_teacher }
 local plain = { int = true, float = true, bool = true, string = true, choice = true, any = true }
 
 -- Applies one change to settings. Returns whether there is such a setting, and what is wrong.

@@ -7,6 +7,7 @@ local keep = require "bauta.keep"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
 local schedule = require "bauta.schedule"
+local shadow = require "bauta.probe.shadow"
 local teacher = require "bauta.teacher"
 
 local experiment = {}
@@ -72,6 +73,7 @@ experiment.rows = {
             doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
         { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
+        shadow.rows[1], shadow.rows[2],
     },
 }
 
@@ -166,9 +168,10 @@ local function new(kind, given)
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
     if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", "cross-entropy") } end
     if kind == "distill" then complete_teachers(s) else s.teachers = {} end
-    local lines = judge(kind, s)
+    local lines, self = judge(kind, s), setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
+    if kind == "distill" and #lines == 0 then lines = shadow.defects(self) end
     if #lines > 0 then errors.raise("arg", lines) end
-    return setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
+    return self
 end
 
 function experiment.train(given) return new("train", given) end

@@ -37,6 +37,14 @@ function pictures.loaders(e, threads)
             augment = augmentation(s.data.settings, image, false) })
 end
 
+-- A loader of the probe: at most n test pictures, evenly spaced over the split, as evaluation shows them. Returns it and their number.
+function pictures.probe_loader(e, threads, n, batch)
+    local s = e.settings
+    local test = s.data:split("test")
+    return bind.loader(test, { batch = batch, seed = s.seed, threads = threads, ahead = 2, subset = n,
+        augment = augmentation(s.data.settings, s.student.image_rows, false) }), math.min(n, test.count)
+end
+
 -- A batch that may be short, filled up with black pictures of class 0; returns raw images and labels of `size` pictures.
 function pictures.filled(batch, size, room)
     if batch.count == size then return batch.images, batch.labels end
@@ -86,10 +94,10 @@ function stats:add(boxes, kept, count, k)
     end
 end
 
--- Percent of the kept patches, and of all patches, whose centre lies on the object.
+-- Percent of the kept patches, and of all patches, whose centre lies on the object; and of those on the object how many are kept.
 function stats:shares()
-    if self.kept == 0 then return 0 / 0, 0 / 0 end
-    return 100 * self.hit / self.kept, 100 * self.on / self.all
+    if self.kept == 0 then return 0 / 0, 0 / 0, 0 / 0 end
+    return 100 * self.hit / self.kept, 100 * self.on / self.all, self.on > 0 and 100 * self.hit / self.on or 0 / 0
 end
 
 -- ---- what the teacher was shown ----

@@ -14,7 +14,8 @@ local steps = {}
 -- The stores of a run, empty until a step is described.
 steps.stores = stores.new
 
-local function new_builder(e, device, batch)
+-- A builder that knows a batch of an experiment's pictures.
+function steps.builder(e, device, batch)
     local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision,
         batch = batch }
     b:pictures(batch, e.settings.student.image_rows, e.settings.student.image_columns)
@@ -38,13 +39,13 @@ local function build_losses(b, e, list)
 end
 
 -- Whether a teacher can be right about a label.
-local function knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
+function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
 
 -- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr. Fetched: loss, the losses' columns,
 -- grad_norm, top1, a teacher's top1 and kept [B,k]. load(stores): called when the stores hold all tensors and none was averaged yet.
 function steps.train(e, device, list, load, epoch)
     local s = e.settings
-    local b = new_builder(e, device, s.batch)
+    local b = steps.builder(e, device, s.batch)
     local lr = b:input("lr", "f32")
     local given = { stores = list, store = list.student, normalise = s.data.settings.normalise, epoch = epoch or 0,
         training = true }
@@ -55,7 +56,7 @@ function steps.train(e, device, list, load, epoch)
         local kept = teachers.kept(b, e, t, given)
         local answer = teachers.build(b, e, t, given, kept)
         b:role("loss")
-        if knows_classes(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
+        if steps.knows_classes(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
         if kept then b:fetch(t:column "kept", kept) end
     end
     local loss = build_losses(b, e, list)
@@ -73,7 +74,7 @@ function steps.teacher_column(t) return t.alone and "teacher_top1" or t:column "
 function steps.teacher_columns(e)
     local out = {}
     for _, t in ipairs(e.settings.teachers) do
-        if knows_classes(e, t) then out[#out + 1] = steps.teacher_column(t) end
+        if steps.knows_classes(e, t) then out[#out + 1] = steps.teacher_column(t) end
     end
     return out
 end
@@ -82,13 +83,13 @@ end
 function steps.judged(e)
     local out = {}
     for _, t in ipairs(e.settings.teachers) do
-        if knows_classes(e, t) then out[#out + 1] = t:column "teacher1" end
+        if steps.knows_classes(e, t) then out[#out + 1] = t:column "teacher1" end
     end
     return out
 end
 
 local function judge_teacher(b, e, t, given, kept)
-    if not knows_classes(e, t) then return end
+    if not steps.knows_classes(e, t) then return end
     local answer = teachers.build(b, e, t, given, t:who() ~= "student" and kept or nil)
     b:role("metric")
     b:fetch(t:column "teacher1", b:op("correct", { answer, b:signal("batch", "labels") }, { top = 1 }))
@@ -98,7 +99,7 @@ end
 -- teacher with a criterion kept [B,k]; with `teacher` also teacher1, whether that teacher is right about what it is shown.
 function steps.evaluate(e, device, store, list, batch, teacher, epoch)
     local s = e.settings
-    local b = new_builder(e, device, batch)
+    local b = steps.builder(e, device, batch)
     local labels = b:signal("batch", "labels")
     local given = { stores = list, store = store, normalise = s.data.settings.normalise, epoch = epoch or 0 }
     local logits = teachers.student(b, e, given)

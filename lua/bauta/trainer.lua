@@ -7,6 +7,7 @@ local errors = require "bauta.errors"
 local evaluation = require "bauta.evaluation"
 local ffi = require "bauta.ffi"
 local pictures = require "bauta.pictures"
+local probe = require "bauta.probe"
 local progress = require "bauta.progress"
 local record = require "bauta.record"
 local steps = require "bauta.steps"
@@ -42,15 +43,16 @@ local function load_weights(arch, store, out)
     return true
 end
 
+-- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
+function Run:load_weights(arch, store, part)
+    if load_weights(arch, store, self.options.out) then return end
+    self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
+end
+
 -- What the models begin with, when the stores hold all tensors.
 local function load_all(self)
     load_weights(self.e.settings.student, self.stores.student, self.options.out)
-    for _, m in ipairs(self.e:frozen()) do
-        if not load_weights(m.arch, self.stores[m.who], self.options.out) then
-            self:say(("%s has no weights: it keeps what it was initialised with"):format(m.part == "teacher" and "the teacher"
-                or m.part))
-        end
-    end
+    for _, m in ipairs(self.e:frozen()) do self:load_weights(m.arch, self.stores[m.who], m.part) end
 end
 
 -- The phase of the run that an epoch belongs to: epochs with equal numbers of kept patches share a program.
@@ -104,6 +106,7 @@ local function parts_of(self)
         local store = self.stores[name]
         if store and store:count() > 0 then list[#list + 1] = { name, store } end
     end
+    list[#list + 1] = self.probe and self.probe:part()
     return list
 end
 
@@ -116,6 +119,7 @@ local function restore(self)
     self.time_train, self.time_total = c.value("time_train") or 0, c.value("time_total") or 0
     self.epoch_seconds = c.value("epoch_seconds") or 0
     self.unjudged = c.value("unjudged") == 1
+    if self.probe then self.probe:restore(c) end
     self:say(("going on from epoch %d, step %d"):format(c.epoch, c.step))
 end
 
@@ -147,6 +151,7 @@ local function prepare(self, old)
     self.per_epoch = self.loader.batches
     first_program(self)
     record.declare(self.run, e)
+    self.probe = probe.new(self)
     restore(self)
     if self.done == 0 then
         record.documents(self.run, e, self.device, self.options.script)
@@ -157,7 +162,7 @@ end
 function Run:checkpoint(best)
     self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
         best = self.best, sum_loss = self.sum, time_train = self.time_train,
-        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0 })
+        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe.count or 0 })
 end
 
 -- ---- steps ----
@@ -310,6 +315,7 @@ local function close_epoch(self)
             stop(self, bind.signal())
             return false
         end
+        if self.probe then self.probe:epoch() end
     end
     self.sum, self.epoch_seconds, self.unjudged = 0, 0, false
     if last or better or self.epoch % s.checkpoint_every == 0 then self:checkpoint(better) end
@@ -325,6 +331,7 @@ local function loop(self)
     for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
     self.bar = progress.new { label = self.e:path(), total = s.epochs * self.per_epoch, epochs = s.epochs, from = self.done,
         interval = self.options.interval }
+    if self.probe and self.done == 0 then self.probe:epoch() end
     while self.epoch < s.epochs or self.unjudged do
         if not self.unjudged and not train_epoch(self) then return end
         self.unjudged = true
@@ -337,7 +344,7 @@ end
 local function close(self)
     if self.bar then self.bar:finish() end
     evaluation.free(self)
-    for _, name in ipairs { "program", "loader", "test", "run" } do
+    for _, name in ipairs { "probe", "program", "loader", "test", "run" } do
         if self[name] then self[name]:free() end
     end
     for _, store in pairs(self.stores or {}) do store:free() end

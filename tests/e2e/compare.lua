@@ -5,11 +5,13 @@ local t = require "harness"
 
 local compare = {}
 
+local names = { "train", "eval", "mask", "cost", "result", "probe", "shadow", "frequency", "pictures" }
+
 function compare.path(name) return shell.folder .. "/" .. name end
 
 function compare.tables(run)
     local log, out = bind.log(compare.path(run)), {}
-    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do out[name] = log:table(name) end
+    for _, name in ipairs(names) do out[name] = log:table(name) end
     out.documents = log:documents()
     log:free()
     return out
@@ -18,7 +20,7 @@ end
 -- Rows of a table as text, without what is measured by the clock and what depends on the number of threads (memory).
 function compare.numbers(run, name)
     local tab, lines = compare.tables(run)[name], {}
-    for i = 1, tab.n do
+    for i = 1, tab and tab.n or 0 do
         local cells = {}
         for _, column in ipairs(tab.names) do
             if not column:find "^time" and column ~= "images_per_s" and not column:find "memory" then
@@ -31,8 +33,7 @@ function compare.numbers(run, name)
 end
 
 function compare.same_run(a, b, what)
-    for _, name in ipairs { "train", "eval", "mask", "cost", "result" } do t.equal(compare.numbers(a, name), compare.numbers(b, name),
-        what .. ": table " .. name) end
+    for _, name in ipairs(names) do t.equal(compare.numbers(a, name), compare.numbers(b, name), what .. ": table " .. name) end
     t.check(shell.same(a .. "/student.safetensors", b .. "/student.safetensors"), "%s: weights", what)
 end
 

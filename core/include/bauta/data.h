@@ -67,6 +67,7 @@ typedef struct ba_loader_options {
     int64_t batch;               /* samples, 1..65536 */
     int64_t ahead;               /* whole batches prepared before they are asked for, 1..64 */
     int64_t seed;
+    int64_t subset;              /* so many samples only, evenly spaced over the set; 0, or more than there are: all */
     ba_augment augment;
 } ba_loader_options;
 

@@ -34,11 +34,11 @@ function Dataset:free() M.free(self) end
 
 local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
 
--- options: batch, seed, threads, ahead, shuffle, drop_last, and augment = { policy, image, ... }.
+-- options: batch, seed, threads, ahead, subset, shuffle, drop_last, and augment = { policy, image, ... }.
 function bind.loader(dataset, options)
     local o = M.new("ba_loader_options")
     M.C.ba_loader_defaults(o)
-    for _, name in ipairs { "batch", "ahead", "threads" } do
+    for _, name in ipairs { "batch", "ahead", "threads", "subset" } do
         if options[name] then o[name] = M.whole(options[name], name) end
     end
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))

@@ -9,26 +9,32 @@ local stores = require "bauta.step.stores"
 
 local teachers = {}
 
--- The models that the criterion of a teacher may ask for. They are built when it does.
-local function helpers(e, t, list, normalise)
+-- The models that a criterion which masks a teacher may ask for. They are built when it does. own: the name and the store of the
+-- criterion's `model`.
+local function helpers(e, t, given, mask, own)
     local function helper(who, arch, store)
-        return { who = who, arch = arch, given = { store = store, role = who, normalise = normalise } }
+        return { who = who, arch = arch, given = { store = store, role = who, normalise = given.normalise } }
     end
-    local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(list, t))
+    local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(given.stores, t))
     if t:who() == "student" then full.who, full.given.role = t:called(), t:role() end -- it is shown everything anyhow
-    local model = t.settings.mask.settings.model
-    return { teacher = full, teacher_full = full, auxiliary = model and helper(t:called "auxiliary", model,
-        list[t:called "auxiliary"]) or nil }
+    local model = mask.settings.model
+    return { teacher = full, teacher_full = full, auxiliary = model and helper(own.who, model, own.store) or nil }
+end
+
+-- The k patches that a criterion chooses of what it masks for a teacher, which is then called `whom`; nil when it masks nothing.
+function teachers.chosen(b, e, t, given, mask, k, whom, own)
+    b:declare(whom, e:masked(t))
+    local scores = b:score(mask, whom, helpers(e, t, given, mask, own))
+    return scores and b:keep(scores, k, mask.settings, whom, mask.name)
 end
 
 -- The kept patches that the criterion of a teacher chooses in an epoch; nil when it masks nothing.
 local function kept_by(b, e, t, given, epoch)
     local k = e:kept(t, epoch)
     if not k then return nil end
-    local whom = t:who() == "student" and "student" or t:called()
-    b:declare(whom, e:masked(t))
-    local scores = b:score(t.settings.mask, whom, helpers(e, t, given.stores, given.normalise))
-    return scores and b:keep(scores, k, t.settings.mask.settings, whom, t.settings.mask.name)
+    local who = t:called "auxiliary"
+    return teachers.chosen(b, e, t, given, t.settings.mask, k, t:who() == "student" and "student" or t:called(),
+        { who = who, store = given.stores[who] })
 end
 
 -- The teacher whose criterion masks the student too, or nil.
