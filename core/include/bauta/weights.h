@@ -45,6 +45,16 @@ int ba_weights_write(const char *path, int64_t n, const ba_weight_item *items, i
  * partial: beginnings of names that need not match, separated by commas ("head,head_dist"; NULL: all must). */
 int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size,
     ba_err *e);
+/* The same for files of other people. keys: whose names the file has: "auto" (found out by names that only one source has), "plain" (ours, timm's),
+ * "deit3", "cait", "dino", "clip", "swin", "openmmlab", "openmmlab-swin", "ast", "deit-to-ast", "module". resize: how a position table for another
+ * grid is brought to this one: "bicubic", "bicubic-antialias", "bilinear", "dino", "crop"; "": it is an error. */
+typedef struct ba_weights_how {
+    uint32_t size;               /* sizeof(ba_weights_how) */
+    const char *prefix, *partial, *keys, *resize; /* each may be NULL: "", "", "plain", "" */
+    int64_t rows, columns;       /* grid of the model's patches; for resize */
+    char told[80];               /* out: what was done with the names, in words; "": nothing */
+} ba_weights_how;
+int ba_weights_load_as(ba_store *s, const char *path, ba_weights_how *how, char *report, int64_t report_size, ba_err *e);
 int ba_weights_save(const ba_store *s, const char *path, int64_t n_notes, const ba_note *notes, ba_err *e);
 /* cdef end */
 #pragma GCC visibility pop
