@@ -1,0 +1,51 @@
+#!/bin/sh
+# guide: docs/writing-a-mask.md followed to the letter, with shorter runs: its script is written down, its commands are run, one after the other.
+# usage: guide.sh SOURCE-ROOT BAUTA
+set -u
+source=$1 bauta=$(realpath "$2")
+here=$(mktemp -d)
+trap 'rm -rf "$here"' EXIT
+passed=0 failed=0
+unset BAUTA_PLUGIN_PATH
+mkdir "$here/bin" "$here/work"
+# The guide's `bauta`, with runs of seconds; pkg-config as an installed Bauta would answer.
+cat >"$here/bin/bauta" <<END
+#!/bin/sh
+case \$1 in
+run) exec "$bauta" "\$@" --set train=200 --set test=100 --set epochs=1 ;;
+bench) exec "$bauta" "\$@" --image 32 --patch 8 --batch 2 --steps 2 ;;
+*) exec "$bauta" "\$@" ;;
+esac
+END
+printf '#!/bin/sh\necho "-I %s"\n' "$source/core/include" >"$here/bin/pkg-config"
+chmod +x "$here/bin/bauta" "$here/bin/pkg-config"
+PATH=$here/bin:$PATH
+cd "$here/work" || exit 1
+
+ok() {
+    if [ "$2" = 0 ]; then passed=$((passed + 1)); echo "ok - $1"; return; fi
+    failed=$((failed + 1))
+    echo "not ok - $1"
+    tail -n 20 "$here/out"
+}
+
+awk '/^```lua$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/docs/writing-a-mask.md" >compare.lua
+awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/docs/writing-a-mask.md" >commands
+ok "the guide has a script and commands" "$(test "$(wc -l <compare.lua)" -gt 40 && test "$(wc -l <commands)" -gt 10; echo $?)"
+while read -r line <&3; do
+    case $line in
+    "cd "*) eval "$line" ;; # stays in force
+    *) sh -c "$line" >"$here/out" 2>&1 ;;
+    esac
+    ok "$line" $?
+    case $line in
+    *criteria=central,edge*)
+        awk '$1 ~ "^compare/(central|edge)$" { print $2, $3, $4, $6, $7, $8, $(NF - 1) }' "$here/out" >"$here/two"
+        ok "the criterion in C and the one in Lua give the same run" "$(test "$(wc -l <"$here/two")" = 2 && test "$(uniq "$here/two" | wc -l)" = 1; echo $?)"
+        ;;
+    esac
+done 3<commands
+test -f runs/compare/central/report/teacher-view.png
+ok "the picture it speaks of" $?
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
