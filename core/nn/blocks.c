@@ -188,11 +188,15 @@ static ba_tensor *attend(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
     char name[LONGEST];
     snprintf(name, sizeof name, "%s.attn.qkv", prefix);
     ba_tensor *qkv = bai_nn_linear(b, name, x, 3 * dim, !spec->no_qkv_bias, 0, e), *y, *classes;
-    if (!qkv || !(y = ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e)))
+    ba_tensor *sizes = b->reduction.weigh ? b->reduction.sizes : NULL;
+    int tells = b->call.who && !spec->quiet;
+    if (!qkv || (tells && bai_nn_offer(b, spec->layer, spec->heads, spec->prefix, qkv, sizes, e)))
         return NULL;
-    if (b->call.who && !spec->quiet && bai_nn_offer(b, spec->layer, spec->heads, spec->prefix, qkv, e))
+    y = sizes ? bai_nn_weighted(b, spec, qkv, e)
+        : ba_op_apply(b->g, "attention", 1, &qkv, BA_ATTRS(BA_I("heads", spec->heads), BA_I("prefix", spec->prefix)), e);
+    if (!y)
         return NULL;
-    if (spec->prefix > 0 && b->call.who && !spec->quiet && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
+    if (!sizes && spec->prefix > 0 && tells && (!(classes = ba_output_of(y, 2, e)) || bai_host.publish(b, "class_attention", spec->layer, classes, e)))
         return NULL;
     snprintf(name, sizeof name, "%s.attn.proj", prefix);
     return bai_nn_linear(b, name, y, dim, 1, 0, e);
@@ -279,6 +283,7 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     y = !y ? NULL : spec->attend ? spec->attend(&bai_host, b, prefix, y, spec->given, e) : attend(b, prefix, y, t.dim[2], spec, e);
     y = told(b, "attention_output", spec, layer_scale(b, prefix, 1, y, t.dim[2], spec, e), e);
     given = add(b, bai_sum_joined(b, given), y, scale[0], e);
+    given = bai_nn_reduce(b, prefix, spec, bai_sum_joined(b, given), e);
     snprintf(name, sizeof name, "%s.mlp", prefix);
     ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
     snprintf(name, sizeof name, "%s.norm2", prefix);

@@ -15,8 +15,12 @@ ba_tensor *bai_nn_patch_embed(ba_build *b, const char *prefix, const ba_arch_in 
 ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e);
 
 /* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values; where there is
- * no class token (prefix 0) also class_attention, the mean over all queries. */
-int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_err *e);
+ * no class token (prefix 0) also class_attention, the mean over all queries. sizes: f32 [B,T], how many tokens each key stands for; NULL: one each. */
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e);
+
+/* reduce.c: fewer tokens between attention and MLP, where the model has a reducer; attention of tokens that stand for several. */
+ba_tensor *bai_nn_reduce(ba_build *b, const char *prefix, const ba_block *spec, ba_tensor *x, ba_err *e);
+ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba_err *e);
 
 /* heads.c */
 int bai_nn_split_heads(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e);

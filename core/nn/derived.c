@@ -2,6 +2,7 @@
  * before the softmax and the whole attention. All come from the packed queries, keys and values [B,T,3D], which are cut here as the rule
  * for dead rows cuts them, so that a model whose last block computes one row only goes on doing so. */
 #include <math.h>
+#include <stdio.h>
 
 #include "../plugin/build.h"
 #include "blocks.h"
@@ -51,11 +52,25 @@ static ba_tensor *other(ba_build *b, const bai_signal *s, const char *what, ba_e
     return x.dtype == BA_F32 ? t : ba_op_apply(b->g, "cast", 1, &t, BA_ATTRS(BA_S("dtype", "f32")), e);
 }
 
+/* Adds the logarithm of how many tokens a key stands for: it then attracts as much attention as they would together. */
+static ba_tensor *by_size(ba_build *b, ba_tensor *logits, ba_tensor *sizes, ba_err *e)
+{
+    ba_type t;
+    char shape[64];
+    if (ba_tensor_type(sizes, &t, e))
+        return NULL;
+    snprintf(shape, sizeof shape, "%lld,1,1,%lld", (long long)t.dim[0], (long long)t.dim[1]);
+    ba_tensor *in[] = { logits, ba_op_apply(b->g, "reshape", 1, &sizes, BA_ATTRS(BA_S("shape", shape)), e) };
+    in[1] = in[1] ? ba_op_apply(b->g, "log", 1, &in[1], 0, NULL, e) : NULL;
+    return in[1] ? ba_op_apply(b->g, "add", 2, in, 0, NULL, e) : NULL;
+}
+
 static ba_tensor *attention_logits(ba_build *b, const bai_signal *s, ba_err *e)
 {
     ba_tensor *q = other(b, s, "queries", e), *in[2] = { q, q ? other(b, s, "keys", e) : NULL };
     ba_tensor *t = in[1] ? ba_op_apply(b->g, "matmul", 2, in, BA_ATTRS(BA_I("transpose_b", 1)), e) : NULL;
-    return t ? ba_op_apply(b->g, "scale", 1, &t, BA_ATTRS(BA_F("by", 1 / sqrt((double)(width(s) / s->heads)))), e) : NULL;
+    t = t ? ba_op_apply(b->g, "scale", 1, &t, BA_ATTRS(BA_F("by", 1 / sqrt((double)(width(s) / s->heads)))), e) : NULL;
+    return t && s->sizes ? by_size(b, t, s->sizes, e) : t;
 }
 
 static ba_tensor *attention(ba_build *b, const bai_signal *s, ba_err *e)
@@ -71,14 +86,14 @@ static ba_tensor *average_attention(ba_build *b, const bai_signal *s, ba_err *e)
     return t ? ba_op_apply(b->g, "mean", 1, &t, BA_ATTRS(BA_I("axis", 2), BA_I("keep", 1)), e) : NULL;
 }
 
-int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_err *e)
+int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e)
 {
     static const struct { const char *what; bai_recipe make; } all[] = {
         { "queries", queries }, { "keys", keys }, { "values", values }, { "attention_logits", attention_logits }, { "attention", attention },
         { "class_attention", average_attention },
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0] - (prefix > 0); i++) {
-        int r = bai_build_offer(b, (bai_signal){ b->call.who, all[i].what, layer, qkv, all[i].make, heads }, e);
+        int r = bai_build_offer(b, (bai_signal){ b->call.who, all[i].what, layer, qkv, all[i].make, heads, sizes }, e);
         if (r)
             return r;
     }

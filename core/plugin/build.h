@@ -15,6 +15,7 @@ struct bai_signal {
     ba_tensor *t;
     bai_recipe make;             /* NULL: t is the signal itself */
     int64_t heads;               /* for the recipe */
+    ba_tensor *sizes;            /* too: how many tokens each key stands for; NULL: one each */
 };
 typedef struct bai_alias { const char *alias, *who; } bai_alias;
 typedef struct bai_fact { const char *who, *what; int64_t value; } bai_fact;
@@ -30,9 +31,16 @@ typedef struct bai_call {        /* one call into a plugin */
     ba_store *store;             /* NULL: there may be no learned tensors */
     int training;
     const char *whom;            /* the model to be masked; NULL but for masks */
+    const char *reduced;         /* the model that a reducer works in; NULL but for reducers */
 } bai_call;
 
 enum { BAI_ALIASES = 8 };
+
+typedef struct bai_reduction {   /* of the model that is being built */
+    const ba_params *reducer;    /* NULL: none */
+    ba_tensor *sizes;            /* f32 [B,n] of the tokens so far; NULL: one each */
+    int64_t weigh, blocks;       /* weigh: attention in proportion to the sizes; blocks: how many were asked so far */
+} bai_reduction;
 
 struct ba_build {
     uint32_t tag;
@@ -46,6 +54,7 @@ struct ba_build {
     int n_aliases;
     int corners;                 /* score maps are resampled with their corners aligned */
     bai_call call;
+    bai_reduction reduction;
 };
 
 int bai_build_check(const ba_build *b, ba_err *e);
@@ -63,6 +72,9 @@ void bai_shape_text(const ba_type *t, char *out, size_t size);                  
 int bai_sum_put(ba_build *b, bai_sum sum, ba_err *e);
 bai_sum *bai_sum_of(ba_build *b, const ba_tensor *t);      /* NULL: t is not such a sum */
 ba_tensor *bai_sum_joined(ba_build *b, ba_tensor *t);      /* what stands for t now: t itself, or the sum given out with a LayerNorm */
+
+/* call.c: one block of the model that is being built meets its reducer. */
+int bai_reduce(ba_build *b, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e);
 
 extern const ba_host bai_host;                             /* host.c */
 

@@ -173,11 +173,16 @@ static int call_arch(ba_build *b, const char *who, const ba_params *arch, const 
     int r = begin(b, (bai_call){ d, who, who, "", in->store, in->training != 0 }, e);
     if (r)
         return r;
+    b->reduction = (bai_reduction){ .reducer = in->reducer };
     visit v = visit_begin(d, "build");
     r = visit_end(&v, ops->build(&bai_host, b, ba_params_struct(arch), &given, &said), &said);
     end(b);
+    int64_t blocks = b->reduction.blocks;
+    b->reduction = (bai_reduction){ 0 };
     if (r)
         return failed(d, r, &said, e);
+    if (in->reducer && !blocks)
+        return ba_fail(e, BA_EARG, "reducer %s: %s has no blocks in which tokens could be reduced", ba_params_desc(in->reducer)->name, d->name);
     return bai_build_has(b, who, "logits") ? BA_OK : ba_fail(e, BA_EPLUGIN, "plugin %s: published no logits", d->name);
 }
 
@@ -196,6 +201,8 @@ int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_
         r = ba_fail(e, BA_EARG, "%s is built already", who);
     if (!r)
         r = judge_given(who, &f, in, e);
+    if (!r && in->reducer && !desc_of(b, in->reducer, BA_KIND_REDUCER, e))
+        r = BA_EARG;
     if (!r && in->kept) {
         r = ba_tensor_type(in->kept, &kept, e);
         if (!r)
@@ -204,6 +211,47 @@ int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_
             r = ba_build_put(b, who, "kept", -1, in->kept, e);
     }
     return r ? r : call_arch(b, who, arch, in, e);
+}
+
+/* ---- reducers ---- */
+static int judge_reduced(const ba_plugin_desc *d, const ba_reduce_in *in, const ba_reduce_out *out, ba_err *e)
+{
+    ba_type x, y, s;
+    char have[100], want[100];
+    if (ba_tensor_type(in->x, &x, e) || ba_tensor_type(out->x, &y, NULL))
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: what it left in block %lld is no tensor", d->name, (long long)in->layer);
+    bai_shape_text(&x, want, sizeof want);
+    bai_shape_text(&y, have, sizeof have);
+    if (y.rank != 3 || y.dtype != x.dtype || y.dim[0] != x.dim[0] || y.dim[2] != x.dim[2] || y.dim[1] > x.dim[1] || y.dim[1] < in->prefix)
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: made %s of %s in block %lld; between %lld and %lld tokens expected", d->name, have, want,
+                       (long long)in->layer, (long long)in->prefix, (long long)x.dim[1]);
+    if (!out->sizes)
+        return BA_OK;
+    if (ba_tensor_type(out->sizes, &s, NULL) || s.rank != 2 || s.dtype != BA_F32 || s.dim[0] != y.dim[0] || s.dim[1] != y.dim[1])
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: sizes of tokens in block %lld; f32[%lld,%lld] expected", d->name, (long long)in->layer,
+                       (long long)y.dim[0], (long long)y.dim[1]);
+    return BA_OK;
+}
+
+/* Within a call of the architecture, which goes on afterwards. */
+int bai_reduce(ba_build *b, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e)
+{
+    const ba_plugin_desc *d = ba_params_desc(b->reduction.reducer);
+    const ba_reducer_ops *ops = d->ops;
+    const bai_call outer = b->call;
+    ba_err said = { 0 };
+    b->call = (bai_call){ .desc = d, .label = d->name, .weights = "", .reduced = outer.who };
+    visit v = visit_begin(d, "reduce");
+    int r = visit_end(&v, ops->reduce(&bai_host, b, ba_params_struct(b->reduction.reducer), in, out, &said), &said);
+    b->call = outer;
+    bai_crash_enter(outer.desc->name, "build", -1, 0);
+    if (r)
+        return failed(d, r, &said, e);
+    if (!out->x)
+        return BA_OK;
+    out->x = bai_sum_joined(b, out->x);
+    out->sizes = out->sizes ? bai_sum_joined(b, out->sizes) : NULL;
+    return judge_reduced(d, in, out, e);
 }
 
 /* ---- criteria ---- */

@@ -72,15 +72,20 @@ static int dtype_of(const ba_tensor *t)
     return ba_tensor_type(t, &type, NULL) ? -1 : type.dtype;
 }
 
-/* In a criterion "masked" is whoever will be masked. */
+/* In a criterion "masked" is whoever will be masked, in a reducer "reduced" the model it works in. */
 static const char *name_of(const ba_build *b, const char *who)
 {
+    if (who && b->call.reduced && !strcmp(who, "reduced"))
+        return b->call.reduced;
     return who && b->call.whom && !strcmp(who, "masked") ? b->call.whom : who;
 }
 
 static ba_tensor *signal_of(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e)
 {
-    return in_call(b, e) ? NULL : ba_build_get(b, name_of(b, who), what, layer, e);
+    if (in_call(b, e))
+        return NULL;
+    return b->call.reduced && who && what && !strcmp(who, "reduced") ? bai_build_own(b, b->call.reduced, what, layer, e)
+        : ba_build_get(b, name_of(b, who), what, layer, e);
 }
 
 /* ---- what an architecture publishes has the shape that the name promises ---- */
@@ -95,7 +100,7 @@ static int keeps(const promise *p, const char *what, int64_t layer, int64_t dept
         return ba_fail(e, BA_EPLUGIN, "published %s of layer %lld; the model has %lld blocks", what, (long long)layer, (long long)depth);
     int same = t->rank == p->type.rank;
     for (int k = 0; same && k < t->rank; k++)
-        same = t->dim[k] == p->type.dim[k];
+        same = t->dim[k] == p->type.dim[k] || p->type.dim[k] < 0; /* -1: as many tokens as a reducer has left */
     if (same)
         return BA_OK;
     bai_shape_text(t, have, sizeof have);
@@ -107,7 +112,7 @@ static int judge_published(const ba_build *b, const char *what, int64_t layer, c
 {
     const char *who = b->call.who;
     int64_t B = t->rank ? t->dim[0] : 1, E = bai_build_fact_get(b, who, "prefix"), kept = bai_build_fact_get(b, who, "kept");
-    int64_t T = E + (kept >= 0 ? kept : bai_build_fact_get(b, who, "patches")), dim = bai_build_fact_get(b, who, "dim");
+    int64_t T = b->reduction.reducer ? -1 : E + (kept >= 0 ? kept : bai_build_fact_get(b, who, "patches")), dim = bai_build_fact_get(b, who, "dim");
     int64_t heads = bai_build_fact_get(b, who, "heads");
     const promise all[] = {
         { "logits", 0, { 0, 2, { B, bai_build_fact_get(b, who, "classes") } } }, { "features", 0, { 0, 3, { B, T, dim } } },

@@ -9,11 +9,12 @@
 _Static_assert(sizeof(ba_err) == 512 && sizeof(ba_value) == 8 && sizeof(ba_param) == 64 && sizeof(ba_attr) == 24, "ABI");
 _Static_assert(sizeof(ba_plugin_desc) == 80 && offsetof(ba_plugin_desc, name) == 24 && offsetof(ba_plugin_desc, ops) == 72, "ABI");
 _Static_assert(offsetof(ba_block, layer_scale) == 56 && sizeof(ba_arch_facts) == 96 && sizeof(ba_arch_in) == 48, "ABI");
+_Static_assert(sizeof(ba_reduce_in) == 48 && sizeof(ba_reduce_out) == 32 && sizeof(ba_saliency) == 40, "ABI 1.1");
 _Static_assert(offsetof(ba_host, op) == 16 && offsetof(ba_host, data) == 16 + 16 * sizeof(void *), "ABI");
 
 enum { MOST_ROWS = 200, MOST_CHOICES = 64, MOST_BYTES = 1 << 16, LONGEST_NAME = 64, LONGEST_TEXT = 4096 };
 
-static const char *const kinds[] = { "", "mask", "loss", "arch", "data" };
+static const char *const kinds[] = { "", "mask", "loss", "arch", "data", "reducer" };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 const char *bai_kind_name(uint32_t kind) { return kind < KINDS ? kinds[kind] : ""; }
@@ -58,7 +59,7 @@ static int judge_head(const ba_plugin_desc *d, const char *file, ba_err *e)
         return broken(e, file, why);
     }
     if (!*bai_kind_name(d->kind)) {
-        snprintf(why, sizeof why, "kind %u; 1 (mask), 2 (loss), 3 (arch) or 4 (data) expected", d->kind);
+        snprintf(why, sizeof why, "kind %u; 1 (mask), 2 (loss), 3 (arch), 4 (data) or 5 (reducer) expected", d->kind);
         return broken(e, file, why);
     }
     return BA_OK;
@@ -159,17 +160,20 @@ static const char *missing(const ba_plugin_desc *d)
     const ba_loss_ops *loss = d->ops;
     const ba_arch_ops *arch = d->ops;
     const ba_data_ops *data = d->ops;
+    const ba_reducer_ops *reducer = d->ops;
     switch (d->kind) {
     case BA_KIND_MASK: return mask->score ? NULL : "score";
     case BA_KIND_LOSS: return loss->build ? NULL : "build";
     case BA_KIND_ARCH: return !arch->facts ? "facts" : !arch->build ? "build" : NULL;
+    case BA_KIND_REDUCER: return reducer->reduce ? NULL : "reduce";
     default: return !data->open ? "open" : !data->read ? "read" : !data->close ? "close" : NULL;
     }
 }
 
 static int judge_ops(const ba_plugin_desc *d, const char *file, ba_err *e)
 {
-    static const size_t sizes[KINDS] = { 0, sizeof(ba_mask_ops), sizeof(ba_loss_ops), sizeof(ba_arch_ops), sizeof(ba_data_ops) };
+    static const size_t sizes[KINDS] = { 0, sizeof(ba_mask_ops), sizeof(ba_loss_ops), sizeof(ba_arch_ops), sizeof(ba_data_ops),
+        sizeof(ba_reducer_ops) };
     char why[200];
     if (!d->ops)
         return broken(e, file, "ops is missing");

@@ -235,7 +235,7 @@ int64_t ba_plugins_scan(ba_plugins *p, ba_err *e)
         return BA_EARG;
     for (int i = 0; i < p->n_folders; i++) {
         int r = look_into(p, p->folders[i], "", e);
-        for (uint32_t k = BA_KIND_MASK; k <= BA_KIND_DATA && !r; k++)
+        for (uint32_t k = BA_KIND_MASK; k <= BA_KIND_REDUCER && !r; k++)
             r = look_into(p, p->folders[i], bai_kind_name(k), e);
         if (r)
             return r;

@@ -78,7 +78,7 @@ function Builder:model(who, arch, given)
     self.g:role(given.role or who)
     local scale, shift = self:normalisation(arch.settings.normalise or given.normalise or "imagenet")
     self.known:arch(who, arch:params(), { images = given.images or self:images_for(arch), scale = scale, shift = shift,
-        kept = given.kept, store = given.store, training = given.training })
+        kept = given.kept, store = given.store, training = given.training, reducer = given.reducer and given.reducer:params() })
     self.built[who] = true
     return self:signal(who, "logits")
 end

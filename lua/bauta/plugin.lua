@@ -44,6 +44,7 @@ local common = {
             doc = "beginnings of names that need not match, commas between (head)" },
     },
     loss = {},
+    reducer = {},
 }
 for _, row in ipairs(selection.rows) do table.insert(common.mask, row) end
 plugin.common = common
@@ -85,7 +86,7 @@ local function union(kind, rows)
         taken[row.name] = true
     end
     for _, row in ipairs(rows) do
-        if kind == "mask" and row.name == "layer" and row.type == "int" then row = named_layer(row) end
+        if (kind == "mask" or kind == "reducer") and row.name == "layer" and row.type == "int" then row = named_layer(row) end
         if not taken[row.name] then out[#out + 1] = row end
     end
     return out

@@ -20,7 +20,7 @@ typedef struct ba_build ba_build;
 
 /* ---- finding plugins ---- */
 /* The search path, first to last: folders added with ba_plugins_add, the environment variable BAUTA_PLUGIN_PATH (colons between),
- * and Bauta's own folder: `home`, or where it was installed when home is NULL. A plugin NAME of a KIND ("mask", "loss", "arch", "data") is
+ * and Bauta's own folder: `home`, or where it was installed when home is NULL. A plugin NAME of a KIND ("mask", "loss", "arch", "data", "reducer") is
  * the file KIND/NAME.so or NAME.so of such a folder. The same kind and name in two files is an error that names both. */
 ba_plugins *ba_plugins_new(const char *home, ba_err *e);
 void ba_plugins_free(ba_plugins *p);                       /* descriptors stay: an accepted plugin is mapped until the process ends */
@@ -100,6 +100,7 @@ typedef struct ba_arch_given {
     ba_tensor *scale, *shift;    /* f32 [C]: normalised pixel = pixel * scale + shift */
     ba_tensor *kept;             /* i32 [B,k], ascending; NULL: all patches */
     ba_store *store;             /* weights are found in it, or added and initialised */
+    const ba_params *reducer;    /* takes tokens away inside the blocks; NULL: none */
 } ba_arch_given;
 /* Builds the model and makes its signals known as WHO: logits, features, tokens, class_attention, kept. */
 int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_arch_given *in, ba_err *e);

@@ -20,7 +20,8 @@
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
 
-enum { BA_KIND_MASK = 1, BA_KIND_LOSS = 2, BA_KIND_ARCH = 3, BA_KIND_DATA = 4 };
+enum { BA_KIND_MASK = 1, BA_KIND_LOSS = 2, BA_KIND_ARCH = 3, BA_KIND_DATA = 4,
+       BA_KIND_REDUCER = 5 /* since ABI 1.1 */ };
 
 typedef struct ba_tensor ba_tensor;
 typedef struct ba_build ba_build; /* one call from the core while a step is described */
@@ -45,7 +46,7 @@ typedef struct ba_host {          /* append only */
     int     (*dtype)(const ba_tensor *t);                 /* BA_F32, BA_BF16, BA_I32 or BA_U8 */
 
     /* Signals. WHO is "student", "teacher", "batch" or the name of an auxiliary model; for a criterion also "masked": the model that will be
-     * masked (its facts are known, its signals are not built yet). WHAT:
+     * masked (its facts are known, its signals are not built yet); for a reducer "reduced": the model it works in. WHAT:
      *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
      *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
      *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only);
@@ -193,6 +194,28 @@ typedef struct ba_arch_ops {
     int (*build)(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e); /* publishes at least "logits" */
 } ba_arch_ops;
 
+/* ---- reducers: fewer tokens inside a model, block by block (since ABI 1.1) ---- */
+typedef struct ba_reduce_in {
+    uint32_t size;
+    int64_t layer, depth;
+    int64_t prefix;              /* extra tokens, which stay in front */
+    ba_tensor *x;                /* [B,n,dim]: the residual stream between attention and MLP of this block */
+    ba_tensor *sizes;            /* f32 [B,n]: how many tokens each stands for; NULL: one each */
+} ba_reduce_in;
+
+typedef struct ba_reduce_out {
+    uint32_t size;
+    ba_tensor *x;                /* [B,m,dim] with prefix <= m <= n; NULL: nothing is reduced in this block */
+    ba_tensor *sizes;            /* f32 [B,m]; NULL: one each */
+    int64_t weigh;               /* 1: from the next block on, a token attracts attention in proportion to its size */
+} ba_reduce_out;
+
+typedef struct ba_reducer_ops {
+    uint32_t size;
+    /* Called once a block. Signals of the model that is being built are those of "reduced": keys, class_attention, ... of in->layer. */
+    int (*reduce)(const ba_host *h, ba_build *b, const void *params, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e);
+} ba_reducer_ops;
+
 /* ---- data ---- */
 typedef struct ba_box { float x0, y0, x1, y1; } ba_box;  /* of the object, in pixels of the picture; x1 <= x0: unknown */
 typedef struct ba_picture {      /* one sample; the core owns and reuses it */
@@ -227,7 +250,7 @@ typedef struct ba_plugin_desc {
     const char *name, *doc, *version, *cite; /* name: [a-z0-9_-]+; cite: where it is from, may be NULL */
     const char *const *needs;                /* signals that must exist, "who.what", NULL at the end; may be NULL */
     const ba_param *params;
-    const void *ops;                         /* ba_mask_ops, ba_loss_ops, ba_arch_ops or ba_data_ops, by kind */
+    const void *ops;                         /* ba_mask_ops, ba_loss_ops, ba_arch_ops, ba_data_ops or ba_reducer_ops, by kind */
 } ba_plugin_desc;
 
 extern __attribute__((visibility("default"))) const ba_plugin_desc ba_plugin; /* the one export */

@@ -141,6 +141,7 @@ function Build:arch(who, params, given)
     in_.scale, in_.shift = graph.tensor_ptr(given.scale, "scale"), graph.tensor_ptr(given.shift, "shift")
     if given.kept then in_.kept = graph.tensor_ptr(given.kept, "kept") end
     in_.store = M.ptr(given.store, graph.Store)
+    if given.reducer then in_.reducer = M.ptr(given.reducer, Params) end
     self.graph.stores[given.store] = true
     M.call("ba_arch_build", bp(self), M.string(who, "who"), M.ptr(params, Params), in_)
 end

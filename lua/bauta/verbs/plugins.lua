@@ -6,7 +6,7 @@ local verb = {
     doc = "list the plugins that are found and those that are refused; with KIND and NAME show its settings",
 }
 
-local kinds = { "arch", "data", "loss", "mask" }
+local kinds = { "arch", "data", "loss", "mask", "reducer" }
 
 local function judge_kind(kind)
     for _, k in ipairs(kinds) do

@@ -1,0 +1,48 @@
+/* reduce: a model that has a reducer loses tokens between attention and MLP of its blocks. Tokens that were merged stand for several and,
+ * where the reducer wishes so, attract as much attention as these would: such blocks spell their attention out. */
+#include "../plugin/build.h"
+#include "bauta/op.h"
+#include "blocks.h"
+
+static ba_tensor *one(ba_build *b, const char *op, ba_tensor *t, int n, const ba_attr *attr, ba_err *e)
+{
+    return t ? ba_op_apply(b->g, op, 1, &t, n, attr, e) : NULL;
+}
+
+ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba_err *e)
+{
+    ba_type t;
+    if (ba_tensor_type(qkv, &t, e))
+        return NULL;
+    const char *dtype = t.dtype == BA_BF16 ? "bf16" : "f32";
+    ba_tensor *in[2] = { bai_build_own(b, b->call.who, "attention", spec->layer, e), NULL };
+    in[1] = in[0] ? one(b, "cast", bai_build_own(b, b->call.who, "values", spec->layer, e), BA_ATTRS(BA_S("dtype", "f32")), e) : NULL;
+    ba_tensor *classes = spec->prefix < 1 ? NULL : one(b, "slice", in[0], BA_ATTRS(BA_I("axis", 2), BA_I("from", 0), BA_I("to", spec->prefix)), e);
+    if (!in[1] || (spec->prefix > 0 && (!classes || bai_host.publish(b, "class_attention", spec->layer, classes, e))))
+        return NULL;
+    ba_tensor *y = ba_op_apply(b->g, "matmul", 2, in, 0, NULL, e);
+    y = y ? bai_nn_join_heads(b, y, e) : NULL;
+    return one(b, "cast", y, BA_ATTRS(BA_S("dtype", dtype)), e);
+}
+
+ba_tensor *bai_nn_reduce(ba_build *b, const char *prefix, const ba_block *spec, ba_tensor *x, ba_err *e)
+{
+    bai_reduction *r = &b->reduction;
+    if (!r->reducer || !x)
+        return x;
+    const char *name = ba_params_desc(r->reducer)->name;
+    if (spec->quiet || spec->attend) {
+        ba_fail(e, BA_EARG, "reducer %s: block %.100s has tokens or an attention of its own kind, in which nothing can be reduced", name, prefix);
+        return NULL;
+    }
+    ba_reduce_in in = { sizeof in, spec->layer, bai_build_fact_get(b, b->call.who, "depth"), spec->prefix, x, r->sizes };
+    ba_reduce_out out = { .size = sizeof out };
+    r->blocks++;
+    if (bai_reduce(b, &in, &out, e))
+        return NULL;
+    if (!out.x)
+        return x;
+    r->sizes = out.sizes;
+    r->weigh = out.weigh;
+    return out.x;
+}
