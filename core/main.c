@@ -116,6 +116,8 @@ static void push_places(lua_State *L)
         field(L, "lua", lua);
     below(L, "headers", prefix, here ? BAUTA_SOURCE_ROOT "/core/include" : BAUTA_INCLUDE_DIR);
     below(L, "selftest", prefix, here ? BAUTA_BUILD_ROOT "/tests/kernels/test_ops" : BAUTA_LIBEXEC_DIR "/test_ops");
+    if (here)
+        setenv("BAUTA_DEVICE_PATH", BAUTA_BUILD_ROOT "/kernels/cuda", 0);
     below(L, "plugins", prefix, here ? BAUTA_BUILD_ROOT "/plugins" : BAUTA_PLUGIN_DIR);
 }
 

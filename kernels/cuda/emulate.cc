@@ -188,6 +188,8 @@ static void run_block(uint32_t order)
 static void make_room(size_t shared)
 {
     if (!emu.fibers) {
+        const char *order = getenv("BAUTA_EMULATE_ORDER"); /* 0 to 3: which order of threads comes first */
+        emu.launches = order ? (uint32_t)strtoul(order, NULL, 10) : 0;
         emu.fibers = (fiber *)calloc(MOST, sizeof *emu.fibers);
         void *m = mmap(NULL, (size_t)MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         emu.stacks = (char *)m;

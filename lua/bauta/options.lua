@@ -14,7 +14,8 @@ options.common = {
 
 -- Sets shared by several verbs.
 options.device = {
-    { name = "device", value = "NAME", default = "cpu", doc = "what computes" },
+    { name = "device", value = "NAME", default = "cpu",
+        doc = "what computes: cpu, cuda, or auto: cuda where there is one (said in one line)" },
     { name = "threads", value = "N", kind = "int", min = 0, max = 1024, default = 0,
         doc = "worker threads; 0: one per processor" },
     { name = "tier", value = "NAME", default = "auto", doc = "instruction set: auto, plain, avx2 or avx512" },

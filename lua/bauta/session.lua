@@ -5,11 +5,20 @@ local errors = require "bauta.errors"
 local session = { options = {}, places = {} }
 local device
 
+-- "auto": the GPU where there is one; which was taken, and why not the other, is said.
+local function choose(o)
+    local ok, found = pcall(bind.device, "cuda", 0, "auto")
+    local d = ok and found or bind.device("cpu", o.threads or 0, o.tier or "auto")
+    local why = not ok and (errors.is(found) and found.lines[1] or tostring(found))
+    io.stderr:write(("bauta: device %s%s\n"):format(d:describe(), why and " (" .. why .. ")" or ""))
+    return d
+end
+
 -- The device the command line names; opened once.
 function session.device()
     if not device then
         local o = session.options
-        device = bind.device(o.device or "cpu", o.threads or 0, o.tier or "auto")
+        device = o.device == "auto" and choose(o) or bind.device(o.device or "cpu", o.threads or 0, o.tier or "auto")
     end
     return device
 end

@@ -1,0 +1,46 @@
+-- emulated: a distillation on the CUDA device's kernels, run by the emulator: device memory that only the device touches, another
+-- order of threads, the CPU's numbers. A GPU runs the same kernels and the same host code, but for runtime_cuda.c.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local compare = require "compare"
+local shell = require "shell"
+local t = require "harness"
+
+local function run(name, more, before)
+    local status, _, err = shell.sh(("%s '%s' %s"):format(before or "", shell.program, shell.tiny("--set kind=suite " .. more, name)))
+    t.equal(status, 0, name .. ": " .. err)
+    return name .. "/all/student"
+end
+
+local function column(folder, name, column_name) return compare.tables(folder)[name][column_name] end
+
+local cpu, gpu = run("cpu", "--threads 1"), run("gpu", "--device emulated")
+for _, name in ipairs { "loss", "loss_ce", "loss_kd", "grad_norm" } do
+    local a, b = column(cpu, "train", name), column(gpu, "train", name)
+    t.check(#a > 5 and #a == #b, "as many steps: %d and %d", #a, #b)
+    for i = 1, #a do t.near(b[i], a[i], 2e-4 * (1 + math.abs(a[i])), ("%s of step %d"):format(name, i)) end
+end
+t.group "the losses of a run on the CUDA kernels are those of the CPU"
+
+compare.same_run(gpu, run("again", "--device emulated", "BAUTA_EMULATE_ORDER=1"), "threads in another order")
+compare.same_run(gpu, run("third", "--device emulated", "BAUTA_EMULATE_ORDER=2"), "threads in a third order")
+t.group "the order of threads does not show in a bit"
+
+local bf16 = run("bf16", "--device emulated --set precision=bf16")
+local a, b = column(cpu, "train", "loss"), column(bf16, "train", "loss")
+for i = 1, #a do t.near(b[i], a[i], 0.03 * (1 + a[i]), ("bf16: loss of step %d"):format(i)) end
+t.check(b[1] ~= a[1], "bf16 was used")
+t.group "bf16 follows fp32 within its rounding"
+
+local status, _, err = shell.bauta(shell.tiny("--device cuda", "none"))
+if status == 0 then t.skip("the refusal of --device cuda", "this machine has a GPU") else
+    t.equal(status, 5, "no device: exit status")
+    t.check(err:find "^bauta: .*device 'cuda' cannot be had: " or err:find "^bauta: cuda: ", "one line says why: %s", err)
+    t.equal(select(2, err:gsub("\n", "")), 1, "no device: lines")
+end
+status, _, err = shell.bauta(shell.tiny("--device auto", "auto"))
+t.equal(status, 0, "auto: " .. err)
+t.check(err:find "bauta: device cpu: .*cuda" or err:find "bauta: device cuda: ", "auto says which it took: %s", err)
+t.group "no GPU is one line; auto takes what there is and says so"
+
+shell.clean()
+return t.done()
