@@ -1,8 +1,6 @@
 -- changes: what the command line wants changed (--set mask.keep=0.25) in the settings of an experiment, by path.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
-local optimiser = require "bauta.optimiser"
-local schedule = require "bauta.schedule"
 local teacher = require "bauta.teacher"
 
 local changes = {}
@@ -35,10 +33,10 @@ local function row_of(rows, name)
     end
 end
 
--- Sets a setting of an optimiser or schedule, or of a description, by text. Returns nil or what is wrong.
+-- Sets a setting of an optimiser, a schedule or the like, or of a description, by text. Returns nil or what is wrong.
 local function set_inner(object, key, text)
     if object.set then return object:set(key, text) end
-    local rows = (object.class == "optimiser" and optimiser or schedule).kinds[object.kind].rows
+    local rows = object:schema()
     local row = row_of(rows, key)
     if not row then
         local names = {}

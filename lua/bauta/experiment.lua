@@ -42,6 +42,10 @@ local common = {
     { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy" },
     { name = "optimiser", type = "optimiser", optional = true, doc = 'default: bauta.optimiser "adamw" {}' },
     { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine" {}' },
+    { name = "mixing", type = "mixing", optional = true, doc = "bauta.mixing {...}: mixup and CutMix; left out: none" },
+    { name = "trains", type = "string", default = "all", filled = true,
+        doc = "beginnings of the names of the weights that are trained, commas between (head); all: every one. When a part is " ..
+            "frozen the student runs as in evaluation" },
     { name = "epochs", type = "int", default = 100, min = 1, max = most_epochs, doc = "passes over the training data" },
     { name = "batch", type = "int", default = 128, min = 1, max = 65536, unit = "images", doc = "images of a step" },
     { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0",
@@ -74,6 +78,7 @@ experiment.rows = {
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
         { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
         shadow.rows[1], shadow.rows[2],
+        teacher.momentum_rows[1], teacher.momentum_rows[2],
     },
 }
 
@@ -137,6 +142,7 @@ end
 local function judge(kind, s)
     local lines = {}
     lines[1] = s.schedule:defect(s.epochs)
+    lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch)
     if kind == "distill" then judge_teachers(s, lines) end
     return lines
 end
@@ -235,7 +241,7 @@ function Experiment:record()
     for _, row in ipairs(experiment.rows[self.kind]) do
         local v = s[row.name]
         local class = check.class_of(v)
-        if class == "optimiser" or class == "schedule" then out[row.name] = v:describe()
+        if class == "optimiser" or class == "schedule" or class == "mixing" then out[row.name] = v:describe()
         elseif class then out[row.name] = v:record()
         elseif row.name == "teachers" then
             if not s.teacher then out.teachers = records(v) end

@@ -3,7 +3,7 @@
 --   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
 --   bauta.losses NAME {..} what a paper minimises, a list of losses   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}   bauta.grid {..}                     what a script returns
---   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs
+--   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs   bauta.mixing {..} mixup
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
 --   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
 local check = require "bauta.check"
@@ -15,6 +15,7 @@ local grid = require "bauta.grid"
 local losses = require "bauta.losses"
 local keep = require "bauta.keep"
 local mask = require "bauta.mask"
+local mixing = require "bauta.mixing"
 local optimiser = require "bauta.optimiser"
 local params = require "bauta.params"
 local plugin = require "bauta.plugin"
@@ -69,7 +70,7 @@ bauta.schedule = of_kinds("schedule", schedule)
 bauta.losses = of_kinds("losses", losses)
 
 bauta.train, bauta.distill, bauta.suite, bauta.grid = experiment.train, experiment.distill, suite.new, grid.new
-bauta.teacher, bauta.keep = teacher.describe, keep.range
+bauta.teacher, bauta.keep, bauta.mixing = teacher.describe, keep.range, mixing.new
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store

@@ -9,7 +9,21 @@ schedule.class = "schedule"
 
 local warmup = { name = "warmup", type = "float", min = 0, max = 1e5, optional = true, unit = "epochs",
                  doc = "epochs of linear warm-up; left out: 5, or a tenth of a run of less than 50 epochs" }
-local floor = { name = "floor", type = "float", default = 1e-5, min = 0, max = 1, doc = "rate at the end" }
+local function low(default) return { name = "floor", type = "float", default = default, min = 0, max = 1,
+                                     doc = "rate at the end" } end
+local floor = low(1e-5)
+
+local function epochs_judge(v)
+    if type(v) == "number" then v = tostring(v) end
+    if type(v) ~= "string" or not (v .. ","):find "^[%d,]+$" then return nil, "is " .. errors.show(v) end
+    local before = -1
+    for one in (v .. ","):gmatch "([^,]*)," do
+        local epoch = tonumber(one)
+        if not epoch or epoch <= before then return nil, "is " .. errors.show(v) end
+        before = epoch
+    end
+    return v
+end
 
 schedule.kinds = {
     cosine = {
@@ -22,6 +36,30 @@ schedule.kinds = {
     ["cosine-shifted"] = {
         doc = "cosine per step, beginning after the warm-up (MAE)",
         rows = { warmup, floor },
+    },
+    dino = {
+        doc = "cosine per step; the warm-up begins at 0 and holds both of its ends (DINO)",
+        rows = { warmup, low(1e-6) },
+    },
+    stepped = {
+        doc = "warm-up per step, then a cosine per epoch that begins after it (mmcls, ViTKD)",
+        rows = { warmup, floor, { name = "start", type = "float", default = 1e-3, min = 0, max = 1,
+            doc = "of the warm-up: share of the base rate" } },
+    },
+    exponential = {
+        doc = "the base rate for some epochs, then smaller by a factor at each (AST)",
+        rows = { { name = "factor", type = "float", default = 0.85, above = 0, max = 1, doc = "from one epoch to the next" },
+            { name = "hold", type = "int", default = 5, min = 1, max = 100000, unit = "epochs", doc = "at the base rate" } },
+    },
+    steps = {
+        doc = "the base rate, smaller by a factor from certain epochs on",
+        rows = { { name = "factor", type = "float", default = 0.1, above = 0, max = 1, doc = "at each of them" },
+            { name = "at", type = "any", default = "15,30,40", accept = epochs_judge, what = 'epochs as "15,30,40"',
+                doc = "epochs (from 0), commas between" } },
+    },
+    polynomial = {
+        doc = "falls per step from the base rate to the floor by a power of what is left (Segmenter)",
+        rows = { low(0), { name = "power", type = "float", default = 0.9, above = 0, max = 10, doc = "1: a straight line" } },
     },
     constant = { doc = "the base rate, always", rows = {} },
 }
@@ -46,6 +84,32 @@ rate["cosine-shifted"] = function(s, base, epochs, epoch, place)
     return cosine(base, s.floor, (t - w) / (epochs - w))
 end
 
+function rate.dino(s, base, epochs, epoch, place, steps)
+    local n, i = math.floor(s:warm(epochs) * steps + 0.5), math.floor((epoch + place) * steps + 0.5)
+    if i < n then return n > 1 and base * i / (n - 1) or 0 end
+    return cosine(base, s.floor, (i - n) / (epochs * steps - n))
+end
+
+function rate.stepped(s, base, epochs, epoch, place)
+    local w = s:warm(epochs)
+    local t = epoch + place
+    if t < w then return base * (s.start + (1 - s.start) * t / w) end
+    return cosine(base, s.floor, (epoch - w) / (epochs - w))
+end
+
+function rate.exponential(s, base, _, epoch) return base * s.factor ^ math.max(0, epoch + 1 - s.hold) end
+
+function rate.steps(s, base, _, epoch)
+    for one in s.at:gmatch "%d+" do
+        if epoch >= tonumber(one) then base = base * s.factor end
+    end
+    return base
+end
+
+function rate.polynomial(s, base, epochs, epoch, place)
+    return s.floor + (base - s.floor) * (1 - (epoch + place) / epochs) ^ s.power
+end
+
 function rate.constant(_, base) return base end
 
 -- Epochs of warm-up of a run of so many epochs.
@@ -54,10 +118,12 @@ function schedule:warm(epochs)
     return epochs >= 50 and 5 or epochs / 10
 end
 
--- The rate of a step: base rate, epochs of the run, epoch from 0, place = step of the epoch / steps of an epoch.
-function schedule:lr(base, epochs, epoch, place)
-    return rate[self.kind](self, base, epochs, epoch, place)
+-- The rate of a step: base rate, epochs of the run, epoch from 0, place = step of the epoch / steps of an epoch, steps of an epoch.
+function schedule:lr(base, epochs, epoch, place, steps)
+    return rate[self.kind](self, base, epochs, epoch, place or 0, steps or 1)
 end
+
+function schedule:schema() return schedule.kinds[self.kind].rows end
 
 -- What is wrong with it in a run of so many epochs, or nil.
 function schedule:defect(epochs)
@@ -68,7 +134,7 @@ end
 
 function schedule:describe()
     local out = { kind = self.kind }
-    for _, row in ipairs(schedule.kinds[self.kind].rows) do
+    for _, row in ipairs(self:schema()) do
         out[row.name] = self[row.name] == nil and "automatic" or self[row.name]
     end
     return out

@@ -5,6 +5,7 @@
 -- The roles name the rows of the cost ledger: student, mask, teacher (or teacher.NAME), loss, optimiser; a model that is there for a
 -- criterion's sake has its own name. Who is shown what is in step/teachers.lua, what follows the gradients in step/update.lua.
 local builder = require "bauta.builder"
+local inputs = require "bauta.step.inputs"
 local stores = require "bauta.step.stores"
 local teachers = require "bauta.step.teachers"
 local update = require "bauta.step.update"
@@ -14,11 +15,11 @@ local steps = {}
 -- The stores of a run, empty until a step is described.
 steps.stores = stores.new
 
--- A builder that knows a batch of an experiment's pictures.
-function steps.builder(e, device, batch)
+-- A builder that knows a batch of an experiment's pictures: of training, augmented, or as they are.
+function steps.builder(e, device, batch, training)
     local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision,
         batch = batch }
-    b:pictures(batch, e.settings.student.image_rows, e.settings.student.image_columns)
+    inputs[training and "train" or "evaluate"](b, e, batch)
     return b
 end
 
@@ -41,11 +42,12 @@ end
 -- Whether a teacher can be right about a label.
 function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
 
--- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr. Fetched: loss, the losses' columns,
+-- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr, and where they change over the steps
+-- weight_decay and momentum (of an averaged teacher). Fetched: loss, the losses' columns,
 -- grad_norm, top1, a teacher's top1 and kept [B,k]. load(stores): called when the stores hold all tensors and none was averaged yet.
 function steps.train(e, device, list, load, epoch)
     local s = e.settings
-    local b = steps.builder(e, device, s.batch)
+    local b = steps.builder(e, device, s.batch, true)
     local lr = b:input("lr", "f32")
     local given = { stores = list, store = list.student, normalise = s.data.settings.normalise, epoch = epoch or 0,
         training = true }

@@ -32,6 +32,13 @@ local function model_judge(v)
 end
 teacher.model_judge, teacher.model_what = model_judge, 'an arch or "ema"'
 
+-- Of the averages of the student's weights.
+teacher.momentum_rows = {
+    { name = "momentum", type = "float", default = 0.996, min = 0, max = 1,
+        doc = 'of an averaged teacher ("ema"): share of it that a step leaves, at first' },
+    { name = "momentum_end", type = "float", default = 1, min = 0, max = 1, doc = "the same at the end, on a cosine" },
+}
+
 teacher.rows = {
     { name = "name", type = "any", accept = name_judge, what = "a word of a-z, 0-9 and _ that is no other participant's",
         doc = "what its columns and rows of cost are called" },
@@ -40,6 +47,7 @@ teacher.rows = {
     { name = "mask", type = "mask", optional = true, doc = 'what it sees; default: bauta.mask "none" {}' },
     { name = "losses", type = "list of loss", default = {}, doc = "what the student learns from it, summed" },
     { name = "weight", type = "float", default = 1, min = 0, max = 1e6, doc = "times the sum of its losses" },
+    teacher.momentum_rows[1], teacher.momentum_rows[2],
 }
 
 local function new(settings, alone)
@@ -51,7 +59,8 @@ function teacher.describe(given) return new(check.settings(teacher.rows, given, 
 
 -- The one teacher of the short form; its losses are the experiment's.
 function teacher.only(s)
-    return new({ name = "teacher", model = s.teacher, mask = s.mask, losses = {}, weight = 1 }, true)
+    return new({ name = "teacher", model = s.teacher, mask = s.mask, losses = {}, weight = 1,
+        momentum = s.momentum, momentum_end = s.momentum_end }, true)
 end
 
 -- The architecture: its own, or for an average the student's.
@@ -85,7 +94,7 @@ end
 function teacher:record()
     local s = self.settings
     local out = { name = s.name, model = s.model == "ema" and "ema" or s.model:record(), mask = s.mask:record(), weight = s.weight,
-        losses = {} }
+        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end }
     for i, loss in ipairs(s.losses) do out.losses[i] = loss:record() end
     return out
 end

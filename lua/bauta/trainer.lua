@@ -5,6 +5,7 @@ local bind = require "bauta.bind.run"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
 local evaluation = require "bauta.evaluation"
+local inputs = require "bauta.step.inputs"
 local ffi = require "bauta.ffi"
 local pictures = require "bauta.pictures"
 local probe = require "bauta.probe"
@@ -55,6 +56,11 @@ local function load_all(self)
     for _, m in ipairs(self.e:frozen()) do self:load_weights(m.arch, self.stores[m.who], m.part) end
 end
 
+-- An averaged teacher begins as the student does.
+local function load_average(self)
+    if self.stores.average then self.stores.average:take(self.stores.student) end
+end
+
 -- The phase of the run that an epoch belongs to: epochs with equal numbers of kept patches share a program.
 local function phase_of(self, epoch)
     for i = #self.phases, 1, -1 do
@@ -80,7 +86,10 @@ local function first_program(self)
     self.stores, self.phases = steps.stores(e, self.device), e:phases()
     local costs = {}
     for i, phase in ipairs(self.phases) do
-        compile(self, i, i == 1 and function() load_all(self) end or nil)
+        compile(self, i, i == 1 and function()
+            load_all(self)
+            load_average(self)
+        end or nil)
         costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
     end
     self.cost = cost.mean(costs)
@@ -176,8 +185,11 @@ local function feed(self, batch, place)
     p:feed("step", self.done + 1)
     p:feed("epoch", self.epoch)
     p:feed("progress", (self.epoch + place / self.per_epoch) / s.epochs)
-    self.lr = s.schedule:lr(s.optimiser.lr, s.epochs, self.epoch, place / self.per_epoch)
+    self.lr = s.schedule:lr(s.optimiser:peak(s.batch), s.epochs, self.epoch, place / self.per_epoch, self.per_epoch)
     p:feed("lr", self.lr)
+    local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), s.epochs * self.per_epoch
+    if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
+    if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
 end
 
 local function numbers(self)

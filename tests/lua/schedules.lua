@@ -22,6 +22,45 @@ end
 t.near(mae:lr(4e-3, 50, 49, 1), 1e-6, 1e-12, "MAE, at the end")
 t.group "cosine after the warm-up, per step"
 
+local dino = bauta.schedule "dino" { warmup = 10, floor = 1e-6 }
+for step, want in pairs { [0] = 0, [1] = 3.996962e-8, [25019] = 1e-3, [25020] = 1e-3, [125100] = 5.872373e-4, [250199] = 1e-6 } do
+    t.near(dino:lr(1e-3, 100, math.floor(step / 2502), step % 2502 / 2502, 2502), want, 1e-6 * want + 1e-12, "DINO, step " .. step)
+end
+local small = bauta.schedule "dino" { warmup = 2, floor = 1e-6 }
+for step, want in pairs { [0] = 0, [1] = 0.000142857, [7] = 0.001, [8] = 0.001, [20] = 0.000691650, [39] = 0.000003405 } do
+    t.near(small:lr(1e-3, 10, math.floor(step / 4), step % 4 / 4, 4), want, 1e-9, "DINO (G-L20), step " .. step)
+end
+local probe = bauta.schedule "cosine" { warmup = 0, floor = 0, lag = false }
+for epoch, want in pairs { [0] = 0.001, [50] = 0.0005, [99] = 0.000000247 } do
+    t.near(probe:lr(0.001, 100, epoch, 0), want, 1e-9, "DINO's linear probe (G-E5), epoch " .. epoch)
+end
+local linear = bauta.schedule "cosine-shifted" { warmup = 10, floor = 0 }
+for epoch, want in pairs { [0] = 0, [5] = 3.2, [10] = 6.4, [50] = 3.2 } do
+    t.near(linear:lr(6.4, 90, epoch, 0), want, 1e-9, "MAE's linear probe (G-E5), epoch " .. epoch)
+end
+t.group "schedules of DINO and of linear probes"
+
+local stepped = bauta.schedule "stepped" { warmup = 20 }
+t.near(stepped:lr(1e-3, 300, 0, 0), 1e-6, 1e-12, "mmcls begins at a thousandth")
+t.near(stepped:lr(1e-3, 300, 10, 0), 1e-6 + 0.5 * (1e-3 - 1e-6), 1e-12, "half of the warm-up")
+t.near(stepped:lr(1e-3, 300, 20, 0), 1e-3, 1e-12, "its end")
+t.equal(stepped:lr(1e-3, 300, 160, 0.9), stepped:lr(1e-3, 300, 160, 0), "then per epoch")
+t.near(stepped:lr(1e-3, 300, 160, 0), (1e-3 + 1e-5) / 2, 1e-12, "the middle")
+local audio = bauta.schedule "exponential" {}
+for epoch, want in pairs { [0] = 1, [4] = 1, [5] = 0.85, [24] = 0.85 ^ 20 } do
+    t.near(audio:lr(1e-4, 25, epoch, 0), 1e-4 * want, 1e-15, "AST, epoch " .. epoch)
+end
+local steps = bauta.schedule "steps" {}
+for epoch, want in pairs { [14] = 1, [15] = 0.1, [30] = 0.01, [39] = 0.01, [40] = 0.001 } do
+    t.near(steps:lr(0.01, 50, epoch, 0), 0.01 * want, 1e-12, "steps, epoch " .. epoch)
+end
+local poly = bauta.schedule "polynomial" { floor = 1e-5 }
+t.near(poly:lr(1e-3, 4, 1, 0.5), 1e-5 + (1e-3 - 1e-5) * (1 - 1.5 / 4) ^ 0.9, 1e-12, "polynomial")
+for _, at in ipairs { "", "a", "3,2", "5,5", "-1", "1,,2", {} } do
+    t.refused(function() bauta.schedule "steps" { at = at } end, "steps at " .. tostring(at))
+end
+t.group "the other schedules"
+
 t.equal(bauta.schedule "constant" {}:lr(0.1, 10, 3, 0.5), 0.1, "constant")
 t.equal(bauta.schedule "cosine" {}:warm(300), 5, "automatic warm-up of a long run")
 t.equal(bauta.schedule "cosine" {}:warm(20), 2, "automatic warm-up of a short run")

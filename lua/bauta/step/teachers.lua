@@ -48,10 +48,10 @@ end
 -- masked, the kept patches.
 function teachers.student(b, e, given)
     local s, kept = e.settings, nil
-    local own = { store = given.store, training = given.training, normalise = given.normalise }
+    local own = { store = given.store, training = given.training and s.trains == "all", normalise = given.normalise }
     local t = given.training and teachers.masking(e) or nil
     if t then
-        b:model("student_full", s.student, { store = given.store, training = true, normalise = given.normalise })
+        b:model("student_full", s.student, { store = given.store, training = own.training, normalise = given.normalise })
         b:alias("student", "student_full")
         kept = kept_by(b, e, t, given, given.epoch)
         b:alias("student", nil)

@@ -1,17 +1,29 @@
 -- step/update: what follows the loss: gradients, the optimiser, averages of weights.
-local optimiser = require "bauta.optimiser"
+local errors = require "bauta.errors"
 
 local update = {}
 
--- Every trained tensor with its gradient: { variable, gradient, name (in the optimiser's state), shape, no_decay }.
-local function trained(b, list, loss)
-    local all, wrt, out = {}, {}, {}
+-- Whether a tensor of the student is trained. trains: "all", or beginnings of names with commas between.
+local function is_trained(trains, name)
+    if trains == "all" then return true end
+    for beginning in trains:gmatch "[^,]+" do
+        if name:sub(1, #beginning) == beginning then return true end
+    end
+    return false
+end
+
+-- Every trained tensor with its gradient: { variable, gradient, name (in the optimiser's state), shape, no_decay, of_loss }.
+local function trained(b, e, list, loss)
+    local all, wrt, out, trains = {}, {}, {}, e.settings.trains
     for _, part in ipairs { "student", "losses" } do
+        local of_loss = part == "losses"
         for _, t in ipairs(list[part]:list()) do
-            local v = b:variable(list[part], t.name)
-            all[#all + 1] = { variable = v, name = (part == "losses" and "losses/" or "") .. t.name, shape = t.shape,
-                no_decay = t.no_decay }
-            wrt[#wrt + 1] = v
+            if of_loss or is_trained(trains, t.name) then
+                local v = b:variable(list[part], t.name)
+                all[#all + 1] = { variable = v, name = (of_loss and "losses/" or "") .. t.name, shape = t.shape,
+                    no_decay = t.no_decay, of_loss = of_loss }
+                wrt[#wrt + 1] = v
+            end
         end
     end
     for i, g in ipairs(b:grad(loss, wrt)) do
@@ -21,12 +33,25 @@ local function trained(b, list, loss)
     return out
 end
 
+-- No tensor of the student would learn: what is wrong, with the names there are.
+local function nothing_trained(e, list)
+    local seen, names = {}, {}
+    for _, t in ipairs(list.student:list()) do
+        local first = t.name:match "^[^.]+"
+        if not seen[first] then names[#names + 1] = first end
+        seen[first] = true
+    end
+    errors.fail("trains = %s: no weight of the student that the losses depend on begins so (its names begin with %s)",
+        errors.show(e.settings.trains), table.concat(names, ", "))
+end
+
 -- One step of the optimiser. Returns the norm of all gradients together.
 function update.weights(b, e, list, loss, lr)
-    local weights = trained(b, list, loss)
-    optimiser.state(list.student, list.optimiser, "")
-    optimiser.state(list.losses, list.optimiser, "losses/")
-    return e.settings.optimiser:update(b, weights, list.optimiser, lr, b:signal("batch", "step"))
+    local weights, students, o = trained(b, e, list, loss), 0, e.settings.optimiser
+    for _, w in ipairs(weights) do students = students + (w.of_loss and 0 or 1) end
+    if students == 0 then nothing_trained(e, list) end
+    return o:update(b, weights, list.optimiser, { lr = lr, step = b:signal("batch", "step"), depth = e.settings.student.depth,
+        weight_decay = o.weight_decay_end and b:input("weight_decay", "f32") or nil })
 end
 
 local function average(b, to, from, inputs, settings)
@@ -44,6 +69,7 @@ function update.averages(b, e, list)
         if list.ema:count() == 0 then list.ema:take(list.student) end
         average(b, list.ema, list.student, {}, { decay = e.settings.ema })
     end
+    if list.average then average(b, list.average, list.student, { b:signal("batch", "momentum") }) end
 end
 
 return update

@@ -1,0 +1,46 @@
+-- step/inputs: the batch as models, criteria and losses see it: for training erased and mixed, with soft targets.
+local inputs = {}
+
+-- Declares the inputs of a step; the pictures get known as batch.images when they are ready.
+local function declare(b, e, batch)
+    local s = e.settings
+    b.batch_size = batch
+    b:feed("step", "i32")
+    b:feed("epoch", "i32")
+    b:feed("progress", "f32")
+    b:feed("labels", "i32", { batch })
+    return b:input("images", "u8", { batch, s.student.image_rows, s.student.image_columns, 3 })
+end
+
+local function erased(b, data, images)
+    if data.erasing == 0 then return images end
+    local scale, shift = b:normalisation(data.normalise)
+    return b:op("erase", { images, scale, shift, b:signal("batch", "step") }, { probability = data.erasing,
+        integers = data.erasing_integers and 1 or 0 })
+end
+
+-- The inputs of a training step.
+function inputs.train(b, e, batch)
+    local s, targets = e.settings, nil
+    b:role("augment")
+    local images = erased(b, s.data.settings, declare(b, e, batch))
+    if s.mixing then images, targets = s.mixing:build(b, images, s.student.classes) end
+    b:put("batch", "images", -1, images)
+    if targets then b:put("batch", "targets", -1, targets) end
+    if inputs.momentum(e) then b:feed("momentum", "f32") end
+end
+
+-- Those of evaluation: the pictures as they are.
+function inputs.evaluate(b, e, batch) b:put("batch", "images", -1, declare(b, e, batch)) end
+
+-- Those that the trainer feeds besides, as they change over the steps: NAME = { from, to }, on a cosine.
+function inputs.momentum(e)
+    for _, t in ipairs(e.settings.teachers) do
+        if t:averaged() then return { t.settings.momentum, t.settings.momentum_end } end
+    end
+end
+
+-- The value of step i (from 0) of n on the way from..to: half a cosine that comes near its end and does not reach it.
+function inputs.cosine(from, to, i, n) return to + 0.5 * (from - to) * (1 + math.cos(math.pi * i / n)) end
+
+return inputs
