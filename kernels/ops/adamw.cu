@@ -3,7 +3,7 @@
 
 typedef struct rule { double beta1, beta2, decay; float eps; } rule;
 
-static __global__ void run(float *token, float *p, const float *g, float *m, float *v, int64_t n, const float *lr, const int32_t *step, const float *factor, rule a, uint32_t *fault, uint32_t id)
+static __global__ void run(float *token, float *p, const float *g, float *m, float *v, int64_t n, const float *lr, const int32_t *step, const float *factor, const float *decay, rule a, uint32_t *fault, uint32_t id)
 {
     __shared__ float s[3]; /* lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), 1 - lr decay */
     if (!threadIdx.x) {
@@ -14,7 +14,7 @@ static __global__ void run(float *token, float *p, const float *g, float *m, flo
             ba_fault(fault, id, BA_FAULT_STEP);
         s[0] = (float)(rate / (1 - pow(a.beta1, t)));
         s[1] = (float)(1 / sqrt(1 - pow(a.beta2, t)));
-        s[2] = (float)(1 - rate * a.decay);
+        s[2] = (float)(1 - rate * (decay ? (double)*decay : a.decay));
     }
     __syncthreads();
     const float f = factor ? *factor : 1, b1 = (float)a.beta1, b2 = (float)a.beta2;
@@ -32,7 +32,7 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     int64_t n = ba_type_count(&c->in[0].type);
     rule a = { bai_cuda_f(c, "beta1"), bai_cuda_f(c, "beta2"), bai_cuda_f(c, "weight_decay"), (float)bai_cuda_f(c, "eps") };
     BA_LAUNCH(run, ba_blocks(n, BA_THREADS), BA_THREADS, 0, c, (float *)c->out[0].data, (float *)c->in[0].data, (const float *)c->in[1].data, (float *)c->in[2].data, (float *)c->in[3].data, n,
-              (const float *)c->in[4].data, (const int32_t *)c->in[5].data, c->n_in > 6 ? (const float *)c->in[6].data : NULL, a, c->fault, c->id);
+              (const float *)c->in[4].data, (const int32_t *)c->in[5].data, c->n_in > 6 ? (const float *)c->in[6].data : NULL, c->n_in > 7 ? (const float *)c->in[7].data : NULL, a, c->fault, c->id);
     return BA_OK;
 }
 

@@ -1,8 +1,10 @@
 /* ema on CUDA, in place. */
 #include "../cuda/each.h"
 
-static __global__ void run(float *token, float *avg, const float *p, int64_t n, float stays, float comes)
+static __global__ void run(float *token, float *avg, const float *p, int64_t n, const float *momentum, double decay)
 {
+    const double d = momentum ? (double)*momentum : decay;
+    const float stays = (float)d, comes = (float)(1 - d);
     if (token && !blockIdx.x && !threadIdx.x)
         *token = 0;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
@@ -13,8 +15,8 @@ static int launch(const bai_cuda_call *c, ba_err *e)
 {
     (void)e;
     int64_t n = ba_type_count(&c->in[0].type);
-    double stays = bai_cuda_f(c, "decay");
-    BA_LAUNCH(run, ba_blocks(n, BA_THREADS), BA_THREADS, 0, c, (float *)c->out[0].data, (float *)c->in[0].data, (const float *)c->in[1].data, n, (float)stays, (float)(1 - stays));
+    BA_LAUNCH(run, ba_blocks(n, BA_THREADS), BA_THREADS, 0, c, (float *)c->out[0].data, (float *)c->in[0].data, (const float *)c->in[1].data, n,
+              c->n_in > 2 ? (const float *)c->in[2].data : NULL, bai_cuda_f(c, "decay"));
     return BA_OK;
 }
 

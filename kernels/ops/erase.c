@@ -2,10 +2,9 @@
  * normalisation: y = (n - shift) / scale for n ~ N(0,1) drawn per value. x u8 or f32, scale and shift f32 [C], step i32 []; y f32.
  * Spec: recipes 4.11; with `integers` as mmcls has it (3.5): y truncated to whole numbers of 0..255. */
 #include "../shared/kernel.h"
-#include "bauta/rng.h"
+#include "../shared/mixing.h"
 
 typedef struct erase_params { double probability, area_low, area_high, ratio_low; int64_t integers; const char *stream; } erase_params;
-typedef struct box { int64_t y0, y1, x0, x1; } box;
 
 static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
 {
@@ -25,49 +24,20 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
     return BA_OK;
 }
 
-static double unit(uint32_t word) { return word * 0x1p-32; }
-
-/* The box of picture b: sixteen blocks of four words each, one for whether, one a try. */
-static box draw_box(const erase_params *p, uint64_t seed, uint32_t step, int64_t b, int64_t H, int64_t W)
+static bai_erasing rule(const erase_params *p)
 {
-    uint32_t stream = ba_stream(p->stream);
-    double limit = -log(p->ratio_low);
-    if (unit(ba_philox4x32(seed, stream, step, (uint64_t)b * 16).x[0]) >= p->probability)
-        return (box){ 0 };
-    for (uint64_t i = 1; i <= 10; i++) {
-        ba_philox u = ba_philox4x32(seed, stream, step, (uint64_t)b * 16 + i);
-        double area = (p->area_low + (p->area_high - p->area_low) * unit(u.x[0])) * (double)(H * W), ratio = exp(limit * (2 * unit(u.x[1]) - 1));
-        double h = nearbyint(sqrt(area * ratio)), w = nearbyint(sqrt(area / ratio));
-        if (h >= (double)H || w >= (double)W)
-            continue;
-        int64_t y = (int64_t)(unit(u.x[2]) * ((double)H - h + 1)), x = (int64_t)(unit(u.x[3]) * ((double)W - w + 1));
-        return (box){ y, y + (int64_t)h, x, x + (int64_t)w };
-    }
-    return (box){ 0 };
-}
-
-/* The normal number of element i of the batch. */
-static double noise(const erase_params *p, uint64_t seed, uint32_t step, int64_t i)
-{
-    ba_philox u = ba_philox4x32(seed, ba_stream(p->stream), step, (UINT64_C(1) << 40) + (uint64_t)i);
-    return sqrt(-2 * log(((double)u.x[0] + 0.5) * 0x1p-32)) * cos(6.283185307179586 * unit(u.x[1]));
-}
-
-static double painted(const erase_params *p, double n, double scale, double shift)
-{
-    double v = (n - shift) / scale;
-    return !p->integers ? v : v <= 0 ? 0 : v >= 255 ? 255 : floor(v);
+    return (bai_erasing){ p->probability, p->area_low, p->area_high, p->ratio_low, p->integers != 0 };
 }
 
 static void task(void *ctx, int64_t b, int worker) /* one picture */
 {
     const ba_kernel *k = ctx;
-    const erase_params *p = k->params;
+    const bai_erasing p = rule(k->params);
     const ba_type *t = &k->in[0].type;
     const float *scale = k->in[1].data, *shift = k->in[2].data;
-    uint32_t step = (uint32_t)*(const int32_t *)k->in[3].data;
+    uint32_t step = (uint32_t)*(const int32_t *)k->in[3].data, stream = ba_stream(((const erase_params *)k->params)->stream);
     int64_t W = t->dim[2], C = t->dim[3], n = t->dim[1] * W * C, at = b * n;
-    box o = draw_box(p, k->seed, step, b, t->dim[1], W);
+    bai_erase_box o = bai_erase_draw(&p, k->seed, stream, step, b, t->dim[1], W);
     float *y = (float *)k->out[0].data, tmp[1024];
     (void)worker;
     for (int64_t i = 0; i < n; i += 1024) {
@@ -76,7 +46,7 @@ static void task(void *ctx, int64_t b, int worker) /* one picture */
     }
     for (int64_t r = o.y0; r < o.y1; r++)
         for (int64_t i = at + (r * W + o.x0) * C; i < at + (r * W + o.x1) * C; i++)
-            y[i] = (float)painted(p, noise(p, k->seed, step, i), scale[i % C], shift[i % C]);
+            y[i] = (float)bai_erase_paint(&p, k->seed, stream, step, i, scale[i % C], shift[i % C]);
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)
@@ -88,13 +58,14 @@ static int cpu(const ba_kernel *k, ba_err *e)
 
 static void reference(const ba_ref *r)
 {
-    const erase_params *p = r->params;
+    const bai_erasing p = rule(r->params);
     const ba_type *t = &r->in_type[0];
+    uint32_t step = (uint32_t)(int32_t)r->in[3][0], stream = ba_stream(((const erase_params *)r->params)->stream);
     for (int64_t i = 0; i < ba_type_count(t); i++) {
         int64_t c = i % t->dim[3], x = i / t->dim[3] % t->dim[2], y = i / (t->dim[3] * t->dim[2]) % t->dim[1];
-        box o = draw_box(p, r->seed, (uint32_t)(int32_t)r->in[3][0], i / (t->dim[3] * t->dim[2] * t->dim[1]), t->dim[1], t->dim[2]);
+        bai_erase_box o = bai_erase_draw(&p, r->seed, stream, step, i / (t->dim[3] * t->dim[2] * t->dim[1]), t->dim[1], t->dim[2]);
         int in = y >= o.y0 && y < o.y1 && x >= o.x0 && x < o.x1;
-        r->out[0][i] = in ? painted(p, noise(p, r->seed, (uint32_t)(int32_t)r->in[3][0], i), r->in[1][c], r->in[2][c]) : r->in[0][i];
+        r->out[0][i] = in ? bai_erase_paint(&p, r->seed, stream, step, i, r->in[1][c], r->in[2][c]) : r->in[0][i];
     }
 }
 

@@ -29,6 +29,9 @@ static void strip(const ba_kernel *k, int64_t at, int64_t with, int64_t n, float
     }
 }
 
+/* The first of n columns that is not before v. */
+static int64_t edge(float v, int64_t n) { return !(v > 0) ? 0 : v >= (float)n ? n : (int64_t)ceilf(v); }
+
 static void task(void *ctx, int64_t t, int worker) /* one row of one picture, or one sample */
 {
     const ba_kernel *k = ctx;
@@ -42,8 +45,8 @@ static void task(void *ctx, int64_t t, int worker) /* one row of one picture, or
         strip(k, at, with, n, plan[0]);
         return;
     }
-    int64_t C = x->dim[3], from = (int64_t)plan[3] * C, to = (int64_t)plan[4] * C;
-    int inside = r >= (int64_t)plan[1] && r < (int64_t)plan[2] && to > from;
+    int64_t C = x->dim[3], from = edge(plan[3], x->dim[2]) * C, to = edge(plan[4], x->dim[2]) * C;
+    int inside = (float)r >= plan[1] && (float)r < plan[2] && to > from;
     strip(k, at, with, inside ? from : n, 1);
     if (inside) {
         strip(k, at + from, with + from, to - from, 0);

@@ -1,7 +1,7 @@
 /* mix_draw: how the pictures of a batch are mixed at this step, f32 [6]: the share of each picture itself, the box rows from..to and
  * columns from..to that come from the partner, and 1 when it is a box (CutMix), 0 when all pixels are blended (mixup). Spec: recipes 5. */
 #include "../shared/kernel.h"
-#include "bauta/rng.h"
+#include "../shared/mixing.h"
 
 typedef struct mix_params { double mixup, cutmix, swap, probability; int64_t rows, columns; const char *stream; } mix_params;
 
@@ -24,74 +24,27 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->flops = 0;
 }
 
-/* Numbers in (0,1) of one step, one after the other. */
-typedef struct draws { uint64_t seed, next; uint32_t stream, step; } draws;
-
-static double draw(draws *d) { return ((double)ba_random_u32(d->seed, d->stream, d->step, d->next++) + 0.5) * 0x1p-32; }
-
-static double normal(draws *d)
+static bai_mixing rule(const mix_params *p)
 {
-    double u = draw(d), v = draw(d);
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
-}
-
-/* Gamma(a, 1) after Marsaglia and Tsang (2000). */
-static double gamma_of(draws *d, double a)
-{
-    double boost = a < 1 ? pow(draw(d), 1 / a) : 1, b = (a < 1 ? a + 1 : a) - 1.0 / 3, c = 1 / sqrt(9 * b);
-    for (;;) {
-        double x = normal(d), v = 1 + c * x;
-        v = v * v * v;
-        if (v > 0 && log(draw(d)) < 0.5 * x * x + b - b * v + b * log(v))
-            return boost * b * v;
-    }
-}
-
-static double beta_of(draws *d, double a)
-{
-    double x, y;
-    if (a == 1)
-        return draw(d);
-    x = gamma_of(d, a);
-    y = gamma_of(d, a);
-    return x + y > 0 ? x / (x + y) : 0.5;
-}
-
-static double held(double v, double n) { return v < 0 ? 0 : v > n ? n : v; }
-
-static void draw_all(const mix_params *p, uint64_t seed, uint32_t step, double out[6])
-{
-    draws d = { seed, 0, ba_stream(p->stream), step };
-    double mix = draw(&d), which = draw(&d), y = draw(&d), x = draw(&d);
-    int cut = p->cutmix > 0 && (p->mixup == 0 || which < p->swap);
-    memset(out, 0, 6 * sizeof *out);
-    out[0] = 1;
-    if (mix >= p->probability)
-        return;
-    out[0] = beta_of(&d, cut ? p->cutmix : p->mixup);
-    if (!cut)
-        return;
-    double H = (double)p->rows, W = (double)p->columns, side = sqrt(1 - out[0]);
-    double h = floor(floor(H * side) / 2), w = floor(floor(W * side) / 2), cy = floor(y * H), cx = floor(x * W);
-    out[1] = held(cy - h, H);
-    out[2] = held(cy + h, H);
-    out[3] = held(cx - w, W);
-    out[4] = held(cx + w, W);
-    out[5] = 1;
-    out[0] = 1 - (out[2] - out[1]) * (out[4] - out[3]) / (H * W);
+    return (bai_mixing){ p->mixup, p->cutmix, p->swap, p->probability, p->rows, p->columns };
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)
 {
+    const bai_mixing m = rule(k->params);
     double v[6];
     (void)e;
-    draw_all(k->params, k->seed, (uint32_t)*(const int32_t *)k->in[0].data, v);
+    bai_mix_draw(&m, k->seed, ba_stream(((const mix_params *)k->params)->stream), (uint32_t)*(const int32_t *)k->in[0].data, v);
     for (int i = 0; i < 6; i++)
         ((float *)k->out[0].data)[i] = (float)v[i];
     return BA_OK;
 }
 
-static void reference(const ba_ref *r) { draw_all(r->params, r->seed, (uint32_t)(int32_t)r->in[0][0], r->out[0]); }
+static void reference(const ba_ref *r)
+{
+    const bai_mixing m = rule(r->params);
+    bai_mix_draw(&m, r->seed, ba_stream(((const mix_params *)r->params)->stream), (uint32_t)(int32_t)r->in[0][0], r->out[0]);
+}
 
 BA_OP(mix_draw) = {
     .name = "mix_draw", .doc = "how the pictures of a batch are mixed at this step: share, box, whether it is a box",
