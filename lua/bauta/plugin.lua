@@ -46,6 +46,15 @@ local common = {
         { name = "prefix", type = "string", default = "", doc = "what the file puts in front of the names of the weights" },
         { name = "partial", type = "string", default = "",
             doc = "beginnings of names that need not match, commas between (head)" },
+        { name = "keys", type = "choice", default = "auto",
+          choices = { "auto", "plain", "deit3", "cait", "dino", "clip", "swin", "openmmlab", "openmmlab-swin", "ast", "deit-to-ast",
+              "module" },
+          doc = "whose names the file has; auto: found out and said; plain: exactly ours, which are timm's" },
+        { name = "resize", type = "choice", default = "none",
+          choices = { "none", "bicubic", "bicubic-antialias", "bilinear", "dino", "crop" },
+          doc = "how a position table of the file is brought to another grid; none: that is an error" },
+        { name = "normalise", type = "choice", optional = true, choices = { "imagenet", "half", "clip", "none" },
+          doc = "mean and deviation of the pixels that this model sees; left out: the data's" },
     },
     loss = {},
     reducer = {},
@@ -203,6 +212,9 @@ local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth 
     image_rows = 1, image_columns = 1 }
 classes.arch.own = function(self, k)
     if facts[k] then return self:params():fact(k) end
+    local side = (k == "table_rows" or k == "table_columns") and (self.settings.table or 0) -- the grid of the position table
+    if side and side > 0 then return math.floor(side / self.settings.patch) end
+    if side then return self:params():fact(k == "table_rows" and "grid_rows" or "grid_columns") end
 end
 
 return plugin

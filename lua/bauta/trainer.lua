@@ -37,22 +37,25 @@ local function weights_path(w, out)
     return out .. "/" .. w:path() .. "/student.safetensors"
 end
 
-local function load_weights(arch, store, out)
-    local w = arch and arch.settings.weights
-    if not w then return false end
-    store:load(weights_path(w, out), arch.settings.prefix, arch.settings.partial ~= "" and arch.settings.partial or nil)
+local function load_weights(self, arch, store)
+    local s = arch and arch.settings
+    if not (s and s.weights) then return false end
+    local path = weights_path(s.weights, self.options.out)
+    local told = store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = arch.table_rows,
+        columns = arch.table_columns })
+    if told then self:say(("%s: names of %s"):format(path, told)) end
     return true
 end
 
 -- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
 function Run:load_weights(arch, store, part)
-    if load_weights(arch, store, self.options.out) then return end
+    if load_weights(self, arch, store) then return end
     self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
 end
 
 -- What the models begin with, when the stores hold all tensors.
 local function load_all(self)
-    load_weights(self.e.settings.student, self.stores.student, self.options.out)
+    load_weights(self, self.e.settings.student, self.stores.student)
     for _, m in ipairs(self.e:frozen()) do self:load_weights(m.arch, self.stores[m.who], m.part) end
 end
 

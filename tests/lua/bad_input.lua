@@ -27,8 +27,8 @@ raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)
 raises("mask student.kep: no such setting; did you mean keep?", function() bauta.mask "student" { kep = 0.5 } end)
-raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, mlp, " ..
-    "partial, patch, positions, prefix, size, weights",
+raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, keys, mlp, " ..
+    "normalise, partial, patch, positions, prefix, resize, size, weights",
     function() bauta.arch "deit" { widht = 5 } end)
 raises("distill: a setting without a name (key 1); write name = value", distill { "quick" })
 raises("distill: a table of settings expected, got 5", function() bauta.distill(5) end)
@@ -244,8 +244,8 @@ refused(function() store:add("q", { 1.5 }) end, "a fraction")
 refused(function() store:add("q", { 1 }, "random") end, "initialiser")
 refused(function() store:read("q") end, "a tensor that is not there")
 refused(function() store:write("w", { 1 }) end, "too few numbers")
-refused(function() store:load("/nonexistent.safetensors") end, "no file")
-refused(function() store:load(5) end, "no path")
+refused(function() store:load("/nonexistent.safetensors", {}) end, "no file")
+refused(function() store:load(5, {}) end, "no path")
 refused(function() store:save("/nonexistent/folder/x.safetensors") end, "no folder")
 refused(function() bauta.store({}) end, "a table as seed")
 refused(function() bauta.store(0.5) end, "a fraction as seed")

@@ -94,12 +94,15 @@ function Store:take(from) M.call("ba_store_copy", M.ptr(self, Store), M.ptr(from
 
 local report_bytes = 65536
 
--- Strict: everything must match. partial: beginnings of names that need not.
-function Store:load(path, prefix, partial)
-    local report = M.new("char[?]", report_bytes)
+-- Strict: everything must match. how: prefix; partial, beginnings of names that need not; keys, whose names the file has; resize, how
+-- positions come to the grid of rows x columns. Returns what was done with the names, nil for nothing.
+function Store:load(path, how)
+    local report, h = M.new("char[?]", report_bytes), M.new("ba_weights_how")
+    local partial = how.partial ~= "" and how.partial or nil
+    h.size, h.prefix, h.partial, h.keys = M.sizeof(h), how.prefix or "", partial, how.keys or "plain"
+    h.resize, h.rows, h.columns = how.resize ~= "none" and how.resize or nil, how.rows or 0, how.columns or 0
     M.err.code = 0
-    local status = M.C.ba_weights_load(M.ptr(self, Store), M.string(path, "weights"), prefix or "", partial, report,
-        report_bytes, M.err)
+    local status = M.C.ba_weights_load_as(M.ptr(self, Store), M.string(path, "weights"), h, report, report_bytes, M.err)
     if status < 0 then
         local text, lines = M.text(report), {}
         for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
@@ -109,6 +112,8 @@ function Store:load(path, prefix, partial)
         end
         M.raise()
     end
+    local told = M.text(h.told)
+    return told ~= "" and told or nil
 end
 
 -- notes: a table of texts for the file's metadata.

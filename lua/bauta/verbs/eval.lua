@@ -26,8 +26,8 @@ end
 local function load(e, store, given)
     local bind = require "bauta.bind.run"
     local path = given.out .. "/" .. e:path()
-    if given.weights then return store:load(given.weights) end
-    if not given.checkpoint then return store:load(path .. "/student.safetensors") end
+    if given.weights then return store:load(given.weights, {}) end
+    if not given.checkpoint then return store:load(path .. "/student.safetensors", {}) end
     local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
         or given.checkpoint
     local c = bind.checkpoint(file)
