@@ -6,22 +6,22 @@
 --   bauta run experiments/methods.lua --data cifar10.tar.gz                     the same on CIFAR-10
 --   bauta run experiments/methods.lua --data cifar10.tar.gz --set minutes=5     then as many epochs as five minutes hold, by the
 --                                                                               speed of the first pass below --out, with one teacher
--- The report is a table: what the loss was in the first and the last steps; with minutes what came out and what it cost.
+-- The report is a table: the loss of the first pass and of the last; with minutes what came out and what it cost.
 local bauta = require "bauta"
 
 local losses = { "cross-entropy", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd", "fitnet-last",
     "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
     "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined" }
-local models = { "deit", "distilled", "deit3", "dino", "mae", "clip" }
+local models = { "deit", "distilled", "deit3", "cait", "dino", "mae", "clip", "swin", "convit", "convvit" }
 
-local function choices(list)
-    local out = { "all" }
-    for i, name in ipairs(list) do out[i + 1] = name end
+local function choices(list, ...)
+    local out = { "all", ... }
+    for _, name in ipairs(list) do out[#out + 1] = name end
     return out
 end
 
 local p = bauta.params {
-    bauta.choice("loss", "all", choices(losses), "which method"),
+    bauta.choice("loss", "all", choices(losses, "architectures"), "which method; architectures: none, but every model as student and as teacher"),
     bauta.choice("student", "all", choices(models), "whose loss: all = a DeiT for every method, and every architecture with logit distillation"),
     bauta.choice("teacher", "all", choices(models), "who teaches; all as for the student"),
     bauta.choice("view", "both", { "both", "full", "masked" }, "what the teacher sees: every patch, or the half that the student looks at"),
@@ -34,9 +34,12 @@ local p = bauta.params {
 local batch, epoch_images = 32, 50000
 if p.minutes > 0 and not arg.data then bauta.fail "minutes = %g: where is CIFAR-10? --data cifar10.tar.gz" end
 
-local data
-if not arg.data then data = bauta.data "scenes" { train = p.steps * batch, test = 200 }
-else data = bauta.data "images" { path = arg.data, limit = p.minutes > 0 and 0 or math.ceil(p.steps * batch / 10) } end
+-- The steps are five passes over the same pictures, so that the first pass and the last can be compared.
+local passes, data = 5, nil
+local pictures = math.ceil(p.steps / passes) * batch
+if not arg.data then data = bauta.data "scenes" { train = pictures, test = 200, augment = "none" }
+elseif p.minutes > 0 then data = bauta.data "images" { path = arg.data }
+else data = bauta.data "images" { path = arg.data, limit = math.ceil(pictures / 10), augment = "none" } end
 
 -- ---- models: small ones of every architecture; big: a teacher ----
 local function vit(name, more)
@@ -49,7 +52,21 @@ local function vit(name, more)
 end
 
 local make = { deit = vit "deit", distilled = vit("deit", { distilled = true }), deit3 = vit("deit3", { layer_scale = 0.1 }), dino = vit "dino",
-    mae = vit "mae", clip = vit "clip" }
+    mae = vit "mae", clip = vit "clip", cait = vit("cait", { layer_scale = 0.1 }), convit = vit("convit", { ["local"] = 2 }) }
+
+-- Those of another build: Swin of four stages of one block, ConvViT with its stem.
+function make.swin(big, weights)
+    return bauta.arch "swin" { image = 32, patch = 2, window = 2, depths = "1,1,1,1", heads = "1,2,2,4", dim = big and 24 or 16, classes = data.classes,
+        drop_path = 0, weights = weights }
+end
+
+function make.convvit(big, weights)
+    return bauta.arch "convvit" { image = 32, dim = big and 96 or 48, depth = 2, stem_depth = 1, heads = big and 3 or 2, classes = data.classes,
+        drop_path = 0, weights = weights }
+end
+
+local whole = { swin = true }    -- no patch of it can be left out
+local headless = { dino = true } -- has no classes: teaches with its tokens and its attention, untrained
 
 -- ---- methods ----
 local function ce() return bauta.loss "cross-entropy" { smoothing = 0 } end
@@ -70,12 +87,14 @@ local recipes = {
     ["vitkd-self-attention"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, generator = "self-attention" }),
     ["vitkd-cross-attention"] = with_ce("vitkd", { alpha = 1e-4, beta = 5e-5, generator = "cross-attention" }),
     ["vitkd-nkd"] = function() return { ce(), bauta.loss "vitkd" { alpha = 1e-4, beta = 5e-5 }, bauta.loss "nkd" {} } end,
-    manifold = function() return { ce(), kd(), bauta.loss "manifold" { layers = "all" } } end,
+    manifold = function() return { ce(), kd(), bauta.loss "manifold" {} } end,
     attention = recipe "attention", ["attention-mass"] = function() return { ce(), kd(), bauta.loss "attention" { under_mask = "mass" } } end,
     combined = function()
         return { ce(), kd(), bauta.loss "fitnet" { weight = 1e-4 }, bauta.loss "manifold" { layers = "last" }, bauta.loss "attention" {} }
     end,
 }
+local function tokens_only() return { ce(), bauta.loss "fitnet" { weight = 1e-4 }, bauta.loss "attention" {} } end
+
 -- Who learns by a method, where a DeiT cannot.
 local learner = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
 
@@ -84,7 +103,7 @@ local runs, teachers = {}, {}
 
 -- Epochs that fit into the minutes, at the speed of the first pass.
 local function epochs_of(name)
-    if p.minutes == 0 then return 1 end
+    if p.minutes == 0 then return passes end
     local ok, t = pcall(bauta.rows, p.speeds .. "/" .. name, "result")
     if not ok or t.n == 0 then bauta.fail("no result of %s below %s; run this script without minutes first, or name the folder: speeds", name, p.speeds) end
     return math.max(1, math.floor(p.minutes * 60 * t.images_per_s[t.n] / epoch_images + 0.5))
@@ -102,20 +121,22 @@ end
 
 -- One trained teacher of each kind that is needed.
 local function teacher(kind)
+    if headless[kind] then return make[kind](true) end
     teachers[kind] = teachers[kind]
-        or add("teacher-" .. kind, { student = make[kind](true), epochs = p.minutes > 0 and p.teacher_epochs or 1 })
+        or add("teacher-" .. kind, { student = make[kind](true), epochs = p.minutes > 0 and p.teacher_epochs or passes })
     return make[kind](true, teachers[kind])
 end
 
 local function add_views(name, list, student, kind)
     for _, view in ipairs { "full", "masked" } do
-        if p.view == "both" or p.view == view then
+        if (p.view == "both" or p.view == view) and not (view == "masked" and whole[kind]) then
             add(name .. "-" .. view, { losses = list(), student = make[student](), teacher = teacher(kind),
                 mask = view == "masked" and bauta.mask "student" { keep = 0.5 } or nil })
         end
     end
 end
 
+if headless[p.student] then bauta.fail("student = %s has no classes; it learns without labels only", p.student) end
 local student, kind = p.student == "all" and "deit" or p.student, p.teacher == "all" and "deit" or p.teacher
 for _, name in ipairs(losses) do
     if p.loss == "all" or p.loss == name then
@@ -123,10 +144,12 @@ for _, name in ipairs(losses) do
         else add_views(name, recipes[name], p.student == "all" and learner[name] or student, kind) end
     end
 end
-if p.loss == "all" and p.minutes == 0 then
+if (p.loss == "all" or p.loss == "architectures") and p.minutes == 0 then
     for _, model in ipairs(models) do
-        if p.student == "all" and model ~= "deit" then add_views("student-" .. model, recipes["maskedkd-paper"], model, kind) end
-        if p.teacher == "all" and model ~= "deit" then add_views("teacher-is-" .. model, recipes["maskedkd-paper"], student, model) end
+        if p.student == "all" and model ~= "deit" and not headless[model] then add_views("student-" .. model, recipes["maskedkd-paper"], model, kind) end
+        if p.teacher == "all" and model ~= "deit" then
+            add_views("teacher-is-" .. model, headless[model] and tokens_only or recipes["maskedkd-paper"], student, model)
+        end
     end
 end
 
@@ -138,10 +161,10 @@ local function average(list, from, to)
 end
 
 local function falls(results)
-    local out = { { "run", "loss at the start", "at the end", "falls", "img/s" } }
+    local out = { { "run", "loss, first pass", "last pass", "falls", "img/s" } }
     for _, r in ipairs(results) do
         local t = bauta.rows(r.path, "train")
-        local some = math.max(1, math.floor(t.n / 10))
+        local some = t.n / passes
         local first, last = average(t.loss, 1, some), average(t.loss, t.n - some + 1, t.n)
         out[#out + 1] = { r.name, ("%.4f"):format(first), ("%.4f"):format(last), last < first and "yes" or "NO", ("%.0f"):format(r.images_per_s) }
     end

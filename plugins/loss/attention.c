@@ -4,6 +4,7 @@
  *   renormalise  the student's is restricted to the places that the teacher sees before the softmax
  *   mass         it is not, which adds -ln(what the student gives those places) and so draws its attention to them
  * Spec: methods 2.11, 2.17. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 enum { MOST = 64 };

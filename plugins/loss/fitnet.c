@@ -3,6 +3,7 @@
  *   mean  the mean over everything: the original for convolutional networks, with weight 100
  * The last block's are taken after the final norm. A masked teacher is compared at the places it sees; the sum is then multiplied by N/k.
  * Spec: methods 2.7, 2.17. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 enum { MOST = 64 };

@@ -4,6 +4,7 @@
  *   random  of `rows` tokens drawn from the batch, the same of both models
  * averaged over the chosen pairs of blocks. No projection: widths may differ. Under a mask only places that the teacher sees are compared; place i of the
  * inter term is then the i-th kept patch of each picture. Spec: methods 2.10, 2.17. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 enum { MOST = 64 };
@@ -29,10 +30,7 @@ static ba_tensor *drawn(ba_on o, ba_tensor *const x[2], int64_t layer, int64_t r
     int64_t all = o.h->dim(x[0], 0) * o.h->dim(x[0], 1);
     char name[32];
     ba_tensor *some[2];
-    if (rows > all) {
-        BA_FAIL(o.h, o.e, BA_EARG, "rows = %lld; the batch has %lld tokens", (long long)rows, (long long)all);
-        return NULL;
-    }
+    rows = rows < all ? rows : all;
     snprintf(name, sizeof name, "rows.%lld", (long long)layer);
     ba_tensor *u = o.h->random(o.b, name, 2, (const int64_t[]){ 1, all }, o.e), *which = ba_op1(o, "topk", u, BA_ATTRS(BA_I("keep", rows)));
     for (int i = 0; i < 2; i++)
@@ -61,7 +59,8 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 {
     const manifold_params *p = params;
     const ba_on o = { h, b, e };
-    int64_t mine[MOST], theirs[MOST], n = h->layers(b, p->layers, p->teacher_layers, MOST, mine, theirs, e);
+    int64_t mine[MOST], theirs[MOST], n;
+    n = h->layers(b, *p->layers ? p->layers : h->fact(b, "student", "depth", e) < 8 ? "all" : "first-4,last-4", p->teacher_layers, MOST, mine, theirs, e);
     if (n < 0)
         return e->code;
     if (p->intra <= 0 && p->inter <= 0 && p->random <= 0)
@@ -84,8 +83,8 @@ const ba_plugin_desc ba_plugin = {
         BA_FLOAT(manifold_params, intra, 4, 0, 1e6, NULL, "factor of the tokens of one picture; 0: not computed"),
         BA_FLOAT(manifold_params, inter, 0.1, 0, 1e6, NULL, "factor of one place over the batch; 0: not computed"),
         BA_FLOAT(manifold_params, random, 0.2, 0, 1e6, NULL, "factor of tokens drawn at random; 0: not computed"),
-        BA_INT(manifold_params, rows, 192, 1, 1 << 20, "tokens", "how many are drawn"),
-        BA_STRING(manifold_params, layers, "first-4,last-4", "blocks of the student: all, last, last-4, first-4, or numbers such as 0,1,11"),
+        BA_INT(manifold_params, rows, 192, 1, 1 << 20, "tokens", "how many are drawn; all where the batch has no more"),
+        BA_STRING(manifold_params, layers, "", "blocks of the student: all, last, last-4, first-4, or numbers such as 0,1,11; empty: the first and the last four"),
         BA_STRING(manifold_params, teacher_layers, "", "the teacher's; empty: those of the first half counted from the front, the others from the back"),
         BA_FLAG(manifold_params, extras, 1, "class tokens take part; off for a teacher whose blocks have none (CaiT)")),
     .ops = &ops,

@@ -142,7 +142,6 @@ refused("plugin vitkd: generator = cross-attention needs form = code and a share
 refused("plugin vitkd: share = 1 hides all 9 patches; cross-attention needs visible ones", "vitkd", { generator = "cross-attention", share = 1 })
 refused("plugin vitkd: the teacher is 6 wide; the positions of attention generators want a multiple of 4", "vitkd", { generator = "self-attention" },
     small, { side = 3, prefix = 1, dim = 6, depth = 3, heads = 2 })
-refused("plugin manifold: rows = 192; the batch has 20 tokens", "manifold", { layers = "0" })
 refused("plugin manifold: intra = inter = random = 0; at least one above 0 expected", "manifold", { layers = "0", intra = 0, inter = 0, random = 0 })
 refused("plugin mgd: blocks of the student: '5'; it has 3, so 0 to 2, all, last, last-N or first-N expected", "mgd", { layer = 5 })
 refused("plugin nkd: the student has 5 classes, the teacher 7; equal numbers of at least 2 expected", "nkd", {}, nil, nil,
