@@ -11,13 +11,16 @@
 #include "plugin.h"
 #include "settings.h"
 
-/* A failed call: the plugin's own sentence with its name in front, or ours when it had none. */
+/* A failed call: the plugin's own sentence with its name in front (unless it is that of a plugin within it), or ours when it had none. */
 static int failed(const ba_plugin_desc *d, int status, const ba_err *said, ba_err *e)
 {
     int code = status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN;
     if (said->code == BA_OK || !said->msg[0])
         return ba_fail(e, BA_EPLUGIN, "plugin %s: failed without saying why (%d)", d->name, status);
-    return ba_fail(e, said->code < 0 && said->code >= BA_EBUG ? said->code : code, "plugin %s: %s", d->name, said->msg);
+    code = said->code < 0 && said->code >= BA_EBUG ? said->code : code;
+    if (!strncmp(said->msg, "plugin ", 7) || !strncmp(said->msg, "reducer ", 8))
+        return ba_fail(e, code, "%s", said->msg);
+    return ba_fail(e, code, "plugin %s: %s", d->name, said->msg);
 }
 
 /* Around each call: what is noted in case it never comes back, and what must be the same afterwards. */

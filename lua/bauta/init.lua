@@ -19,6 +19,7 @@ local mixing = require "bauta.mixing"
 local optimiser = require "bauta.optimiser"
 local params = require "bauta.params"
 local plugin = require "bauta.plugin"
+local reducer = require "bauta.reducer"
 local report = require "bauta.report"
 local schedule = require "bauta.schedule"
 local suite = require "bauta.suite"
@@ -46,12 +47,17 @@ for kind in pairs(plugin.common) do
     end)
 end
 
--- bauta.mask is called and has `define`.
-local make_mask = bauta.mask
-bauta.mask = setmetatable({ define = mask.define }, { __call = function(_, name, given)
-    local made = make_mask(name, given)
-    return made
-end })
+-- bauta.mask and bauta.reducer are called and have functions besides.
+local function with(kind, functions)
+    local make = bauta[kind]
+    bauta[kind] = setmetatable(functions, { __call = function(_, name, given)
+        local made = make(name, given)
+        return made
+    end })
+end
+
+with("mask", { define = mask.define })
+with("reducer", { cost = reducer.cost, matched = reducer.matched })
 
 local function of_kinds(what, module)
     return constructor(what, function(name, given)
