@@ -1,10 +1,10 @@
 #!/bin/sh
 # install: Bauta is installed into a staging folder, moved elsewhere, and used from there as a stranger would: the program, its plugins, a
 # run, a C program that links the library, a plugin built with what pkg-config says. Nothing of the source tree is touched.
-# usage: install.sh MESON BUILD CC
+# usage: install.sh SOURCE-ROOT MESON BUILD CC
 set -u
-meson=$1 build=$2
-shift 2
+source=$1 meson=$2 build=$3
+shift 3
 here=$(mktemp -d)
 trap 'rm -rf "$here"' EXIT
 passed=0 failed=0
@@ -35,7 +35,7 @@ pc=$(find "$prefix" -name bauta.pc)
 export PKG_CONFIG_PATH="${pc%/bauta.pc}"
 flags() { pkg-config --define-variable=prefix="$prefix" "$@"; }
 
-for file in include/bauta/plugin.h include/bauta/graph.h share/bauta/lua/bauta/cli.lua share/bauta/experiments/quickstart.lua \
+for file in $(cd "$source/core" && ls include/bauta/*.h) share/bauta/lua/bauta/cli.lua share/bauta/experiments/quickstart.lua \
     share/doc/bauta/tour.md share/doc/bauta/LICENSE; do
     ok "$file is there" test -f "$prefix/$file"
 done

@@ -4,15 +4,16 @@ local errors = require "bauta.errors"
 local verb = {
     name = "plugins", usage = "[KIND [NAME]]", least = 0, most = 2,
     doc = "list the plugins that are found and those that are refused; with KIND and NAME show its settings",
+    options = { { name = "markdown", doc = "Bauta's own plugins and all their settings as Markdown: docs/reference/plugins.md" } },
 }
 
-local kinds = { "arch", "data", "loss", "mask", "reducer" }
-
 local function judge_kind(kind)
-    for _, k in ipairs(kinds) do
+    local kinds = {}
+    for k in pairs(require("bauta.plugin").common) do
         if k == kind then return end
+        kinds[#kinds + 1] = k
     end
-    errors.raise("arg", errors.unknown("kind " .. errors.show(kind), kind, { unpack(kinds) }), "command line")
+    errors.raise("arg", errors.unknown("kind " .. errors.show(kind), kind, kinds), "command line")
 end
 
 local function list(kind)
@@ -40,6 +41,11 @@ local function show(kind, name)
 end
 
 function verb.run(given)
+    if given.markdown then
+        if given[1] then errors.raise("arg", "--markdown shows every kind; bauta plugins --markdown expected", "command line") end
+        io.stdout:write(require("bauta.reference").markdown(require("bauta.session").places.plugins))
+        return 0
+    end
     if given[1] then judge_kind(given[1]) end
     if given[2] then return show(given[1], given[2]) end
     return list(given[1])

@@ -1,0 +1,73 @@
+-- reference: the plugins and their settings as Markdown, made from the schemas that the plugins carry. `bauta plugins --markdown` prints it;
+-- docs/reference/plugins.md is what it printed, and a test says when that is old.
+local bind = require "bauta.bind.plugin"
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local plugin = require "bauta.plugin"
+
+local reference = {}
+
+local titles = { arch = "Architectures", data = "Data", loss = "Losses", mask = "Criteria", reducer = "Token reduction" }
+local says = {
+    arch = '`bauta.arch "NAME" { ... }`: a model.', data = '`bauta.data "NAME" { ... }`: pictures and labels.',
+    loss = '`bauta.loss "NAME" { ... }`: a term of the sum that is trained.',
+    mask = '`bauta.mask "NAME" { keep = ..., ... }`: which patches are kept.',
+    reducer = '`bauta.reducer "NAME" { ... }`: tokens fewer inside of a teacher.',
+}
+
+local function cell(text) return (tostring(text):gsub("|", "\\|"):gsub("%s*\n%s*", " ")) end
+
+local function default_of(row)
+    if row.default == nil then return row.optional and "" or "must be given" end
+    if type(row.default) == "table" then return "" end
+    return "`" .. cell(errors.show(row.default)) .. "`"
+end
+
+local function settings(out, rows)
+    if #rows == 0 then
+        out[#out + 1] = "No settings.\n"
+        return
+    end
+    out[#out + 1] = "| setting | default | allowed | meaning |"
+    out[#out + 1] = "| --- | --- | --- | --- |"
+    for _, row in ipairs(rows) do
+        out[#out + 1] = ("| `%s` | %s | %s | %s%s |"):format(row.name, default_of(row), cell(check.expected(row)), cell(row.doc or ""),
+            row.unit and " (" .. cell(row.unit) .. ")" or "")
+    end
+    out[#out + 1] = ""
+end
+
+local function one(out, p)
+    out[#out + 1] = ("### %s\n\n%s.\n"):format(p.name, cell(p.doc))
+    if p.cite then out[#out + 1] = "From: " .. cell(p.cite) .. ".\n" end
+    if p.needs and #p.needs > 0 then out[#out + 1] = "Needs: `" .. table.concat(p.needs, "`, `") .. "`.\n" end
+    settings(out, p.rows)
+end
+
+-- Bauta's own plugins, those in `home` and below; every plugin when home is nil.
+local function of_kind(kind, home)
+    local out = {}
+    for _, p in ipairs(bind.scan()) do
+        if p.kind == kind and not p.refused and (not home or p.path:sub(1, #home + 1) == home .. "/") then
+            out[#out + 1] = bind.find(kind, p.name)
+        end
+    end
+    return out
+end
+
+function reference.markdown(home)
+    local kinds, out = {}, { "# Plugins\n", "Written by `bauta plugins --markdown` from the schemas that the plugins carry; do not edit.\n" }
+    for kind in pairs(plugin.common) do kinds[#kinds + 1] = kind end
+    table.sort(kinds)
+    for _, kind in ipairs(kinds) do
+        out[#out + 1] = ("## %s\n\n%s\n"):format(titles[kind] or kind, says[kind] or kind)
+        if #plugin.common[kind] > 0 then
+            out[#out + 1] = "Settings of every one:\n"
+            settings(out, plugin.common[kind])
+        end
+        for _, p in ipairs(of_kind(kind, home)) do one(out, p) end
+    end
+    return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("\n+$", "\n"))
+end
+
+return reference
