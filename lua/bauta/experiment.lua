@@ -76,6 +76,7 @@ experiment.rows = {
         { name = "teacher", type = "any", optional = true, accept = teacher.model_judge, what = teacher.model_what,
             doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
+        { name = "reducer", type = "reducer", optional = true, doc = "takes tokens away inside the teacher's blocks" },
         { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
         shadow.rows[1], shadow.rows[2],
         teacher.momentum_rows[1], teacher.momentum_rows[2],

@@ -45,6 +45,7 @@ teacher.rows = {
     { name = "model", type = "any", accept = model_judge, what = teacher.model_what,
         doc = 'what teaches; "ema": the average of the student\'s own weights' },
     { name = "mask", type = "mask", optional = true, doc = 'what it sees; default: bauta.mask "none" {}' },
+    { name = "reducer", type = "reducer", optional = true, doc = "takes tokens away inside its blocks" },
     { name = "losses", type = "list of loss", default = {}, doc = "what the student learns from it, summed" },
     { name = "weight", type = "float", default = 1, min = 0, max = 1e6, doc = "times the sum of its losses" },
     teacher.momentum_rows[1], teacher.momentum_rows[2],
@@ -59,7 +60,7 @@ function teacher.describe(given) return new(check.settings(teacher.rows, given, 
 
 -- The one teacher of the short form; its losses are the experiment's.
 function teacher.only(s)
-    return new({ name = "teacher", model = s.teacher, mask = s.mask, losses = {}, weight = 1,
+    return new({ name = "teacher", model = s.teacher, mask = s.mask, reducer = s.reducer, losses = {}, weight = 1,
         momentum = s.momentum, momentum_end = s.momentum_end }, true)
 end
 

@@ -34,7 +34,7 @@ t.check(roles:find("teacher.big", 1, true) and roles:find("teacher.small", 1, tr
 t.group "two teachers"
 
 -- ---- who is masked, and a model that ranks ----
-for _, kind in ipairs { "student", "both", "guided", "dino", "own", "large", "drawn" } do
+for _, kind in ipairs { "student", "both", "guided", "dino", "own", "large", "drawn", "drop" } do
     local r = done(kind, "--set epochs=1")
     t.check(r.train.n == 6 and r.mask.kept[1] == 8, "%s: eight patches", kind)
     t.check(r.result.top1[1] == r.result.top1[1], "%s: evaluated", kind)
@@ -49,7 +49,10 @@ end
 t.check(role("own", "teacher_full") > 1.2 * role("own", "teacher"), "the teacher's own criterion costs a full forward pass: %g, %g",
     role("own", "teacher_full"), role("own", "teacher"))
 t.check(role("dino", "auxiliary") > 0, "the third model costs")
-t.group "masked students, auxiliary models"
+local reduced = done("tome", "--set epochs=1 --set reducer.r=5")
+t.check(reduced.train.n == 6 and reduced.documents.configuration:find("reducer.settings.r = 5", 1, true), "a reducer's settings are in the log")
+t.check(role("tome", "teacher") < role("own", "teacher_full"), "and it saves: %g, %g", role("tome", "teacher"), role("own", "teacher_full"))
+t.group "masked students, auxiliary models, reducers"
 
 -- ---- a keep schedule, uninterrupted and stopped ----
 local whole = done "schedule"

@@ -16,7 +16,7 @@ local function helpers(e, t, given, mask, own)
         return { who = who, arch = arch, given = { store = store, role = who, normalise = given.normalise } }
     end
     local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(given.stores, t))
-    if t:who() == "student" then full.who, full.given.role = t:called(), t:role() end -- it is shown everything anyhow
+    if t:who() == "student" then full.who, full.given.role, full.given.reducer = t:called(), t:role(), t.settings.reducer end -- it is shown everything anyhow
     local model = mask.settings.model
     return { teacher = full, teacher_full = full, auxiliary = model and helper(own.who, model, own.store) or nil }
 end
@@ -74,7 +74,7 @@ function teachers.shown(b, e, t, given) return kept_by(b, e, t, given, given.epo
 function teachers.build(b, e, t, given, kept)
     if b.built[t:called()] then return b:signal(t:called(), "logits") end -- its criterion has asked for it
     return b:model(t:called(), t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
-        normalise = given.normalise, role = t:role() })
+        normalise = given.normalise, role = t:role(), reducer = t.settings.reducer })
 end
 
 return teachers
