@@ -26,6 +26,7 @@ rt *bai_cuda_rt(struct bai_cuda *c);
 #define BA_CUDA_OP(NAME) extern "C" const bai_cuda_op bai_cuda_op_##NAME; const bai_cuda_op bai_cuda_op_##NAME
 
 #ifdef __CUDACC__
+#define BA_UNROLL _Pragma("unroll")
 /* grid, block: dim3 or int; shared: bytes of dynamic shared memory. KERNEL is a plain name (an `auto k = kernel<...>` for a template). */
 #define BA_LAUNCH(KERNEL, GRID, BLOCK, SHARED, C, ...) do { \
     if ((SHARED) > 48 * 1024) cudaFuncSetAttribute(KERNEL, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(SHARED)); \

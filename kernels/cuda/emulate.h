@@ -16,6 +16,7 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define __shared__ static /* one block at a time, so one of each is enough */
 #define __constant__ static
+#define BA_UNROLL
 
 struct dim3 {
     unsigned x, y, z;

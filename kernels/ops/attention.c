@@ -129,6 +129,10 @@ BA_OP(attention) = {
     .samples = BA_SAMPLES(
         { "heads=2", 1, { { BA_F32, 3, { 2, 5, 24 }, 0, -1, 1 } } },
         { "heads=3,prefix=2", 1, { { BA_F32, 3, { 2, 19, 45 }, 0, -2, 2 } } },
-        { "heads=2", 1, { { BA_BF16, 3, { 2, 5, 48 }, 0, -1, 1 } }, .fixed = 1 }),
+        { "heads=2", 1, { { BA_BF16, 3, { 2, 5, 48 }, 0, -1, 1 } }, .fixed = 1 },
+        { "heads=2,prefix=2", 1, { { BA_BF16, 3, { 2, 37, 384 }, 0, -1, 1 } }, .fixed = 1 }, /* widths and lengths of tensor-core kernels */
+        { "heads=2", 1, { { BA_BF16, 3, { 1, 70, 192 }, 0, -2, 2 } }, .fixed = 1 },
+        { "heads=1,prefix=0", 1, { { BA_BF16, 3, { 1, 197, 96 }, 0, -1, 1 } }, .fixed = 1 },
+        { "heads=1", 1, { { BA_BF16, 3, { 1, 261, 96 }, 0, -1, 1 } }, .fixed = 1 }),
     .tolerance = 3e-6,
 };
