@@ -148,6 +148,16 @@ static int64_t layers_of(const ba_build *b, const char *who, const char *what)
     return n;
 }
 
+/* The first layer of a signal that has layers. */
+static int64_t first_of(const ba_build *b, const char *who, const char *what)
+{
+    int64_t first = layers_of(b, who, what);
+    for (int64_t i = 0; i < b->n_signals; i++)
+        if (!strcmp(b->signals[i].what, what) && !strcmp(b->signals[i].who, who) && b->signals[i].layer < first)
+            first = b->signals[i].layer;
+    return first;
+}
+
 int bai_build_has(const ba_build *b, const char *who, const char *what) { return layers_of(b, real(b, who), what) != 0; }
 
 int ba_build_put(ba_build *b, const char *who, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
@@ -197,7 +207,7 @@ static int list_of(const ba_build *b, const char *who, char *out, size_t size)
         if (used < size)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", s->what);
         if (used < size && layers > 0)
-            used += (size_t)snprintf(out + used, size - used, " of 0..%lld", (long long)layers - 1);
+            used += (size_t)snprintf(out + used, size - used, " of %lld..%lld", (long long)first_of(b, who, s->what), (long long)layers - 1);
     }
     return n;
 }
@@ -261,7 +271,8 @@ ba_tensor *bai_build_own(ba_build *b, const char *who, const char *what, int64_t
     if (layers < 0)
         ba_fail(e, BA_EARG, "%s.%s belongs to no layer; layer %lld asked", who, what, (long long)layer);
     else
-        ba_fail(e, BA_EARG, "%s.%s of layer %lld; 0 to %lld (or -1 for the last) expected", who, what, (long long)layer, (long long)layers - 1);
+        ba_fail(e, BA_EARG, "%s.%s of layer %lld; %lld to %lld (or -1 for the last) expected", who, what, (long long)layer, (long long)first_of(b, who, what),
+                (long long)layers - 1);
     return NULL;
 }
 

@@ -6,13 +6,12 @@
 typedef struct hard_params { double weight; int64_t head; } hard_params;
 
 static const char *const heads[] = { "class", "distillation", NULL };
-static const char *const signals[] = { "logits", "distillation_logits" };
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)
 {
     const hard_params *p = params;
     const ba_on o = { h, b, e };
-    ba_tensor *student = h->signal(b, "student", signals[p->head], -1, e), *teacher = student ? h->signal(b, "teacher", "logits", -1, e) : NULL;
+    ba_tensor *student = ba_head(o, "student", p->head == 1), *teacher = student ? h->signal(b, "teacher", "logits", -1, e) : NULL;
     if (!teacher)
         return e->code;
     if (h->dim(student, 1) != h->dim(teacher, 1))

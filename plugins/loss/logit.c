@@ -4,19 +4,18 @@
  *   sum        summed over everything
  * weight is the paper's lambda: CE + lambda KD. The code's (1-a) CE + a KD is a weight of 1-a for cross-entropy and of a here.
  * Spec: methods 2.1 and 2.3. */
-#include <bauta/plugin.h>
+#include <bauta/compose.h>
 
 typedef struct logit_params { double weight, temperature; int64_t reduction, head; const char *model, *teacher; } logit_params;
 
 static const char *const reductions[] = { "batchmean", "numel", "sum", NULL };
 enum { BATCHMEAN, NUMEL, SUM };
 static const char *const heads[] = { "class", "distillation", NULL };
-static const char *const signals[] = { "logits", "distillation_logits" };
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)
 {
     const logit_params *p = params;
-    ba_tensor *in[2] = { h->signal(b, p->model, signals[p->head], -1, e), NULL };
+    ba_tensor *in[2] = { ba_head((ba_on){ h, b, e }, p->model, p->head == 1), NULL };
     if (!in[0] || !(in[1] = h->signal(b, p->teacher, "logits", -1, e)))
         return e->code;
     int64_t classes = h->dim(in[0], 1), theirs = h->dim(in[1], 1);

@@ -102,6 +102,16 @@ static inline ba_tensor *ba_labels(ba_on o)
     return soft ? ba_op1(o, "argmax", soft, 0, NULL) : o.h->signal(o.b, "batch", "labels", -1, o.e);
 }
 
+/* The logits of one of a student's heads: its class head's, or those of its distillation token. */
+static inline ba_tensor *ba_head(ba_on o, const char *who, int distillation)
+{
+    ba_err none = { 0 };
+    ba_tensor *t = distillation ? o.h->signal(o.b, who, "distillation_logits", -1, &none) : o.h->signal(o.b, who, "logits", -1, o.e);
+    if (!t && distillation)
+        BA_FAIL(o.h, o.e, BA_EARG, "head = distillation: %s has no distillation token (distilled = true of arch deit gives it one)", who);
+    return t;
+}
+
 /* What a block gives out, f32 [B,T,dim]; of the last one after the final norm. */
 static inline ba_tensor *ba_features(ba_on o, const char *who, int64_t layer)
 {

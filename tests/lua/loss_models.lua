@@ -1,0 +1,53 @@
+-- loss_models: every loss that looks inside models, on real ones of unequal size with a masked teacher: bf16 agrees with fp32 within its
+-- rounding, every learned tensor gets a gradient, and architectures that lack what a loss needs are refused with what they have.
+local bauta = require "bauta"
+local t = require "harness"
+
+local student = bauta.arch "deit" { dim = 32, depth = 3, heads = 2, image = 32, patch = 8, classes = 10, distilled = true }
+local teacher = bauta.arch "deit" { dim = 64, depth = 4, heads = 4, image = 32, patch = 8, classes = 10 }
+local pixels = {}
+for i = 1, 4 * 32 * 32 * 3 do pixels[i] = i * 7919 % 256 end
+
+-- The loss and the squared length of the gradient at the student's first weights.
+local function measure(name, settings, precision, models)
+    local stores = { bauta.store(1), bauta.store(2), bauta.store(3) }
+    local step = bauta.graph({ batch = 4, image = 32, precision = precision }, function(g)
+        g:model("student", models and models[1] or student, { store = stores[1], training = true })
+        local them = models and models[2] or teacher
+        g:declare("teacher", them)
+        local kept = not models and g:keep(g:score(bauta.mask "student" { keep = 0.5 }, "teacher"), 8) or nil
+        g:model("teacher", them, { store = stores[2], kept = kept })
+        local loss, wrt = g:loss(bauta.loss(name, settings), nil, stores[3]), {}
+        for _, x in ipairs(stores[3]:list()) do wrt[#wrt + 1] = g:variable(stores[3], x.name) end
+        wrt[#wrt + 1] = g:variable(stores[1], "patch_embed.proj.weight")
+        g:fetch("loss", loss)
+        for i, d in ipairs(g:grad(loss, wrt)) do
+            t.check(d, "%s: tensor %d of %d gets no gradient", name, i, #wrt)
+            if i == #wrt then g:fetch("slope", d:square():sum { axis = -100 }) end
+        end
+    end)
+    step:feed("images", pixels)
+    step:feed("labels", { 1, 2, 3, 4 })
+    step:run()
+    return step:read "loss", step:read "slope"
+end
+
+for _, l in ipairs { { "logit", {} }, { "hard", { head = "distillation" } }, { "nkd", {} }, { "dkd", {} }, { "fitnet", { layers = "all" } }, { "mgd", {} },
+    { "vitkd", {} }, { "vitkd", { generator = "self-attention", module = "mha" } }, { "vitkd", { generator = "cross-attention", align = "correlation" } },
+    { "manifold", {} }, { "attention", {} }, { "attention", { under_mask = "mass" } } } do
+    local loss, slope = measure(l[1], l[2], "fp32")
+    local half, half_slope = measure(l[1], l[2], "bf16")
+    t.check(loss > 0 and slope > 0, "%s: loss %g, slope %g", l[1], loss, slope)
+    t.check(math.abs(half / loss - 1) < 0.05, "%s: loss %g, in bf16 %g", l[1], loss, half)
+    t.check(math.abs(half_slope / slope - 1) < 0.2, "%s: slope %g, in bf16 %g", l[1], slope, half_slope)
+end
+t.group "bf16 beside fp32"
+
+local swin = bauta.arch "swin" { image = 32, patch = 2, window = 2, depths = "1,1,1,1", heads = "1,2,2,4", dim = 16, classes = 10 }
+local plain = bauta.arch "deit" { dim = 32, depth = 3, heads = 2, image = 32, patch = 8, classes = 10 }
+t.raises("plugin fitnet: student.tokens of layer 0; 3 to 3 (or -1 for the last) expected",
+    function() measure("fitnet", { layers = "0", teacher_layers = "0" }, "fp32", { swin, teacher }) end)
+t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit gives it one)",
+    function() measure("hard", { head = "distillation" }, "fp32", { plain, teacher }) end)
+t.group "refusals"
+return t.done()
