@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <bauta/vit.h>
 
-typedef struct dino_params { ba_vit_settings vit; int64_t table, resize, head, outputs; } dino_params;
+typedef struct dino_params { ba_vit_settings vit; int64_t table, kernel, head, outputs; } dino_params;
 
 static const char *const sizes[] = { "tiny", "small", "base", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 } };
@@ -16,7 +16,7 @@ static ba_vit form_of(const dino_params *p)
 {
     ba_vit v = ba_vit_of(&p->vit, named);
     v.classes = v.dim; /* the feature stands for the logits */
-    v.resize = kernel_of[p->resize];
+    v.resize = kernel_of[p->kernel];
     v.table_rows = v.table_columns = p->table / p->vit.patch;
     return v;
 }
@@ -85,7 +85,7 @@ const ba_plugin_desc ba_plugin = {
     BA_PARAMS(dino_params,
         BA_VIT_ROWS(dino_params, vit, sizes, 1, "dim/depth/heads: tiny 192/12/3, small 384/12/6, base 768/12/12", 224, 16, 0.1),
         BA_INT(dino_params, table, 0, 0, 4096, "pixels", "side of the picture that the position table is for; 0: image"),
-        BA_CHOICE(dino_params, resize, 0, kernels, "how positions are brought to another grid; dino: bicubic with the authors' step"),
+        BA_CHOICE(dino_params, kernel, 0, kernels, "how the table is brought to the grid of the picture; dino: bicubic with the authors' step"),
         BA_FLAG(dino_params, head, 0, "the projection head, published as `projection`; backbone and head then have their names in front"),
         BA_INT(dino_params, outputs, 65536, 1, 1048576, NULL, "outputs of the projection head")),
     .ops = &ops,

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import torch
 
-TABLES = ("pos_embed", "cls_token", "dist_token")
+TABLES = ("pos_embed", "cls_token", "dist_token", "relative_position_bias_table")
 
 
 def uniform(name, count):
@@ -33,6 +33,8 @@ def weight(name, shape):
     last = name.rsplit(".", 1)[-1]
     if last in TABLES:
         u = 0.5 * u
+    elif last.startswith("gamma"):
+        u = 0.5 + 0.25 * u
     elif len(shape) == 1:
         u = 1.0 + 0.2 * u if last == "weight" else 0.1 * u
     else:
