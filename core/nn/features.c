@@ -62,35 +62,6 @@ ba_tensor *bai_nn_project(ba_build *b, const char *name, ba_tensor *x, int64_t o
     return as(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e);
 }
 
-static ba_tensor *cut(ba_build *b, ba_tensor *x, int64_t axis, int64_t from, int64_t n, ba_err *e)
-{
-    return op1(b, "slice", x, BA_ATTRS(BA_I("axis", axis), BA_I("from", from), BA_I("to", from + n)), e);
-}
-
-/* [B,N,D] as a grid with a border of zeros: [B,rows+2,columns+2,D]. */
-static ba_tensor *bordered(ba_build *b, ba_tensor *x, const ba_type *t, int64_t rows, int64_t columns, ba_err *e)
-{
-    char grid[96];
-    snprintf(grid, sizeof grid, "%lld,%lld,%lld,%lld", (long long)t->dim[0], (long long)rows, (long long)columns, (long long)t->dim[2]);
-    x = op1(b, "reshape", x, BA_ATTRS(BA_S("shape", grid)), e);
-    x = op1(b, "unslice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", 1), BA_I("size", rows + 2)), e);
-    return op1(b, "unslice", x, BA_ATTRS(BA_I("axis", 2), BA_I("from", 1), BA_I("size", columns + 2)), e);
-}
-
-/* The nine neighbours of each token, row by row, side by side: [B,N,9D]. */
-static ba_tensor *neighbours(ba_build *b, ba_tensor *x, const ba_type *t, int64_t rows, int64_t columns, ba_err *e)
-{
-    ba_tensor *near[9];
-    char flat[96];
-    x = bordered(b, x, t, rows, columns, e);
-    for (int64_t i = 0; i < 9; i++)
-        if (!(near[i] = cut(b, cut(b, x, 1, i / 3, rows, e), 2, i % 3, columns, e)))
-            return NULL;
-    snprintf(flat, sizeof flat, "%lld,%lld,%lld", (long long)t->dim[0], (long long)t->dim[1], (long long)(9 * t->dim[2]));
-    x = ba_op_apply(b->g, "concat", 9, near, BA_ATTRS(BA_I("axis", 3)), e);
-    return op1(b, "reshape", x, BA_ATTRS(BA_S("shape", flat)), e);
-}
-
 ba_tensor *bai_nn_conv3x3(ba_build *b, const char *name, ba_tensor *x, int64_t rows, int64_t columns, int64_t out, ba_err *e)
 {
     ba_type t;
@@ -103,7 +74,8 @@ ba_tensor *bai_nn_conv3x3(ba_build *b, const char *name, ba_tensor *x, int64_t r
         return NULL;
     }
     const int64_t kernel[] = { out, t.dim[2], 3, 3 }; /* as PyTorch keeps it */
-    if (learned(b, name, 4, kernel, w, e) || !(x = neighbours(b, x, &t, rows, columns, e)))
+    x = op1(b, "neighbours", x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns)), e);
+    if (!x || learned(b, name, 4, kernel, w, e))
         return NULL;
     snprintf(flat, sizeof flat, "%lld,%lld", (long long)out, (long long)(9 * t.dim[2]));
     w[0] = op1(b, "permute", w[0], BA_ATTRS(BA_S("order", "0,2,3,1")), e);
