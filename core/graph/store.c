@@ -69,6 +69,18 @@ static double normal(uint64_t seed, uint32_t stream, int64_t j)
     return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
 }
 
+/* Each row of n numbers gets the length `scale`. */
+static void lengthen(float *v, int64_t count, int64_t n, double scale)
+{
+    for (int64_t at = 0; at + n <= count; at += n) {
+        double sum = 1e-30;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)v[at + i] * (double)v[at + i];
+        for (int64_t i = 0; i < n; i++)
+            v[at + i] = (float)((double)v[at + i] * scale / sqrt(sum));
+    }
+}
+
 static int initialise(ba_store *s, const entry *n, int32_t init, double scale, ba_err *e)
 {
     int64_t count = ba_type_count(&n->type);
@@ -83,7 +95,10 @@ static int initialise(ba_store *s, const entry *n, int32_t init, double scale, b
     for (int64_t j = 0; j < count; j++)
         v[j] = init == BA_INIT_ONE ? 1.0f
              : init == BA_INIT_NORMAL ? (float)(scale * normal(s->seed, id, j))
+             : init == BA_INIT_UNIT ? (float)normal(s->seed, id, j)
              : (float)(scale * (2.0 * (double)ba_random_uniform(s->seed, id, 0, (uint64_t)j) - 1.0));
+    if (init == BA_INIT_UNIT)
+        lengthen(v, count, ba_type_last(&n->type), scale);
     int r = s->device->ops->put(s->device->self, n->data, v, (size_t)count * sizeof *v, e);
     free(v);
     return r;
@@ -114,7 +129,7 @@ int64_t ba_store_add(ba_store *s, const char *name, int32_t rank, const int64_t 
         return ba_fail(e, BA_EARG, "store: a name of 1 to 512 bytes expected");
     if (rank < 0 || rank > BA_MAX_RANK || (rank && !dim))
         return ba_fail(e, BA_EARG, "%s: rank %d: 0 to %d expected", name, rank, BA_MAX_RANK);
-    if (init < BA_INIT_ZERO || init > BA_INIT_UNIFORM || !(scale >= 0) || scale > 1e6)
+    if (init < BA_INIT_ZERO || init > BA_INIT_UNIT || !(scale >= 0) || scale > 1e6)
         return ba_fail(e, BA_EARG, "%s: initialiser %d with scale %g", name, init, scale);
     int64_t i = ba_store_find(s, name);
     if (i >= 0)

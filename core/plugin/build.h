@@ -41,6 +41,7 @@ typedef struct bai_reduction {   /* of the model that is being built */
     ba_tensor *sizes;            /* f32 [B,n] of the tokens so far; NULL: one each */
     int64_t weigh, blocks;       /* weigh: attention in proportion to the sizes; blocks: how many were asked so far */
 } bai_reduction;
+typedef struct bai_renewal bai_renewal; /* state.c */
 
 struct ba_build {
     uint32_t tag;
@@ -53,6 +54,8 @@ struct ba_build {
     bai_alias aliases[BAI_ALIASES];
     int n_aliases;
     int corners;                 /* score maps are resampled with their corners aligned */
+    ba_store *states;            /* of losses; NULL: they may have none */
+    bai_renewal *renewals, *last_renewal;
     bai_call call;
     bai_reduction reduction;
 };

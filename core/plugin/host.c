@@ -6,6 +6,7 @@
 #include "../nn/blocks.h"
 #include "../nn/features.h"
 #include "build.h"
+#include "state.h"
 
 enum { MOST_INPUTS = 64 };
 
@@ -172,4 +173,5 @@ const ba_host bai_host = {
     .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
     .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
     .saliency = bai_nn_saliency, .regrid = bai_nn_regrid,
+    .state = bai_state, .after = bai_after,
 };

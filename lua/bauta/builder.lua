@@ -152,6 +152,14 @@ function Builder:loss(loss, label, store)
     return self.known:loss(label or loss.name, loss:params(), store)
 end
 
+-- Where losses keep what lives from step to step (queues, centres); update() adds what renews it, behind the optimiser.
+function Builder:states(store) self.known:states(store) end
+
+function Builder:update()
+    self.g:role("loss")
+    self.known:update()
+end
+
 -- The share of rows of logits whose label is among the `top` highest, in percent.
 function Builder:accuracy(logits, top)
     return self.g:op("correct", { logits, self:signal("batch", "labels") }, { top = top or 1 }):mean { axis = -100 } * 100

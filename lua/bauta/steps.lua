@@ -61,11 +61,13 @@ function steps.train(e, device, list, load, epoch)
         if steps.knows_classes(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
         if kept then b:fetch(t:column "kept", kept) end
     end
+    b:states(list.state)
     local loss = build_losses(b, e, list)
     b:fetch("top1", b:accuracy(logits))
     b:fetch("grad_norm", update.weights(b, e, list, loss, lr))
     if load then load(list) end
     update.averages(b, e, list)
+    b:update()
     return b:finish()
 end
 

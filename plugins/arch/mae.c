@@ -1,7 +1,8 @@
 /* mae: the encoder of MAE, fine-tuned: with pool = mean (the released classifiers) the mean over the patches there are, then fc_norm and the
  * head; with pool = class norm and the class token. Positions begin as sines and cosines.
  * decoder = true adds the decoder of the pre-training: mask tokens where patches are not shown, its own positions, blocks and a linear
- * prediction of the pixels; published as `decoder_tokens` [B,1+N,width] (after decoder_norm) and `predictions` [B,N,patch*patch*channels]
+ * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
+ * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
  * (row, column, channel). Spec: models 6. */
 #include <stdio.h>
 #include <bauta/vit.h>
@@ -74,7 +75,11 @@ static int decoder(const ba_host *h, ba_build *b, const mae_params *p, ba_tensor
     ba_tensor *sum[2] = { all[1] ? h->op(b, "concat", 2, all, BA_ATTRS(BA_I("axis", 1)), e) : NULL, NULL };
     sum[1] = sum[0] ? h->vit_table(b, "decoder_pos_embed", &v, e) : NULL;
     x = sum[1] ? h->op(b, "add", 2, sum, 0, NULL, e) : NULL;
-    x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
+    for (int64_t i = 0; x && i < v.depth; i++) {
+        x = h->vit_blocks(b, &v, i, i + 1, x, e);
+        if (x && h->publish(b, "decoder_hidden", i, x, e))
+            return e->code;
+    }
     x = x ? h->layernorm(b, "decoder_norm", x, v.block.eps, e) : NULL;
     if (!x || h->publish(b, "decoder_tokens", -1, x, e))
         return e->code;

@@ -1,8 +1,9 @@
 -- loss_rig: a loss on given tensors. A case says what student, teacher and batch know; run() gives the loss and every gradient.
 --
 --   { loss = "fitnet", settings = {}, batch = 1, student = { facts = { patches = 2, ... }, signals = { ["tokens.0"] = tensor } },
---     teacher = ..., kept = { teacher = { { 0, 2 } } }, labels = { 0 }, targets = tensor, weights = { ["fc.0.weight"] = tensor }, step = 1 }
+--     teacher = ..., student_local = ..., states = { queue = tensor }, samples = { 0 }, kept = { teacher = { { 0, 2 } } }, labels = { 0 }, targets = tensor, weights = { ["fc.0.weight"] = tensor }, step = 1 }
 --
+-- States are written before the step; with update = true they are renewed behind it and read as "state NAME".
 -- A tensor is { shape = { ... }, data = { ... } }, a number table of one or two axes, or { shape = ..., synthetic = NAME }.
 local bauta = require "bauta"
 
@@ -38,9 +39,13 @@ local function add(store, name, t)
     store:write(name, t.data)
 end
 
+local models = { "student", "teacher", "student_local" }
+
 local function feeds_of(case)
     local feeds = {}
-    if case.labels then feeds.labels = { "i32", { #case.labels } } end
+    for _, name in ipairs { "labels", "samples" } do
+        if case[name] then feeds[name] = { "i32", { #case[name] } } end
+    end
     for who, rows in pairs(case.kept or {}) do feeds["kept_" .. who] = { "i32", { #rows, #rows[1] } } end
     return feeds
 end
@@ -48,7 +53,7 @@ end
 -- Makes the signals known; the variables behind them, by name.
 local function describe(g, batch, case, signals)
     local variables = {}
-    for _, who in ipairs { "student", "teacher" } do
+    for _, who in ipairs(models) do
         local side = case[who] or {}
         g:say(who, side.facts or {})
         for key in pairs(side.signals or {}) do
@@ -72,8 +77,8 @@ end
 
 -- The step of a case, with its stores: fetched are "loss" and "grad NAME" for student.SIGNAL and weight.NAME.
 function rig.step(case)
-    local signals, learned = bauta.store(1), bauta.store(case.seed or 1)
-    for _, who in ipairs { "student", "teacher" } do
+    local signals, learned, states = bauta.store(1), bauta.store(case.seed or 1), bauta.store(case.seed or 1)
+    for _, who in ipairs(models) do
         for key, t in pairs(case[who] and case[who].signals or {}) do add(signals, who .. "." .. key, t) end
     end
     local label = case.label or case.loss
@@ -81,6 +86,8 @@ function rig.step(case)
     local options = { batch = case.batch, precision = case.precision, feeds = feeds_of(case) }
     local step = bauta.graph(options, function(g, batch)
         local variables = describe(g, batch, case, signals)
+        g:states(states)
+        if case.images then g:say("data", { images = case.images }) end
         local loss = g:loss(bauta.loss(case.loss, case.settings or {}), label, learned)
         local wrt = {}
         for name, v in pairs(variables) do
@@ -93,18 +100,21 @@ function rig.step(case)
         for i, d in ipairs(g:grad(loss, wrt)) do
             if d then g:fetch("grad " .. names[i], d) else names[i] = false end
         end
+        if case.update then g:update() end
         for stream, shape in pairs(case.draws or {}) do
             g:fetch(stream, g:op("uniform", { batch.step }, { shape = table.concat(shape, ","), stream = stream }))
         end
     end)
     for name, t in pairs(case.weights or {}) do learned:write(label .. "." .. name, rig.tensor(t).data) end
+    for name, t in pairs(case.states or {}) do states:write(label .. "." .. name, rig.tensor(t).data) end
     step:feed("step", case.step or 1)
     step:feed("epoch", case.epoch or 0)
     if case.labels then step:feed("labels", case.labels) end
+    if case.samples then step:feed("samples", case.samples) end
     for who, rows in pairs(case.kept or {}) do
         if not (who == "teacher" and case.alike) then step:feed("kept_" .. who, flat(rows)) end
     end
-    return { step = step, names = names, signals = signals, learned = learned, label = label }
+    return { step = step, names = names, signals = signals, learned = learned, states = states, label = label }
 end
 
 local function read(made, case)
@@ -114,6 +124,7 @@ local function read(made, case)
         if name then out["grad " .. name] = made.step:read("grad " .. name) end
     end
     for stream in pairs(case.draws or {}) do out[stream] = made.step:read(stream) end
+    for _, t in ipairs(made.states:list()) do out["state " .. t.name:sub(#made.label + 2)] = made.states:read(t.name) end
     return out
 end
 

@@ -121,6 +121,17 @@ static inline ba_tensor *ba_features(ba_on o, const char *who, int64_t layer)
     return layer == depth - 1 ? ba_signal_f32(o, who, "features", -1) : ba_signal_f32(o, who, "tokens", layer);
 }
 
+/* What a model makes of the whole picture, f32 [B,dim]: the class token after the final norm; the mean of the tokens where there is none. */
+static inline ba_tensor *ba_embedding(ba_on o, const char *who)
+{
+    int64_t prefix = o.h->fact(o.b, who, "prefix", o.e);
+    ba_tensor *x = prefix < 0 ? NULL : ba_signal_f32(o, who, "features", -1);
+    return prefix ? ba_sum(o, ba_cut(o, x, 1, 0, 1), 1, 0) : ba_mean(o, x, 1, 0);
+}
+
+/* Rows of length 1. */
+static inline ba_tensor *ba_unit(ba_on o, ba_tensor *x) { return ba_op1(o, "normalise", x, BA_ATTRS(BA_F("eps", 1e-12))); }
+
 /* N/k: sums over the places that a masked teacher has are multiplied by it, so that they do not depend on k. patches: tokens without extras. */
 static inline double ba_share(ba_on o, const ba_tensor *patches)
 {

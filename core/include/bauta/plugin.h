@@ -110,6 +110,12 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*saliency)(ba_build *b, const char *who, const struct ba_saliency *how, ba_err *e);
     /* regrid: numbers [..,N] of WHO's patches on the grid of the model that will be masked, bilinearly; x itself where the grids are equal. */
     ba_tensor *(*regrid)(ba_build *b, const char *who, ba_tensor *x, ba_err *e);
+
+    /* For losses; since 1.1. state: an fp32 tensor that lives from step to step and that no gradient reaches (a centre, a queue); one of the same name,
+     * shape and initialiser as a learned tensor of this loss begins as its copy. after: an operation that renews state in place ("ema", "enqueue"),
+     * noted now and added behind the optimiser, so that all of the step reads the old values and an average sees the new weights. */
+    ba_tensor *(*state)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, ba_err *e);
+    int (*after)(ba_build *b, const char *op, int n_in, ba_tensor *const *in, int n_attr, const ba_attr *attr, ba_err *e);
 } ba_host;
 
 /* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */

@@ -27,11 +27,11 @@ function bind.store(device, seed)
     return M.own(Store, p, { device }, { device = device })
 end
 
-local inits = { zero = 0, one = 1, normal = 2, uniform = 3 }
+local inits = { zero = 0, one = 1, normal = 2, uniform = 3, unit = 4 }
 
--- init: "zero", "one", "normal" or "uniform"; scale: standard deviation or bound. Returns nothing; adding twice is no error.
+-- init: "zero", "one", "normal", "uniform" or "unit" (rows of a length); scale: standard deviation, bound or length. Returns nothing; adding twice is no error.
 function Store:add(name, shape, init, scale, no_decay)
-    local kind = inits[init or "zero"] or errors.fail("%s: initialiser %s; zero, one, normal or uniform expected", name,
+    local kind = inits[init or "zero"] or errors.fail("%s: initialiser %s; zero, one, normal, uniform or unit expected", name,
         errors.show(init))
     M.call("ba_store_add", M.ptr(self, Store), M.string(name, "name"), #shape, M.dims(shape, name), kind, scale or 0,
         no_decay and 1 or 0)

@@ -168,6 +168,14 @@ function Build:loss(label, params, store)
     return graph.tensor(self.graph, out[0])
 end
 
+-- The store in which losses keep what lives from step to step.
+function Build:states(store)
+    if store then self.graph.stores[store] = true end
+    M.call("ba_build_states", bp(self), store and M.ptr(store, graph.Store) or nil)
+end
+
+function Build:update() M.call("ba_build_update", bp(self)) end
+
 function Build:free() M.free(self) end
 
 return bind

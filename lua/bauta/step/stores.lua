@@ -1,11 +1,11 @@
 -- step/stores: the stores of a run: the student's weights, those of its teachers and of models that rank patches, what losses
--- have learned, the optimiser's state, averages.
+-- have learned and what they keep from step to step, the optimiser's state, averages.
 local graph = require "bauta.bind.graph"
 
 local stores = {}
 
 -- Those that change while a run goes, in the order in which a checkpoint holds them.
-stores.changing = { "student", "losses", "optimiser", "ema", "average" }
+stores.changing = { "student", "losses", "state", "optimiser", "ema", "average" }
 
 -- Empty stores, by name; they fill while a step is described. Frozen models have one each, by the name of their part in the graph.
 function stores.new(e, device)
@@ -14,6 +14,7 @@ function stores.new(e, device)
     local function add(name) out[name] = graph.store(device, s.seed) end
     add "student"
     add "losses"
+    add "state"
     add "optimiser"
     if s.ema > 0 then add "ema" end
     for _, m in ipairs(e:frozen()) do add(m.who) end

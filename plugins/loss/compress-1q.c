@@ -1,0 +1,39 @@
+/* compress-1q: CompRess with one queue. The student's embedding, brought to the teacher's width by a linear map, lies to the teacher's embeddings
+ * of the last pictures as the teacher's own does: KL(softmax(t M / T) || softmax(s M / T)), the mean over the batch. M is a queue of the
+ * teacher's, read before it is renewed; this step's pictures are not in it. All of length 1. Spec: methods 2.16. */
+#include <math.h>
+#include <bauta/compose.h>
+
+typedef struct compress_params { double weight, temperature; int64_t queue; } compress_params;
+
+static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)
+{
+    const compress_params *p = params;
+    const ba_on o = { h, b, e };
+    ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher")), *s = t ? ba_embedding(o, "student") : NULL;
+    if (!s)
+        return e->code;
+    const int64_t dim[] = { p->queue, h->dim(t, 1) };
+    ba_tensor *queue = h->state(b, "queue", 2, dim, BA_INIT_UNIFORM, sqrt(3 / (double)dim[1]), e);
+    s = queue ? ba_unit(o, h->project(b, "head", s, dim[1], e)) : NULL;
+    ba_tensor *kl = ba_op2(o, "kl_divergence", ba_scale(o, ba_matmul(o, s, queue, 0, 1), 1 / p->temperature, 0),
+                           ba_scale(o, ba_matmul(o, t, queue, 0, 1), 1 / p->temperature, 0), 0, NULL);
+    ba_tensor *step = kl ? h->signal(b, "batch", "step", -1, e) : NULL;
+    if (!step || h->after(b, "enqueue", 3, (ba_tensor *[]){ queue, t, step }, 0, NULL, e))
+        return e->code;
+    return ba_finish(o, ba_mean(o, kl, BA_EVERY, 0), p->weight, out);
+}
+
+static const ba_loss_ops ops = { .size = sizeof ops, .build = build };
+static const char *const needs[] = { "student.features", "teacher.features", NULL };
+
+const ba_plugin_desc ba_plugin = {
+    BA_HEAD(LOSS), .name = "compress-1q", .version = "1.0", .needs = needs,
+    .doc = "likeness to the pictures of the last steps, as the teacher sees it: one queue of the teacher's embeddings; no labels",
+    .cite = "Abbasi Koohpayegani et al., CompRess: Self-Supervised Learning by Compressing Representations, NeurIPS 2020",
+    BA_PARAMS(compress_params,
+        BA_FLOAT(compress_params, weight, 1, 0, 1e6, NULL, "factor of this loss in the sum"),
+        BA_FLOAT(compress_params, temperature, 0.04, 1e-4, 1000, NULL, "divides the inner products"),
+        BA_INT(compress_params, queue, 128000, 1, 1 << 24, "embeddings", "how many of the last embeddings are kept; a multiple of the batch")),
+    .ops = &ops,
+};
