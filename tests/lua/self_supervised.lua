@@ -278,15 +278,25 @@ local function model(B, side, prefix, dim, heads, seen)
             projection = random({ B, 7 }, -.2, .2), decoder_tokens = random({ B, T, dim }, -1, 1),
             ["decoder_hidden.0"] = random({ B, T, dim }, -1, 1) } }
 end
+-- A projector of n layers whose numbers are not as small as those it begins with, which a difference would drown.
+local function projector(n, own, dim)
+    local out, width = {}, own
+    for i = 0, n - 1 do
+        local to = i == n - 1 and dim or i % 2 == 0 and 2 * own or own
+        out[("projector.%d.weight"):format(i)], width = random({ to, width }, -1, 1), to
+    end
+    return out
+end
 local tries = { { "seed", { queue = 8, teacher_temperature = .1 } }, { "compress-1q", { queue = 8, temperature = .3 } },
     { "compress-2q", { queue = 8, temperature = .3 } }, { "reg", {} }, { "reg", { form = "absolute" } }, { "reg", { form = "relative" } },
     { "simreg", {} }, { "g2sd", { layer = 0 } },
-    { "attndistill", { temperature = 2, guidance = 1 } }, { "attndistill", { temperature = 2, guidance = 1, clamp = false, form = "norm", projector = 2 } },
-    { "attndistill", { align = "tokens", guidance = 0, projector = 1 } }, { "attndistill", { align = "none", guidance = 1, merge = "mean", layers = "all" } },
+    { "attndistill", { temperature = 2, guidance = 1 }, projector(4, 6, 8) },
+    { "attndistill", { temperature = 2, guidance = 1, clamp = false, form = "norm", projector = 2 }, projector(2, 6, 8) },
+    { "attndistill", { align = "tokens", guidance = 0, projector = 1 }, projector(1, 6, 8) }, { "attndistill", { align = "none", guidance = 1, merge = "mean", layers = "all" } },
     { "attndistill", { align = "none", guidance = 1, merge = "max" } }, { "attndistill", { align = "none", guidance = 10, merge = "min", distance = "mse" } },
-    { "attndistill", { align = "none", guidance = 1, values = true, temperature = 1 } }, { "attndistill", { guidance = 0, compress = .2, queue = 4, projector = 1 } } }
+    { "attndistill", { align = "none", guidance = 1, values = true, temperature = 1 } }, { "attndistill", { guidance = 0, compress = .2, queue = 4, projector = 1 }, projector(1, 6, 8) } }
 for _, try in ipairs(tries) do
-    local worst, where = rig.differences { loss = try[1], settings = try[2], batch = 4, labels = { 0, 1, 2, 3 }, update = false,
+    local worst, where = rig.differences { loss = try[1], settings = try[2], batch = 4, labels = { 0, 1, 2, 3 }, update = false, weights = try[3],
         student = model(4, 2, 1, 6, 2), teacher = model(4, 2, 1, 8, 3), seed = math.random(1000) }
     t.check(worst < 3e-2, "%s: gradient off by %.3g at %s", try[1], worst, where)
 end
@@ -297,7 +307,7 @@ t.check(worst < 3e-2, "dino: gradient off by %.3g at %s", worst, where)
 worst, where = rig.differences { loss = "attndistill", settings = { align = "none", guidance = 1 }, batch = 2, student = model(2, 3, 1, 6, 2), teacher = model(2, 4, 1, 8, 2) }
 t.check(worst < 3e-2, "another grid: gradient off by %.3g at %s", worst, where)
 local masked = { loss = "attndistill", settings = { guidance = 1, align = "tokens", layers = "all" }, batch = 2, student = model(2, 2, 1, 6, 2),
-    teacher = model(2, 2, 1, 8, 3, 2), kept = { teacher = { { 0, 3 }, { 1, 2 } } }, seed = 5 }
+    teacher = model(2, 2, 1, 8, 3, 2), kept = { teacher = { { 0, 3 }, { 1, 2 } } }, seed = 5, weights = projector(4, 6, 8) }
 worst, where = rig.differences(masked)
 t.check(worst < 3e-2, "masked: gradient off by %.3g at %s", worst, where)
 masked.teacher, masked.kept = model(2, 2, 1, 8, 3, 4), { teacher = { { 0, 1, 2, 3 }, { 0, 1, 2, 3 } } }
