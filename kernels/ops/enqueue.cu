@@ -1,5 +1,5 @@
 /* enqueue on CUDA, in place. */
-#include "each.h"
+#include "../cuda/each.h"
 
 static __global__ void run(float *token, float *queue, ba_array rows, const int *step, int64_t count, int64_t groups)
 {

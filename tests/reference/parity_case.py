@@ -49,15 +49,20 @@ class Case:
     def signal(self, who, name, shape, **how):
         v, text = self.tensor(f"{who}.{name}", shape, **how)
         self.data.setdefault(who, {}).setdefault("signals", {})[name] = text
-        if who == "student":
+        if who.startswith("student"):
             v.requires_grad_(True)
-            self.leaves[f"grad student.{name}"] = v
+            self.leaves[f"grad {who}.{name}"] = v
         return v
 
     def weight(self, name, shape, scale=1.0):
         v, text = self.tensor("weight." + name, shape, scale=scale)
         self.data.setdefault("weights", {})[name] = text
         self.leaves["grad weight." + name] = v.requires_grad_(True)
+        return v
+
+    def state(self, name, shape, scale=1.0):
+        v, text = self.tensor("state." + name, shape, scale=scale)
+        self.data.setdefault("states", {})[name] = text
         return v
 
     def facts(self, who, **facts):
@@ -67,7 +72,7 @@ class Case:
         loss.backward()
         want = {"loss": loss.item()}
         for name, v in self.leaves.items():
-            if v.grad is not None:
+            if v.grad is not None and v.grad.abs().max() > 1e-12:  # a bias under batch normalisation has none but rounding
                 want[name] = v.grad.reshape(-1).tolist()
         self.data["want"] = want
         save(self.data)

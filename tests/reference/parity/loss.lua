@@ -25,10 +25,11 @@ local function made(t)
 end
 
 return function(case)
-    for _, who in ipairs { "student", "teacher" } do
+    for _, who in ipairs { "student", "teacher", "student_local" } do
         local signals = case[who] and case[who].signals or {}
         for name, t in pairs(signals) do signals[name] = made(t) end
     end
     for name, t in pairs(case.weights or {}) do case.weights[name] = made(t) end
+    for name, t in pairs(case.states or {}) do case.states[name] = made(t) end
     return (rig.run(case))
 end
