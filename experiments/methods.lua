@@ -98,6 +98,9 @@ local function tokens_only() return { ce(), bauta.loss "fitnet" { weight = 1e-4 
 -- Who learns by a method, where a DeiT cannot.
 local learner = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
 
+-- What a method needs beside its losses: settings of bauta.distill, over the usual ones.
+local special = {}
+
 -- ---- runs ----
 local runs, teachers = {}, {}
 
@@ -127,11 +130,16 @@ local function teacher(kind)
     return make[kind](true, teachers[kind])
 end
 
+local function merged(s, more)
+    for k, v in pairs(more or {}) do s[k] = v end
+    return s
+end
+
 local function add_views(name, list, student, kind)
     for _, view in ipairs { "full", "masked" } do
         if (p.view == "both" or p.view == view) and not (view == "masked" and whole[kind]) then
-            add(name .. "-" .. view, { losses = list(), student = make[student](), teacher = teacher(kind),
-                mask = view == "masked" and bauta.mask "student" { keep = 0.5 } or nil })
+            add(name .. "-" .. view, merged({ losses = list(), student = make[student](), teacher = teacher(kind),
+                mask = view == "masked" and bauta.mask "student" { keep = 0.5 } or nil }, special[name]))
         end
     end
 end
