@@ -23,6 +23,16 @@ static int judge_crop(const ba_augment *a, ba_err *e)
     return BA_OK;
 }
 
+static int judge_colour(const ba_augment *a, ba_err *e)
+{
+    const struct { const char *name; double v, most; } all[] = { { "jitter", a->jitter, 1 }, { "brightness", a->brightness, 10 }, { "contrast", a->contrast, 10 },
+        { "saturation", a->saturation, 10 }, { "hue", a->hue, 0.5 }, { "grey", a->grey, 1 }, { "blur", a->blur, 1 }, { "solarize", a->solarize, 1 } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!between(0, all[i].v, all[i].most))
+            return ba_fail(e, BA_EARG, "augment: %s %g; 0 to %g expected", all[i].name, all[i].v, all[i].most);
+    return BA_OK;
+}
+
 int bai_augment_judge(const ba_augment *a, ba_err *e)
 {
     if (a->size != sizeof *a)
@@ -41,6 +51,8 @@ int bai_augment_judge(const ba_augment *a, ba_err *e)
         return ba_fail(e, BA_EARG, "augment: operations %lld; 0 to 8 expected", (long long)a->operations);
     if (!between(0, a->magnitude, 10) || !between(0, a->spread, 10))
         return ba_fail(e, BA_EARG, "augment: magnitude %g with spread %g; 0 to 10 expected", a->magnitude, a->spread);
+    if (judge_colour(a, e) < 0)
+        return BA_EARG;
     if (a->policy == BA_AUGMENT_EVALUATE && !between(0.1, a->crop, 1))
         return ba_fail(e, BA_EARG, "augment: crop %g; 0.1 to 1 expected", a->crop);
     return a->policy == BA_AUGMENT_CROP ? judge_crop(a, e) : BA_OK;

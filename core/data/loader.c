@@ -5,6 +5,7 @@
  * epoch, sample) only, so neither the number of threads nor who does what shows in the result. */
 #include "augment.h"
 #include "dataset.h"
+#include "colour.h"
 #include "randaugment.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ void ba_loader_defaults(ba_loader_options *o)
 {
     if (!o)
         return;
-    *o = (ba_loader_options){ .size = sizeof *o, .shuffle = 1, .drop_last = 1, .batch = 128, .ahead = 4 };
+    *o = (ba_loader_options){ .size = sizeof *o, .shuffle = 1, .drop_last = 1, .batch = 128, .ahead = 4, .repeats = 1 };
     o->augment = (ba_augment){ .size = sizeof o->augment, .policy = BA_AUGMENT_CROP, .pad = 4, .image = 224,
         .scale_low = 0.08, .scale_high = 1, .ratio_low = 3.0 / 4, .ratio_high = 4.0 / 3, .flip = 0.5, .crop = 0.875,
         .magnitude = 9, .spread = 0.5 };
@@ -111,12 +112,13 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     ba_loader *l = w->loader;
     const ba_picture *picture;
     bai_draw draw;
-    int64_t i = l->order[p->batch * l->o.batch + at];
+    int64_t place = p->batch * l->o.batch + at, i = l->order[place / l->o.repeats];
+    int64_t drawn = i + place % l->o.repeats * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
     p->s->samples[at] = i;
     int status = bai_dataset_picture(l->data, i, &w->scratch, &picture, e);
     if (status < 0)
         return status;
-    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, &draw,
+    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, &draw,
         e);
     if (status < 0) {
         char why[sizeof e->msg];
@@ -126,8 +128,10 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     p->s->labels[at] = picture->label;
     uint8_t *image = p->s->images + at * l->image_bytes;
     status = bai_augment_apply(&w->resizer, &l->o.augment, &draw, picture, image, &p->s->boxes[at], e);
-    if (status >= 0 && w->image)
-        bai_randaugment(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, i, image, w->image, &p->s->boxes[at]);
+    if (status < 0 || !w->image)
+        return status;
+    bai_randaugment(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, image, w->image, &p->s->boxes[at]);
+    bai_colour(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, image, w->image);
     return status;
 }
 
@@ -192,7 +196,7 @@ static void *work(void *arg)
 
 static int has_operations(const ba_loader *l)
 {
-    return l->o.augment.operations && (l->o.augment.policy == BA_AUGMENT_CROP || l->o.augment.policy == BA_AUGMENT_PAD);
+    return (l->o.augment.operations || bai_colour_wanted(&l->o.augment)) && (l->o.augment.policy == BA_AUGMENT_CROP || l->o.augment.policy == BA_AUGMENT_PAD);
 }
 
 /* Signals are for the program's own threads. */
@@ -239,6 +243,8 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
         return ba_fail(e, BA_EARG, "loader: ahead %lld; 1 to 64 batches expected", (long long)o->ahead);
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return ba_fail(e, BA_EARG, "loader: threads %d; 0 (all processors) to %d expected", o->threads, MAX_THREADS);
+    if (o->repeats < 1 || o->repeats > 64)
+        return ba_fail(e, BA_EARG, "loader: repeats %lld; 1 to 64 expected", (long long)o->repeats);
     if (o->subset < 0)
         return ba_fail(e, BA_EARG, "loader: subset %lld; 0 (all samples) or more expected", (long long)o->subset);
     if (o->drop_last && samples(d, o) < o->batch)

@@ -14,6 +14,10 @@ local function augmentation(settings, image, training)
     else
         a.policy = settings.augment == "deit" and (image <= 32 and "pad" or "crop") or settings.augment
         a.pad = settings.border
+        a.operations, a.magnitude, a.spread = settings.randaugment, settings.magnitude, settings.spread
+        a.three = settings.three_augment
+        a.jitter = settings.randaugment == 0 and 1 or 0 -- as in timm, jitter gives way to RandAugment
+        a.brightness, a.contrast, a.saturation, a.hue = settings.jitter, settings.jitter, settings.jitter, settings.hue
     end
     return a
 end
@@ -32,6 +36,7 @@ function pictures.loaders(e, threads)
     end
     local image = s.student.image_rows
     return bind.loader(train, { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
+            repeats = s.data.settings.repeats,
             augment = augmentation(s.data.settings, image, true) }),
         bind.loader(test, { batch = math.min(s.batch, test.count), seed = s.seed, threads = threads, ahead = 4,
             augment = augmentation(s.data.settings, image, false) })

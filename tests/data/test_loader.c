@@ -179,6 +179,40 @@ static void every_sample_once(void)
     check_group("every sample once, the last batch short");
 }
 
+/* Repeated augmentation: each sample so many times in a row, each copy another crop; the first copy is that of a loader without. */
+static void repeats(void)
+{
+    ba_dataset *d = open_set((params){ .bad = -1 });
+    ba_loader_options o = options(2);
+    const ba_batch *b;
+    o.repeats = 3;
+    ba_loader *l = ba_loader_new(d, &o, &e);
+    ba_loader_start(l, 0, 0, &e);
+    int seen[COUNT] = { 0 }, rows = 1, copies = 0, pairs = 0;
+    int64_t place = 0, last = -1;
+    while (ba_loader_next(l, &b, &e) == 1)
+        for (int64_t i = 0; i < b->count; i++, place++) {
+            rows &= (b->samples[i] == last) == (place % 3 != 0);
+            last = b->samples[i];
+            seen[last]++;
+            if (i > 0 && place % 3 != 0) {
+                int64_t n = b->rows * b->columns * 3;
+                pairs++;
+                copies += !memcmp(b->images + i * n, b->images + (i - 1) * n, (size_t)n);
+            }
+        }
+    int most = 0;
+    for (int i = 0; i < COUNT; i++)
+        most = seen[i] > most ? seen[i] : most;
+    CHECK(place == COUNT / 16 * 16 && rows && most == 3, "%lld pictures, at most %d times one", (long long)place, most);
+    CHECK(copies < pairs / 4, "%d of %d neighbours are equal", copies, pairs);
+    uint32_t whole = epoch_crc(l, 1, 0, 7);
+    CHECK(epoch_crc(l, 1, 7, 7) == whole, "taken up at a batch");
+    ba_loader_free(l);
+    ba_dataset_free(d);
+    check_group("repeated augmentation");
+}
+
 /* The first place of the permutation is uniform: chi square over many seeds. */
 static void permutations(void)
 {
@@ -293,6 +327,9 @@ static void wrong_calls(void)
     (o = options(1), o.ahead = 65, refused(d, o, "ahead 65"));
     (o = options(-1), refused(d, o, "threads -1"));
     (o = options(1), o.augment.image = -3, refused(d, o, "image -3"));
+    (o = options(1), o.repeats = 0, refused(d, o, "repeats 0; 1 to 64"));
+    (o = options(1), o.augment.hue = 0.6, refused(d, o, "hue 0.6; 0 to 0.5"));
+    (o = options(1), o.augment.jitter = -1, refused(d, o, "jitter -1; 0 to 1"));
     refused(NULL, options(1), "a data set and options expected");
     o = options(1);
     ba_loader *l = ba_loader_new(d, &o, &e);
@@ -341,6 +378,7 @@ int main(void)
     threads();
     restarts();
     every_sample_once();
+    repeats();
     permutations();
     kept();
     bad_sample();

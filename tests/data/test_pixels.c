@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "data/colour.h"
 #include "data/pixels.h"
 #include "data/randaugment.h"
 #include "help.h"
@@ -74,6 +75,32 @@ static void blends(void)
             free(im.p);
         }
     check_group("brightness, contrast, saturation, sharpness");
+}
+
+static void colours(void)
+{
+    static const struct { double v; uint32_t crc; int px[3]; } blurs[] = { { .1, 0x5ee0bd48, { 205, 50, 151 } }, { .5, 0xb5a30f91, { 158, 97, 147 } },
+        { 1, 0x034de2d1, { 118, 133, 130 } }, { 2, 0xf5438d2e, { 124, 126, 131 } } }, hues[] = { { .1, 0xabcdacd4, { 205, 51, 62 } }, { -.07, 0xba988f12, { 196, 51, 205 } } };
+    for (int i = 0; i < 4; i++) {
+        bai_image im = fresh();
+        bai_blur(im, blurs[i].v, scratch_bytes);
+        is("blur", im.p, blurs[i].crc, blurs[i].px[0], blurs[i].px[1], blurs[i].px[2]);
+        free(im.p);
+    }
+    for (int i = 0; i < 2; i++) {
+        bai_image im = fresh();
+        bai_hue(im, hues[i].v);
+        is("hue", im.p, hues[i].crc, hues[i].px[0], hues[i].px[1], hues[i].px[2]);
+        free(im.p);
+    }
+    bai_image im = fresh();
+    uint8_t one[W * H];
+    bai_grey(im);
+    for (int i = 0; i < W * H; i++)
+        one[i] = im.p[3 * i + i % 3];
+    CHECK(crc_of(one, W * H) == 0x9dbdcbf9 && one[7 * W + 5] == 108, "grey: %08x, %d", crc_of(one, W * H), one[7 * W + 5]);
+    free(im.p);
+    check_group("grey, hue, blur");
 }
 
 static void tables(void)
@@ -191,6 +218,34 @@ static void drawn(void)
     check_group("random operations as drawn");
 }
 
+/* 3-Augment picks each of its three as often; jitter stays within its bounds; the same sample is drawn the same. */
+static void sampled(void)
+{
+    enum { S = 16, N = S * S * 3, SAMPLES = 3000 };
+    ba_augment a = { .size = sizeof a, .policy = BA_AUGMENT_CROP, .image = S, .three = 1 }, j = { .size = sizeof j, .image = S, .jitter = 1, .brightness = 0.4 };
+    uint8_t before[N], image[N], again[N], scratch[N];
+    int grey = 0, inverted = 0, same = 1, low = 255, high = 0;
+    for (int i = 0; i < N; i++)
+        before[i] = (uint8_t)(i % 3 == 0 ? 200 : i % 3 == 1 ? 150 : 180);
+    for (int i = 0; i < SAMPLES; i++) {
+        memcpy(image, before, N);
+        memcpy(again, before, N);
+        bai_colour(&a, 3, 1, i, image, scratch);
+        bai_colour(&a, 3, 1, i, again, scratch);
+        same &= !memcmp(image, again, N);
+        grey += image[0] == image[1] && image[1] == image[2];
+        inverted += image[0] == 55 && image[1] == 105;
+        memset(image, 100, N);
+        bai_colour(&j, 3, 1, i, image, scratch);
+        low = image[0] < low ? image[0] : low;
+        high = image[0] > high ? image[0] : high;
+    }
+    CHECK(same, "a function of its arguments");
+    CHECK(abs(grey - SAMPLES / 3) < 120 && abs(inverted - SAMPLES / 3) < 120, "%d grey, %d solarised of %d", grey, inverted, SAMPLES);
+    CHECK(low >= 60 && low <= 61 && high >= 138 && high <= 140, "brightness 0.4: %d to %d", low, high);
+    check_group("colours as drawn");
+}
+
 int main(void)
 {
     levels();
@@ -198,5 +253,7 @@ int main(void)
     affine();
     blends();
     tables();
+    colours();
+    sampled();
     return check_done();
 }

@@ -56,6 +56,12 @@ typedef struct ba_augment {
     double crop;                 /* EVALUATE: share of the shorter side that is kept, 0.1 <= crop <= 1 */
     int64_t operations;          /* CROP, PAD: random operations afterwards (RandAugment), 0..8; DeiT takes 2 */
     double magnitude, spread;    /* of them: mean and standard deviation of the level, 0..10 */
+    /* CROP, PAD: colours afterwards, each with its probability. */
+    int32_t three;               /* 1: exactly one of grey, solarised, blurred (3-Augment of DeiT III) */
+    double jitter;               /* probability of the next four, in random order: */
+    double brightness, contrast, saturation; /* factors from [1 - this, 1 + this], 0..10 */
+    double hue;                  /* turned by up to this share of the circle, 0..0.5 */
+    double grey, blur, solarize; /* probabilities: no colour; blurred by 0.1 to 2 pixels; values above 128 inverted */
 } ba_augment;
 
 /* ---- loading ---- */
@@ -67,6 +73,7 @@ typedef struct ba_loader_options {
     int64_t batch;               /* samples, 1..65536 */
     int64_t ahead;               /* whole batches prepared before they are asked for, 1..64 */
     int64_t seed;
+    int64_t repeats;             /* repeated augmentation: each sample so many times in a row, 1..64; the epoch stays as long */
     int64_t subset;              /* so many samples only, evenly spaced over the set; 0, or more than there are: all */
     ba_augment augment;
 } ba_loader_options;

@@ -38,7 +38,7 @@ local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
 function bind.loader(dataset, options)
     local o = M.new("ba_loader_options")
     M.C.ba_loader_defaults(o)
-    for _, name in ipairs { "batch", "ahead", "threads", "subset" } do
+    for _, name in ipairs { "batch", "ahead", "threads", "subset", "repeats" } do
         if options[name] then o[name] = M.whole(options[name], name) end
     end
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))
@@ -48,9 +48,11 @@ function bind.loader(dataset, options)
         errors.show(a.policy))
     o.augment.image = M.whole(a.image, "image")
     o.augment.interpolation = a.interpolation == "bilinear" and 1 or 0
-    for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop" } do
+    for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop", "operations", "magnitude", "spread",
+        "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize" } do
         if a[name] then o.augment[name] = a[name] end
     end
+    o.augment.three = a.three and 1 or 0
     local p = M.call("ba_loader_new", M.ptr(dataset, Dataset, "loader"), o)
     return M.own(Loader, p, { dataset }, { out = M.new("const ba_batch *[1]"), batches = M.number(M.C.ba_loader_batches(p)) })
 end

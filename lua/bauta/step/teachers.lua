@@ -5,6 +5,7 @@
 --   who = "both"      student_full(all) -> scores -> kept;  student(kept), teacher(kept)
 --
 -- The student's first pass in the latter two has no gradient: it serves the scores only, and what they do not need is not computed.
+local errors = require "bauta.errors"
 local stores = require "bauta.step.stores"
 
 local teachers = {}
@@ -21,11 +22,15 @@ local function helpers(e, t, given, mask, own)
     return { teacher = full, teacher_full = full, auxiliary = model and helper(own.who, model, own.store) or nil }
 end
 
--- The k patches that a criterion chooses of what it masks for a teacher, which is then called `whom`; nil when it masks nothing.
+-- The k patches that a criterion chooses of what it masks for a teacher, which is then called `whom`.
 function teachers.chosen(b, e, t, given, mask, k, whom, own)
     b:declare(whom, e:masked(t))
     local scores = b:score(mask, whom, helpers(e, t, given, mask, own))
-    return scores and b:keep(scores, k, mask.settings, whom, mask.name)
+    if not scores then
+        errors.raise("arg", ("criterion %s masks nothing; bauta.mask \"none\" {} is the name for that, and keep = %d of %d patches wants another")
+            :format(mask.name, k, e:masked(t).patches), mask.where)
+    end
+    return b:keep(scores, k, mask.settings, whom, mask.name)
 end
 
 -- The kept patches that the criterion of a teacher chooses in an epoch; nil when it masks nothing.
