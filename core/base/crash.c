@@ -184,23 +184,29 @@ static slot *take(void)
     return NULL;
 }
 
-void bai_crash_enter(const char *name, const char *what, int64_t item, int patient)
+static void note(slot *s, bai_note n)
+{
+    atomic_store_explicit(&s->since, 0, memory_order_release);
+    s->what = n.what;
+    s->item = n.item;
+    s->name = n.name;
+    atomic_store_explicit(&s->since, n.since, memory_order_release);
+}
+
+bai_note bai_crash_enter(const char *name, const char *what, int64_t item, int patient)
 {
     slot *s = !atomic_load_explicit(&installed, memory_order_acquire) ? NULL : mine ? mine : take();
     if (!s)
-        return;
-    s->what = what;
-    s->item = item;
-    s->name = name;
-    atomic_store_explicit(&s->since, patient || !limit ? 0 : now(), memory_order_release);
+        return (bai_note){ 0 };
+    bai_note before = { s->name, s->what, s->item, atomic_load(&s->since) };
+    note(s, (bai_note){ name, what, item, patient || !limit ? 0 : now() });
+    return before;
 }
 
-void bai_crash_leave(void)
+void bai_crash_leave(bai_note before)
 {
-    if (!mine)
-        return;
-    atomic_store_explicit(&mine->since, 0, memory_order_release);
-    mine->name = NULL;
+    if (mine)
+        note(mine, before);
 }
 
 void bai_crash_also(bai_last_words *also, void *ctx, const int64_t *at)

@@ -5,10 +5,13 @@
 
 #include <stdint.h>
 
+typedef struct bai_note { const char *name, *what; int64_t item, since; } bai_note;
+
 /* Around every call into a plugin, on the calling thread. name must live as long as the process (a descriptor's); what: "score", "read of
- * sample"; item: a number after it, or -1. patient: the call may take as long as it likes (opening a data set). */
-void bai_crash_enter(const char *name, const char *what, int64_t item, int patient);
-void bai_crash_leave(void);
+ * sample"; item: a number after it, or -1. patient: the call may take as long as it likes (opening a data set). Calls may nest: enter returns
+ * what was noted before, leave puts it back. */
+bai_note bai_crash_enter(const char *name, const char *what, int64_t item, int patient);
+void bai_crash_leave(bai_note before);
 
 /* What else is to be done when the process must end, in a signal handler: only what may be done there. why: the sentence; code: the exit
  * status. at: the step that the sentence names. also NULL: nothing. */

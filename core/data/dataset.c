@@ -67,9 +67,9 @@ static int open_split(ba_dataset *d, const void *params, const char *split, ba_e
 {
     ba_err own = { 0 };
     d->facts.size = sizeof d->facts;
-    bai_crash_enter(d->desc->name, "open", -1, 1);
+    bai_note before = bai_crash_enter(d->desc->name, "open", -1, 1);
     int status = d->ops->open(&d->host, params, split, &d->self, &d->facts, e ? e : &own);
-    bai_crash_leave();
+    bai_crash_leave(before);
     if (status < 0) {
         d->self = NULL;
         d->ops = NULL; /* nothing to close */
@@ -107,9 +107,9 @@ void ba_dataset_free(ba_dataset *d)
     if (!d)
         return;
     if (d->ops) {
-        bai_crash_enter(d->desc->name, "close", -1, 0);
+        bai_note before = bai_crash_enter(d->desc->name, "close", -1, 0);
         d->ops->close(&d->host, d->self);
-        bai_crash_leave();
+        bai_crash_leave(before);
     }
     for (int64_t i = 0; d->pictures && i < d->facts.count; i++)
         free(atomic_load(&d->pictures[i]));
@@ -195,9 +195,9 @@ int bai_dataset_picture(ba_dataset *d, int64_t i, ba_picture *scratch, const ba_
     ba_err own = { 0 };
     scratch->label = 0;
     scratch->box = (ba_box){ 0 };
-    bai_crash_enter(d->desc->name, "read of sample", i, 0);
+    bai_note before = bai_crash_enter(d->desc->name, "read of sample", i, 0);
     int status = d->ops->read(&d->host, d->self, i, scratch, e ? e : &own);
-    bai_crash_leave();
+    bai_crash_leave(before);
     if (status < 0)
         return prefixed(d, status, e);
     if ((status = judge_picture(d, i, scratch, e)) < 0)

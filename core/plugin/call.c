@@ -24,19 +24,19 @@ static int failed(const ba_plugin_desc *d, int status, const ba_err *said, ba_er
 }
 
 /* Around each call: what is noted in case it never comes back, and what must be the same afterwards. */
-typedef struct visit { bai_manners before; const char *function; } visit;
+typedef struct visit { bai_manners before; bai_note note; const char *function; } visit;
 
 static visit visit_begin(const ba_plugin_desc *d, const char *function)
 {
     visit v = { .function = function };
     bai_manners_note(&v.before);
-    bai_crash_enter(d->name, function, -1, 0);
+    v.note = bai_crash_enter(d->name, function, -1, 0);
     return v;
 }
 
 static int visit_end(const visit *v, int status, ba_err *said)
 {
-    bai_crash_leave();
+    bai_crash_leave(v->note);
     int r = bai_manners_judge(&v->before, v->function, said);
     return r ? r : status;
 }

@@ -23,28 +23,25 @@ local function show(counts, verdict, what, text)
     io.stdout:write(("%-5s %-14s %s\n"):format(verdict, what, text))
 end
 
--- Why a child ended that did not finish: its own last line, or what the shell says about its end.
-local function death(status, last)
-    local said = last and last:match "^bauta: (.*)$"
+-- Why a child ended that did not finish: the line it said itself, or what the shell says about its end.
+local function death(status, said)
     if said then return said end
     return status > 128 and ("killed by signal %d"):format(status - 128) or ("ended with status %d"):format(status)
 end
 
 -- Reads the child to its end. Returns the counts, and whether it finished by itself.
 local function follow(child)
-    local counts, doing, finished, last, status = {}, "start", false, nil, 0
+    local counts, doing, finished, said, status = {}, "start", false, nil, 0
     for line in child:lines() do
         local kind, rest = line:match("^" .. report.mark .. "(%a+) ?(.*)$")
         if kind == "try" then doing = rest
         elseif kind == "done" then finished = true
         elseif kind == "end" then status = tonumber(rest) or 0
         elseif kind then show(counts, kind, rest:match "^(.-)\t(.*)$")
-        else
-            last = line
-            if not line:find "^bauta: " then io.stdout:write("      | ", line, "\n") end
-        end
+        elseif line:find "^bauta: " then said = said or line:match "^bauta: (.*)$"
+        else io.stdout:write("      | ", line, "\n") end
     end
-    if not finished then show(counts, "BAD", doing, death(status, last)) end
+    if not finished then show(counts, "BAD", doing, death(status, said)) end
     return counts
 end
 

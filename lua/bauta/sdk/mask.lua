@@ -6,14 +6,20 @@ local rig = require "bauta.sdk.rig"
 
 local mask = {}
 
+-- The models that a criterion may ask for besides the student: they are built when it does.
+local function helpers(g, o)
+    local function helper(who, arch, seed) return { who = who, arch = arch, given = { store = rig.store(o.threads or 1, seed) } } end
+    local teacher = helper("teacher_full", rig.vit(o.other or g, 8), 8)
+    return { teacher = teacher, teacher_full = teacher, auxiliary = helper("auxiliary", rig.vit(g, 4), 9) }
+end
+
 -- A step that scores the patches of a teacher by a criterion. fetched: scores (when it masks anything).
 local function scored(description, g, o)
     local masks = false
     local program = rig.program({ threads = o.threads, batch = o.batch or g.batch, image = 4 * g.side }, function(b)
         b:model("student", rig.vit(g, 12), { store = rig.store(o.threads or 1, 7) })
-        if o.teacher then b:model("teacher", rig.vit(g, 8), { store = rig.store(o.threads or 1, 8) })
-        else b:declare("teacher", rig.vit(o.other or g, 8)) end
-        local scores = b:score(description, "teacher")
+        b:declare("teacher", rig.vit(o.other or g, 8))
+        local scores = b:score(description, "teacher", helpers(g, o))
         masks = scores ~= nil
         b:fetch("scores", scores or b:signal("student", "logits"))
     end)
@@ -107,27 +113,29 @@ local function other_grid(c)
         rig.geometries[1].batch)
 end
 
--- Cost within a step of DeiT-tiny at 224: the criterion's own nodes, beside the student's forward pass.
+-- Cost within a step of DeiT-tiny at 224: the criterion's own nodes and the models it asked for, beside the student's forward pass.
 local function cost(c)
     local plugin, batch, runs = require "bauta.plugin", 4, 3
     local vit = plugin.describe("arch", "deit", { size = "tiny", drop_path = 0 })
+    local function helper(who) return { who = who, arch = vit, given = { store = rig.store(1, 8) } } end
     local program = rig.program({ threads = 1, batch = batch, image = 224 }, function(b)
         b:model("student", vit, { store = rig.store(1, 7) })
         b:declare("teacher", vit)
-        b:fetch("scores", b:score(c.describe(), "teacher"))
+        b:fetch("scores", b:score(c.describe(), "teacher", { teacher_full = helper "teacher_full", teacher = helper "teacher_full",
+            auxiliary = helper "auxiliary" }))
         b:fetch("logits", b:signal("student", "logits"))
     end)
     local pixels = rig.pixels(batch, 224)
     rig.run(program, batch, { pixels = pixels })
     program:profile(true)
     for _ = 1, runs do rig.run(program, batch, { pixels = pixels }) end
-    local seconds, all = 0, 0
+    local seconds, student = 0, 0
     for _, row in ipairs(program:plan().rows) do
-        seconds, all = seconds + (row.role == "student" and 0 or row.seconds), all + row.seconds
+        if row.role == "student" then student = student + row.seconds else seconds = seconds + row.seconds end
     end
     program:free()
     return true, ("%.3f ms an image at 224 px, %.2f %% of a DeiT-tiny's forward pass (1 thread)"):format(1000 * seconds / runs / batch,
-        100 * seconds / math.max(all - seconds, 1e-9))
+        100 * seconds / student)
 end
 
 function mask.run(c)

@@ -11,6 +11,7 @@ end
 -- Runs one step; it returns true and a text, false and what is wrong, or "skip" or "note" and a text.
 function report.try(what, step)
     say("try", what)
+    collectgarbage() -- what the step before has left
     local ran, verdict, text = pcall(step)
     if not ran then verdict, text = false, errors.is(verdict) and table.concat(verdict.lines, "; ") or tostring(verdict) end
     local kind = type(verdict) == "string" and verdict or verdict and "ok" or "BAD"

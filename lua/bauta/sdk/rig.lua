@@ -19,14 +19,14 @@ end
 function rig.store(threads, seed) return bind.store(rig.device(threads), seed) end
 
 function rig.vit(g, dim)
-    return plugin.describe("arch", "deit", { dim = dim * g.heads, depth = 3, heads = g.heads, image = 4 * g.side, patch = 4, classes = 5,
+    return plugin.describe("arch", "deit", { dim = dim * g.heads, depth = 6, heads = g.heads, image = 4 * g.side, patch = 4, classes = 5,
         drop_path = 0 })
 end
 
--- Pixels of n pictures of side x side. style: "noise" (each picture its own), "black", "white".
-function rig.pixels(n, side, style)
+-- Pixels of n pictures of side x side x 3, or of `size` numbers each. style: "noise" (each picture its own), "black", "white".
+function rig.pixels(n, side, style, size)
     local out, x = {}, 12345
-    for i = 1, n * side * side * 3 do
+    for i = 1, n * (size or side * side * 3) do
         x = (x * 16807) % 2147483647
         out[i] = style == "black" and 0 or style == "white" and 255 or x % 256
     end
@@ -61,12 +61,12 @@ function rig.program(o, describe)
     return b:finish()
 end
 
--- Feeds and runs. o: pixels, step. Inputs that the step does not have are left out.
+-- Feeds and runs. o: pixels (of the batch), pictures (of a model's own input), kept, step. Inputs that the step does not have are left out.
 function rig.run(program, batch, o)
-    program:feed("images", o.pixels)
     local labels = {}
     for i = 1, batch do labels[i] = (i * 3) % 5 end
-    for name, value in pairs { labels = labels, kept = o.kept, step = o.step or 1, epoch = 0, progress = 0.25, momentum = 0.99 } do
+    for name, value in pairs { images = o.pixels, pictures = o.pictures, labels = labels, kept = o.kept, step = o.step or 1, epoch = 0,
+        progress = 0.25, momentum = 0.99 } do
         pcall(program.feed, program, name, value)
     end
     program:run()

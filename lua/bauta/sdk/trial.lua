@@ -16,12 +16,23 @@ local function changed(description, changes)
     return description
 end
 
--- A description of the plugin with these settings; those the plugin does not have are left out.
+-- A description of the plugin with these settings; those the plugin does not have, or has of another type, are left out.
 function trial.describe(p, wanted, changes)
     local given, has = {}, {}
-    for _, row in ipairs(plugin.union(p.kind, p.rows)) do has[row.name] = true end
-    for k, v in pairs(wanted or {}) do given[k] = has[k] and v or nil end
+    for _, row in ipairs(plugin.union(p.kind, p.rows)) do has[row.name] = row.type end
+    for k, v in pairs(wanted or {}) do
+        local number = type(v) == "number"
+        given[k] = has[k] and number == (has[k] == "int" or has[k] == "float") and v or nil
+    end
     return changed(plugin.describe(p.kind, p.name, given), changes)
+end
+
+-- The first of several sets of settings that go together; the last one when none does.
+local function first_good(p, choices, changes)
+    for _, wanted in ipairs(choices or {}) do
+        if pcall(trial.describe, p, wanted, changes) then return wanted end
+    end
+    return choices and choices[#choices]
 end
 
 -- Every setting at its ends: built(description) must answer with success or with a sentence.
@@ -52,11 +63,9 @@ function trial.run(path, given)
         local of_kind = require("bauta.sdk." .. p.kind)
         local context = { plugin = p, changes = changes }
         function context.describe(wanted) return trial.describe(p, wanted, changes) end
-        report.try("defaults", function()
-            local d = context.describe(of_kind.wanted)
-            return true, d:text()
-        end)
-        report.try("settings", function() return settings(p, changes, of_kind.wanted, function(d) of_kind.built(d, context) end) end)
+        context.wanted = first_good(p, of_kind.choices, changes)
+        report.try("defaults", function() return true, context.describe(context.wanted):text() end)
+        report.try("settings", function() return settings(p, changes, context.wanted, function(d) of_kind.built(d, context) end) end)
         of_kind.run(context)
     end
     report.done()

@@ -9,7 +9,7 @@ local verb = {
     options = options.join({
         { name = "dir", value = "DIR", doc = "of new: the folder that is written (by default the plugin's name)" },
         { name = "set", value = "KEY=VALUE", many = true, doc = "of check: a setting of the plugin (path=/pictures)" },
-        { name = "limit", value = "SECONDS", kind = "int", min = 1, max = 86400, default = 20,
+        { name = "limit", value = "SECONDS", kind = "int", min = 1, max = 86400, default = 60,
             doc = "of check: longest time for one call into the plugin" },
     }, options.device),
 }
