@@ -17,9 +17,10 @@ local mask = {}
 --   m.class_attention { layer = -1, who = "student" }  f32 [B,heads,N]: how much the class token looks at each patch
 --   m.attention { layer, who }                         f32 [B,heads,T,T]: the whole map of a block, extra tokens first, on its own grid
 --   m.tokens { layer, who }                            [B,N,dim] after that block, patches only
---   m.pixels {}                                        f32 [B,N,pixels]: what each patch shows, 0 to 1, channels last
+--   m.pixels {}                                        f32 [B,N,pixels]: what each patch shows, 0 to 1, channel by channel
 --   m.signal(who, what, layer)                         any signal as it is
 --   m.regrid(who, x)                                   numbers [..,N] of WHO's patches on the masked model's grid
+--   m.fact(who, what)                                  geometry of a model: "depth", "prefix", "heads", ...
 --   m.random { name = "noise" }                        uniform [B,N], new at every step
 --   m.constant(numbers, shape)                         a constant
 --   m.params                                           the criterion's own settings
@@ -40,7 +41,8 @@ local view_rows = {
 -- A signal of a block, by the settings { layer, who }; its shape and the extra tokens of the model.
 local function of_layer(b, given, what)
     local s = check.settings({ view_rows.layer, view_rows.who }, given, what)
-    local layer = s.layer == "middle" and math.floor((b:fact(s.who, "depth") - 1) / 2) or plugin.layers[s.layer] or s.layer
+    local middle = s.layer == "middle" or s.layer == plugin.layers.middle
+    local layer = middle and math.floor((b:fact(s.who, "depth") - 1) / 2) or plugin.layers[s.layer] or s.layer
     local t = b:signal(s.who, what, layer)
     return t, t:shape(), b:fact(s.who, "prefix"), s.who
 end
@@ -69,9 +71,9 @@ local function pixels(b, whom, given)
     if side ~= math.floor(side) or side ~= shape[3] / columns then
         errors.fail("pixels: %dx%d pixels cannot be cut into %dx%d patches", shape[2], shape[3], rows, columns)
     end
-    local C = shape[4]
-    return images:cast { dtype = "f32" }:reshape { shape = ("%d,%d,%d,%d,%d,%d"):format(shape[1], rows, side, columns, side, C) }
-        :permute { order = "0,1,3,2,4,5" }:reshape { shape = ("%d,%d,%d"):format(shape[1], rows * columns, side * side * C) } / 255
+    local scale, shift = {}, {}
+    for c = 1, shape[4] do scale[c], shift[c] = 1 / 255, 0 end
+    return b:op("patches", { images, b:constant(scale, { shape[4] }), b:constant(shift, { shape[4] }) }, { patch = side })
 end
 
 local function new_view(b, description, whom)
@@ -83,6 +85,7 @@ local function new_view(b, description, whom)
     m.attention = function(given) return (of_layer(b, given, "attention")) end
     m.tokens = function(given) return tokens(b, whom, given) end
     m.pixels = function(given) return pixels(b, whom, given) end
+    m.fact = function(who, what) return b:fact(who, what) end
     m.regrid = function(who, x) return b.known:regrid(who, whom, x) end
     m.signal = function(who, what, layer) return b:signal(who, what, layer) end
     m.random = function(given)
@@ -93,7 +96,7 @@ local function new_view(b, description, whom)
     return setmetatable(m, { __index = function(_, k)
         if batch_signals[k] then return b:signal("batch", k) end
         errors.fail("criterion %s: %s", description.name, errors.unknown("signal " .. errors.show(k), tostring(k),
-            { "images", "labels", "step", "epoch", "progress", "class_attention", "attention", "tokens", "pixels", "signal", "regrid",
+            { "images", "labels", "step", "epoch", "progress", "class_attention", "attention", "tokens", "pixels", "signal", "regrid", "fact",
                 "random", "constant", "params", "batch", "patches", "rows", "columns" }))
     end })
 end

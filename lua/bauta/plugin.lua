@@ -120,8 +120,16 @@ plugin.union = union
 -- Criteria defined in Lua, by name.
 plugin.defined = {}
 
+-- A criterion that comes with Bauta as a file of lua/bauta/strategies; true when there is one, which has then defined itself.
+local function strategy(name)
+    local module = type(name) == "string" and name:find "^[a-z0-9_-]+$" and "bauta.strategies." .. name
+    if not module or not package.searchpath(module, package.path) then return false end
+    require(module)
+    return plugin.defined[name] ~= nil
+end
+
 function plugin.find(kind, name)
-    if kind == "mask" and plugin.defined[name] then return plugin.defined[name] end
+    if kind == "mask" and (plugin.defined[name] or strategy(name)) then return plugin.defined[name] end
     return bind.find(kind, name)
 end
 

@@ -3,7 +3,7 @@ local bauta = require "bauta"
 
 local p = bauta.params {
     bauta.int("epochs", 4, 1, 1000, "epochs"),
-    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn", "tome", "drop" }, "how the step is put together"),
+    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn", "tome", "drop", "strategy" }, "how the step is put together"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 
@@ -32,6 +32,7 @@ local kinds = {
     tome = { teacher = vit { dim = 36 }, reducer = bauta.reducer "tome" { r = 4 }, losses = { ce, logit } },
     drop = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5 }, reducer = bauta.reducer "drop" { keep = 3 },
         losses = { ce, logit } },
+    strategy = { teacher = vit { dim = 36 }, mask = bauta.mask "disagreement" { keep = 0.5 }, losses = { ce, logit } },
     drawn = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, select = "sampled" }, losses = { ce, logit } },
 }
 local s = kinds[p.kind]

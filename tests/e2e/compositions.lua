@@ -34,7 +34,7 @@ t.check(roles:find("teacher.big", 1, true) and roles:find("teacher.small", 1, tr
 t.group "two teachers"
 
 -- ---- who is masked, and a model that ranks ----
-for _, kind in ipairs { "student", "both", "guided", "dino", "own", "large", "drawn", "drop" } do
+for _, kind in ipairs { "student", "both", "guided", "dino", "own", "large", "drawn", "drop", "strategy" } do
     local r = done(kind, "--set epochs=1")
     t.check(r.train.n == 6 and r.mask.kept[1] == 8, "%s: eight patches", kind)
     t.check(r.result.top1[1] == r.result.top1[1], "%s: evaluated", kind)

@@ -29,9 +29,9 @@ local function list(kind)
 end
 
 local function show(kind, name)
-    local bind, plugin, help = require "bauta.bind.plugin", require "bauta.plugin", require "bauta.help"
-    local p = bind.find(kind, name)
-    io.stdout:write(("%s %s %s: %s\n%s\n"):format(kind, name, p.version, p.doc, p.path))
+    local plugin, help = require "bauta.plugin", require "bauta.help"
+    local p = plugin.find(kind, name)
+    io.stdout:write(("%s %s %s: %s\n%s\n"):format(kind, name, p.version, p.doc, p.path or p.where or "defined in Lua"))
     if p.cite then io.stdout:write("from: ", p.cite, "\n") end
     io.stdout:write("\nsettings (name, default, meaning):\n", help.rows(p.rows))
     if #plugin.common[kind] > 0 then
