@@ -31,6 +31,18 @@ function disk.names(path)
     return out
 end
 
+local pattern = "^(.+)%-(" .. ("%x"):rep(12) .. ")$"
+
+-- Names of runs in a folder by the beginning of their digest: equal settings are one run, whatever a script calls it.
+function disk.by_digest(path)
+    local out = {}
+    for _, name in ipairs(disk.names(path)) do
+        local _, digest = name:match(pattern)
+        if digest then out[digest] = name end
+    end
+    return out
+end
+
 local function what_changed(task, path)
     local ok, documents = pcall(archive.documents, path)
     if not ok or not documents.configuration then return {} end
@@ -46,9 +58,9 @@ function disk.stale(grid, out)
         current[task.run.folder:match "[^/]+$"] = true
         by_label[task.label] = task
     end
-    local base = out .. "/" .. grid.name
+    local base = out .. "/" .. grid.folder
     for _, name in ipairs(disk.names(base)) do
-        local label = name:match "^(.+)%-%x%x%x%x%x%x%x%x$"
+        local label = name:match(pattern)
         if label and not current[name] then
             local task = by_label[label]
             found[#found + 1] = { name = name, label = label, task = task,
@@ -66,7 +78,7 @@ function disk.stale_lines(grid, out)
             local more = #s.changes > 3 and (" and %d more"):format(#s.changes - 3) or ""
             lines[#lines + 1] = ("%s changed since %s: %s%s"):format(s.label, s.name, table.concat(s.changes, "; ", 1,
                 math.min(3, #s.changes)), more)
-        else lines[#lines + 1] = ("%s: no longer a cell of the script"):format(s.name) end
+        elseif grid.folder == grid.name then lines[#lines + 1] = ("%s: no longer a cell of the script"):format(s.name) end
     end
     return lines
 end

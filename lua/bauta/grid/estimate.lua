@@ -13,15 +13,37 @@ local function free(stores)
     for _, store in pairs(stores) do store:free() end
 end
 
-local function compile(e, device)
-    local stores, costs = steps.stores(e, device), {}
-    for i, phase in ipairs(e:phases()) do
-        local program = steps.train(e, device, stores, nil, phase.first)
-        costs[i] = { summary = cost.summary(program:plan(), e.settings.batch), epochs = phase.epochs }
-        program:free()
+local largest = 32 -- pictures of a step that is compiled for its cost: more say nothing new and need their memory
+
+-- The cost of the steps of a run with so many pictures each.
+local function compiled(e, device, batch, stores)
+    local whole, costs = e.settings.batch, {}
+    e.settings.batch = batch
+    local ok, why = pcall(function()
+        for i, phase in ipairs(e:phases()) do
+            local program = steps.train(e, device, stores, nil, phase.first)
+            costs[i] = { summary = cost.summary(program:plan(), batch), epochs = phase.epochs }
+            program:free()
+        end
+    end)
+    e.settings.batch = whole
+    if not ok then error(why, 0) end
+    return cost.mean(costs)
+end
+
+-- { macs, teacher_papers, student } an image and memory, of the whole batch; a large one is continued from two smaller ones.
+local function step_cost(e, device)
+    local batch, stores = e.settings.batch, steps.stores(e, device)
+    local n = math.min(batch, largest)
+    local s = compiled(e, device, n, stores)
+    local update, memory = s.by_role.optimiser and s.by_role.optimiser.macs or 0, s.arena + s.variables
+    if n < batch then
+        local half = compiled(e, device, n / 2, stores)
+        memory = memory + (s.arena - half.arena) / (n / 2) * (batch - n)
     end
     free(stores)
-    return cost.mean(costs)
+    return { macs = s.total.macs - update * (1 - n / batch), teacher_papers = s.teachers.papers, memory = memory,
+        student = s.by_role.student.macs }
 end
 
 -- Pictures of an epoch and of an evaluation; the latter 0 when the data cannot be opened.
@@ -48,12 +70,11 @@ function estimate.cost(grid, task, device, known)
     local key = shape_key(task.run)
     if known[key] then return known[key] end
     local s, e = task.run.settings, task.run
-    local summary = compile(e, device)
+    local c = step_cost(e, device)
     local images, tests = counts(e, grid)
     local per_epoch = math.floor(images / s.batch) * s.batch
     local looks = math.ceil(s.epochs / s.evaluate_every)
-    local c = { macs = summary.total.macs, teacher_papers = summary.teachers.papers, memory = summary.arena + summary.variables,
-        images = per_epoch * s.epochs, evaluated = tests * looks, student = summary.by_role.student.macs }
+    c.images, c.evaluated = per_epoch * s.epochs, tests * looks
     c.total = c.macs * c.images + c.student * c.evaluated
     known[key] = c
     return c
@@ -86,7 +107,7 @@ end
 -- Multiply-adds a second of a run's training step, with fewer pictures where a whole batch would take long.
 local function measured(e, device, macs)
     local whole = e.settings.batch
-    local batch = math.max(2, math.min(whole, math.floor(4e10 / macs / 2) * 2))
+    local batch = math.max(2, math.min(whole, math.floor(1e10 / macs / 2) * 2))
     e.settings.batch = batch
     local stores = steps.stores(e, device)
     local ok, rate = pcall(function()

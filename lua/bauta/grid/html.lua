@@ -49,7 +49,7 @@ local function section(s, first)
     local out = {}
     for _, note in ipairs(s.notes or {}) do out[#out + 1] = "<p>" .. escape(note) .. "</p>\n" end
     if s.table then out[#out + 1] = table_of(s.table) end
-    if s.chart then out[#out + 1] = '<div class="wide">' .. svg.chart(s.chart) .. "</div>\n" end
+    if s.drawing then out[#out + 1] = '<div class="wide">' .. s.drawing .. "</div>\n" end
     for _, p in ipairs(s.pictures or {}) do out[#out + 1] = picture(p) end
     local body, title = table.concat(out), escape(s.title)
     if s.folded then return ("<details><summary>%s</summary>\n%s</details>\n"):format(title, body) end

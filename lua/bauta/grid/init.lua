@@ -1,6 +1,7 @@
 -- grid: many experiments over named axes, as a script describes them: bauta.grid { name, axes, cell, ... }. What a cell is on
 -- the disk is decided by its settings alone (grid/identity.lua), so cells run in any order and any number of times.
 local check = require "bauta.check"
+local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
 local experiment = require "bauta.experiment"
 local identity = require "bauta.grid.identity"
@@ -18,6 +19,8 @@ end
 
 local rows = {
     any("name", "the grid's folder below --out", { accept = experiment.name_judge, what = "a name", optional = false }),
+    any("folder", "where its runs lie, when several grids share them; default: the name", { accept = experiment.name_judge,
+        what = "a name" }),
     any("axes", "named lists of values: { criterion = { ... }, seed = { 0, 1, 2 } }", { optional = false }),
     any("order", "names of the axes, the slowest first; default: by name, the one averaged over last"),
     { name = "over", type = "string", default = "seed", doc = "the axis that the report averages over" },
@@ -157,7 +160,7 @@ local function task_of(self, e, label, shared)
     local task = { id = id, label = label, run = e, needs = {}, shared = shared, cells = {} }
     self.by_id[id] = task
     for i, need in ipairs(e:weights_runs()) do task.needs[i] = task_of(self, need.run, need.run.settings.name, true) end
-    e.folder = ("%s/%s-%s"):format(self.name, label, id:sub(1, 8))
+    e.folder = self.folder .. "/" .. (self.there[id:sub(1, 12)] or ("%s-%s"):format(label, id:sub(1, 12)))
     self.tasks[#self.tasks + 1] = task
     task.number = #self.tasks
     return task
@@ -166,6 +169,8 @@ end
 -- Shared runs first, then the cells in their order.
 local function resolve(self)
     self.tasks, self.by_id, self.twins = {}, {}, {}
+    self.folder = self.folder or self.name
+    self.there = disk.by_digest(session.out() .. "/" .. self.folder)
     for _, e in ipairs(self.shared) do task_of(self, e, e.settings.name, true) end
     for _, cell in ipairs(self.cells) do
         for _, need in ipairs(cell.run:weights_runs()) do task_of(self, need.run, need.run.settings.name, true) end

@@ -7,16 +7,15 @@ local markdown = require "bauta.grid.markdown"
 local results = require "bauta.grid.results"
 local sections = require "bauta.grid.sections"
 local session = require "bauta.session"
-local svg = require "bauta.grid.svg"
 
 local page = {}
 
 -- Puts what a section shows beside report.md. Returns { { name, caption } }.
 local function put_files(folder, s, number)
     local out = {}
-    if s.chart then
+    if s.drawing then
         out[1] = { name = ("chart-%d.svg"):format(number), caption = s.title }
-        bind.put(folder .. "/" .. out[1].name, svg.chart(s.chart))
+        bind.put(folder .. "/" .. out[1].name, s.drawing)
     end
     for _, p in ipairs(s.pictures or {}) do
         local name = ("view-%s.png"):format(p.caption)

@@ -145,7 +145,7 @@ end
 -- options: file (of the script), words (of the command line for each process), out, jobs, on_fail ("continue" or "stop"), retries.
 function pool.run(grid, tasks, options)
     local self = setmetatable({ grid = grid, list = {}, state = {}, why = {}, later = {}, tries = {}, running = {}, n = 0, seconds = 0,
-        timed = 0, alike = 0, base = options.out .. "/" .. grid.name }, Pool)
+        timed = 0, alike = 0, base = options.out .. "/" .. grid.folder }, Pool)
     for k, v in pairs(options) do self[k] = v end
     for _, task in ipairs(tasks) do need(self, task) end
     bind.install_signals()

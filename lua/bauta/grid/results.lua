@@ -200,11 +200,12 @@ end
 
 -- ---- the papers' rows ----
 
+-- The number of a row, and what its table calls it.
 local function value_of(paper, id)
     local c
     for i, name in ipairs(paper.table.columns) do c = name == paper.column and i or c end
     for _, row in ipairs(paper.table.rows) do
-        if row.id == id then return row[c] or 0 / 0 end
+        if row.id == id then return row[c] or 0 / 0, tostring(row[1]) end
     end
     errors.raise("arg", ("report.papers: %s has no row %s"):format(paper.table.id, errors.show(id)), "report")
 end
@@ -216,7 +217,8 @@ function results.paper(all, paper)
     for _, group in ipairs(all.groups) do
         local id = paper.row(group.values)
         if id ~= nil then
-            local row = { id = id, label = group.label, paper = value_of(paper, id), measured = results.metric(group, paper.metric) }
+            local printed, name = value_of(paper, id)
+            local row = { id = id, name = name, label = group.label, paper = printed, measured = results.metric(group, paper.metric) }
             row.difference = row.measured.mean - row.paper
             rows[#rows + 1] = row
             if id == paper.against then reference = reference or row end

@@ -1,9 +1,12 @@
--- sections: a grid's report as a list of sections, before it is HTML or Markdown: { title, notes, table, chart, pictures }.
+-- sections: a grid's report as a list of sections, before it is HTML or Markdown: { title, notes, table, drawing
+-- (SVG), pictures }.
 local cost = require "bauta.cost"
+local maps = require "bauta.grid.maps"
 local report = require "bauta.report"
 local results = require "bauta.grid.results"
 local session = require "bauta.session"
 local statistics = require "bauta.grid.statistics"
+local svg = require "bauta.grid.svg"
 
 local sections = {}
 
@@ -115,7 +118,7 @@ local function against_paper(all, paper)
     end
     local cells = {}
     for i, row in ipairs(rows) do
-        cells[i] = { row.id:match "[^/]+$", row.label, report.number(row.paper), with_deviation(paper.metric, row.measured), signed(row.difference) }
+        cells[i] = { row.name, row.label, report.number(row.paper), with_deviation(paper.metric, row.measured), signed(row.difference) }
         if reference then
             for _, v in ipairs { signed(row.paper_gap), row.gap and signed(row.gap.gap) or "-", sign_of(row) } do table.insert(cells[i], v) end
         end
@@ -135,7 +138,19 @@ local function chart(all, wanted)
         for axis, v in pairs(c.minus) do parts[#parts + 1] = axis .. " = " .. tostring(v) end
         notes[1] = ("Less the mean of %s at the same epoch. "):format(table.concat(parts, ", ")) .. notes[1]
     end
-    return { title = title, notes = notes, chart = { xlabel = sections.name(c.x), ylabel = y, series = c.series, categories = c.categories } }
+    return { title = title, notes = notes, drawing = svg.chart { xlabel = sections.name(c.x), ylabel = y, series = c.series,
+        categories = c.categories, whole = c.x == "epoch" } }
+end
+
+local map_texts = {
+    frequency = { "Where the kept patches lie", "How often each place is kept over the pictures of the probe: white never, dark always." },
+    pictures = { "Patches of single pictures", "At how many evaluations of the training each patch is kept: white never, dark always." },
+}
+
+local function map(all, wanted)
+    local rows, text = maps.rows(all, wanted.of), map_texts[wanted.of]
+    if #rows == 0 then return nil end
+    return { title = wanted.title or text[1], notes = { text[2] .. " The first complete cell of each group." }, drawing = maps.draw(rows, text[1]) }
 end
 
 -- One picture of each group: of its first complete cell.
@@ -187,6 +202,7 @@ function sections.of(all)
         for _, paper in ipairs(all.grid.report.papers) do add(against_paper(all, paper)) end
         add(differences(all))
         for _, wanted in ipairs(all.grid.report.curves) do add(chart(all, wanted)) end
+        for _, wanted in ipairs(all.grid.report.maps) do add(map(all, wanted)) end
         add(pictures(all))
     end
     add(cells(all))

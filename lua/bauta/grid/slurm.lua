@@ -111,7 +111,7 @@ local function text_of(grid, list, given, words, file)
     local values = { NAME = grid.name:gsub("/", "-"), COUNT = tostring(#numbers), FILE = file, NUMBERS = table.concat(numbers, " "),
         DIGESTS = table.concat(digests, " "), LAYERS = table.concat(counts, " "), OPTIONS = table.concat(options, "\n"),
         THREADS = tostring(given.threads > 0 and given.threads or ffi.processors()), LIMIT = given.jobs > 1 and "%" .. given.jobs or "",
-        LOG = absolute(("%s/%s/log"):format(given.out, grid.name)), FOLDER = quoted(ffi.folder()),
+        LOG = absolute(("%s/%s/log"):format(given.out, grid.folder)), FOLDER = quoted(ffi.folder()),
         PROGRAM = quoted(session.places.program), SCRIPT = quoted(given[2]), WORDS = words_of(words) }
     return (template:gsub("@(%u+)@", values)), #numbers
 end

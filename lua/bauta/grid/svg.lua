@@ -12,8 +12,8 @@ end
 local function round(v) return ("%.1f"):format(v) end
 
 -- Ticks at 1, 2 or 5 times a power of ten, about `n` of them.
-local function ticks(low, high, n)
-    local raw = (high - low) / n
+local function ticks(low, high, n, least)
+    local raw = math.max((high - low) / n, least or 0)
     local power = 10 ^ math.floor(math.log10(raw))
     local step = power * 10
     for _, m in ipairs { 1, 2, 5 } do
@@ -23,7 +23,7 @@ local function ticks(low, high, n)
         end
     end
     local out = {}
-    for i = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do out[#out + 1] = i * step end
+    for i = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) do out[#out + 1] = i == 0 and 0 or i * step end
     return out, step
 end
 
@@ -64,7 +64,7 @@ local function axes(out, b, chart)
     if chart.categories then
         for i, name in ipairs(chart.categories) do out[#out + 1] = text(b.px(i), top + plot + 18, "middle", "tick", name) end
     else
-        local xs, xstep = ticks(b.x0, b.x1, 8)
+        local xs, xstep = ticks(b.x0, b.x1, 8, chart.whole and 1)
         for _, x in ipairs(xs) do
             out[#out + 1] = ('<path d="M%s %dv5" class="axis"/>'):format(round(b.px(x)), top + plot)
             out[#out + 1] = text(b.px(x), top + plot + 18, "middle", "tick", label_of(x, xstep))
@@ -114,12 +114,18 @@ local function marks(s, b, colour)
     return table.concat(out)
 end
 
-local function draw(out, s, b, colour, categories)
+-- The dashes of a line: long for the papers' curves, short for those that share a colour with an earlier one.
+local function dashes(s, i)
+    local pattern = s.paper and "6 4" or i > #colours and ("%d 2"):format(2 * math.floor((i - 1) / #colours)) or nil
+    return pattern and (' stroke-dasharray="%s"'):format(pattern) or ""
+end
+
+local function draw(out, s, b, colour, categories, i)
     local points = line(s.points, b, function(p) return p.y end)
     out[#out + 1] = categories and "" or band(s, b, colour)
     if not categories and #points > 1 then
         out[#out + 1] = ('<path d="M%s" fill="none" stroke="%s" stroke-width="1.8"%s/>'):format(table.concat(points, "L"), colour,
-            s.paper and ' stroke-dasharray="6 4"' or "")
+            dashes(s, i))
     end
     if #points <= 60 then out[#out + 1] = (categories or #points < 15) and whiskers(s, b, colour) .. marks(s, b, colour) or "" end
 end
@@ -131,14 +137,14 @@ local function legend(out, series, colour_of)
         local room = 34 + 7 * #s.label
         if x > left and x + room > width - right then x, y = left, y + 20 end
         out[#out + 1] = ('<path d="M%d %dh18" stroke="%s" stroke-width="3"%s/>'):format(x, y - 4, colour_of[i],
-            s.paper and ' stroke-dasharray="4 3"' or "")
+            dashes(s, i))
         out[#out + 1] = text(x + 24, y, "start", "tick", s.label)
         x = x + room
     end
     return y + 14
 end
 
--- chart: { xlabel, ylabel, series = { { label, points = { { x, y, d } }, paper } }, categories }. Returns the element; d, where it is
+-- chart: { xlabel, ylabel, series = { { label, points = { { x, y, d } }, paper } }, categories, whole (numbers on the x axis) }. Returns the element; d, where it is
 -- a number, is half the height of the band.
 function svg.chart(chart)
     local out, colour_of = {}, {}
@@ -148,7 +154,7 @@ function svg.chart(chart)
     for i, s in ipairs(chart.series) do -- a paper's curve has the colour of the measured one it belongs to
         colour_of[i] = by_label[s.label:gsub("^paper: ", "")] or colours[(i - 1) % #colours + 1]
         by_label[s.label] = colour_of[i]
-        draw(out, s, b, colour_of[i], chart.categories)
+        draw(out, s, b, colour_of[i], chart.categories, i)
     end
     local height = legend(out, chart.series, colour_of)
     return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s"><style>.grid{stroke:#ddd}' ..

@@ -3,6 +3,7 @@
 --   report = {
 --     title = "...", text = "...", metrics = { "top1", "teacher_top1" }, against = { criterion = "student" },
 --     curves = { { x = "epoch", y = "top1", minus = { criterion = "none" }, papers = { { table = t, x = , y = , label = } } } },
+--     maps = { { of = "frequency" } },
 --     papers = { { table = t, column = "acc_top1_pct", metric = "top1", row = function(c) return "eccv-t6a/cls" end } },
 --   }
 local check = require "bauta.check"
@@ -56,11 +57,14 @@ local paper_rows = {
     any("against", "the id of a row", function(v) return type(v) == "string" and v or nil, "is " .. errors.show(v) end),
 }
 
+local map_rows = { { name = "of", type = "choice", choices = { "frequency", "pictures" } }, text "title" }
+
 local rows = {
     text "title", text "text",
     any("metrics", "a list of columns of the table `result`", texts),
     any("against", "{ axis = value }: the cells others are compared with", values_judge),
     any("curves", "a list of curves", list_of(curve_rows, "report.curves")),
+    any("maps", 'a list of { of = "frequency" } or { of = "pictures" }', list_of(map_rows, "report.maps")),
     any("papers", "a list of papers' columns", list_of(paper_rows, "report.papers")),
 }
 
@@ -87,7 +91,7 @@ end
 
 function wanted.checked(grid, given)
     local s = check.settings(rows, given or {}, "report")
-    s.metrics, s.papers = s.metrics or { "top1", "teacher_top1" }, s.papers or {}
+    s.metrics, s.papers, s.maps = s.metrics or { "top1", "teacher_top1" }, s.papers or {}, s.maps or {}
     s.curves = s.curves or { { x = "epoch", y = "top1" } }
     judge_values(grid, s.against, "report.against")
     for i, c in ipairs(s.curves) do judge_values(grid, c.minus, ("report.curves[%d].minus"):format(i)) end

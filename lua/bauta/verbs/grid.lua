@@ -130,7 +130,7 @@ local function run(given)
     local grid = load(given)
     say_twins(grid)
     for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
-    make_folders(("%s/%s/log"):format(given.out, grid.name))
+    make_folders(("%s/%s/log"):format(given.out, grid.folder))
     return summary(pool.run(grid, chosen(grid, given), { file = given[2], words = passed_on(given, threads_of(given)), out = given.out,
         jobs = given.jobs, on_fail = on_fail, retries = retries }))
 end
@@ -249,7 +249,8 @@ end
 
 local function slurm(given)
     local grid = load(given)
-    make_folders(("%s/%s/log"):format(given.out, grid.name))
+    make_folders(("%s/%s/log"):format(given.out, grid.folder))
+    make_folders(("%s/%s"):format(given.out, grid.name))
     return require("bauta.grid.slurm").write(grid, chosen(grid, given), given, passed_on(given, given.threads))
 end
 
