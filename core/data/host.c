@@ -1,26 +1,45 @@
 /* host: what data plugins are offered: the table of functions of bauta/data.h. */
 #include "dataset.h"
 #include "decode.h"
+#include "exif.h"
 #include "files.h"
 #include "resize.h"
 
 #include <stdlib.h>
 
+/* All bytes of file i, to be freed, and how messages call it; their number, or an error. */
+static int64_t read_file(const ba_files *f, int64_t i, char label[512], void **bytes, ba_err *e)
+{
+    int64_t n = bai_file_size(f, i);
+    *bytes = NULL;
+    if (n < 0)
+        return ba_fail(e, BA_EARG, "file number %lld; 0 to %lld expected", (long long)i, (long long)bai_files_count(f) - 1);
+    bai_file_label(f, i, label, 512);
+    if (n > BAI_MAX_FILE)
+        return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", label, (long long)n);
+    *bytes = malloc(n ? (size_t)n : 1);
+    if (!*bytes)
+        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", label, (long long)n);
+    int status = bai_file_get(f, i, 0, n, *bytes, e);
+    return status < 0 ? status : n;
+}
+
 static int file_picture(const ba_files *f, int64_t i, ba_picture *out, ba_err *e)
 {
     char label[512];
-    int64_t n = bai_file_size(f, i);
-    if (n < 0)
-        return ba_fail(e, BA_EARG, "file number %lld; 0 to %lld expected", (long long)i, (long long)bai_files_count(f) - 1);
-    bai_file_label(f, i, label, sizeof label);
-    if (n > BAI_MAX_FILE)
-        return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", label, (long long)n);
-    void *bytes = malloc(n ? (size_t)n : 1);
-    if (!bytes)
-        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", label, (long long)n);
-    int status = bai_file_get(f, i, 0, n, bytes, e);
-    if (status >= 0)
-        status = bai_decode(bytes, n, label, out, e);
+    void *bytes;
+    int64_t n = read_file(f, i, label, &bytes, e);
+    int status = n < 0 ? (int)n : bai_decode(bytes, n, label, out, e);
+    free(bytes);
+    return status;
+}
+
+static int file_upright(const ba_files *f, int64_t i, ba_picture *p, ba_err *e)
+{
+    char label[512];
+    void *bytes;
+    int64_t n = read_file(f, i, label, &bytes, e);
+    int status = n < 0 ? (int)n : bai_upright(p, bai_orientation(bytes, n), e);
     free(bytes);
     return status;
 }
@@ -48,4 +67,5 @@ const ba_data_host bai_data_host = {
     .file_name = bai_file_name, .file_size = bai_file_size, .file_find = bai_file_find,
     .file_read = bai_file_get, .file_label = bai_file_label,
     .reserve = bai_picture_reserve, .decode = bai_decode, .file_picture = file_picture, .resize = resize,
+    .file_upright = file_upright,
 };

@@ -65,7 +65,7 @@ function errors.wrap(e)
     local bare = file:gsub("^%.%.%.", "")
     local name = bare:match("([^/]+)$") or bare
     local mine = false
-    for _, folder in ipairs { "", "bench/", "bind/", "grid/", "probe/", "sdk/", "step/", "verbs/" } do
+    for _, folder in ipairs { "", "bench/", "bind/", "grid/", "probe/", "seeing/", "sdk/", "step/", "verbs/" } do
         local f = (home .. folder .. name):sub(-#bare) == bare and io.open(home .. folder .. name, "r")
         if f then
             f:close()

@@ -2,6 +2,7 @@
 -- much that changes, what it does to the teacher, how alike teacher and student answer, and what other criteria would have chosen.
 -- It changes nothing of the run; what it remembers from one evaluation to the next is a part of the checkpoints.
 local ffi = require "bauta.ffi"
+local heat = require "bauta.seeing.heat"
 local graph = require "bauta.bind.graph"
 local masks = require "bauta.masks"
 local pictures = require "bauta.pictures"
@@ -200,6 +201,14 @@ function Probe:epoch()
         log:row("probe", row)
     end
     self.run.time_total = self.run.time_total + seconds
+    if self.run.epoch == self.e.settings.epochs then self:report() end
+end
+
+-- Draws report/selection.png.
+function Probe:report()
+    local shapes = {}
+    for _, view in ipairs(self.views) do shapes[view.teacher:called()] = { view.rows, view.columns } end
+    heat.write(self.run.path, shapes)
 end
 
 function Probe:free()

@@ -15,7 +15,7 @@ enum { MAX_NAME = 4096, MAX_TEXT = 1 << 26 };
 
 typedef struct params {
     const char *path, *test;
-    int64_t limit;
+    int64_t limit, upright;
 } params;
 
 typedef struct item { int64_t file; int32_t label; ba_box box; } item;
@@ -31,7 +31,7 @@ typedef struct images {
     int64_t n_classes, class_room;
     item *items;
     int64_t count, room;
-    int has_boxes;
+    int has_boxes, upright;
 } images;
 
 static int begins(const char *s, const char *with)
@@ -438,6 +438,7 @@ static int open_images(const ba_host *h, const void *given, const char *split, v
         close_images(h, s);
         return status;
     }
+    s->upright = p->upright != 0;
     s->p = NULL;
     *self = s;
     facts->count = s->count;
@@ -451,9 +452,11 @@ static int read_image(const ba_host *h, void *self, int64_t i, ba_picture *out, 
 {
     const images *s = self;
     int status = h->data->file_picture(s->files, s->items[i].file, out, e);
+    if (status < 0)
+        return status;
     out->label = s->items[i].label;
     out->box = s->items[i].box;
-    return status;
+    return s->upright ? h->data->file_upright(s->files, s->items[i].file, out, e) : status;
 }
 
 static const ba_data_ops ops = { .size = sizeof ops, .open = open_images, .read = read_image, .close = close_images };
@@ -465,5 +468,6 @@ const ba_plugin_desc ba_plugin = {
     BA_PARAMS(params,
         BA_STRING(params, path, "", "folder, .tar or .tar.gz"),
         BA_STRING(params, test, "", "folder of the test split; empty: test if there is one, otherwise val"),
-        BA_INT(params, limit, 0, 0, 1000000000, "images", "use only so many of each class, the first ones; 0: all")),
+        BA_INT(params, limit, 0, 0, 1000000000, "images", "use only so many of each class, the first ones; 0: all"),
+        BA_FLAG(params, upright, 0, "turn photographs, and boxes given for them, as their EXIF orientation says")),
 };

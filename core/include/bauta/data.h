@@ -36,6 +36,8 @@ typedef struct ba_sample {
 } ba_sample;
 /* One sample as it is stored, without augmentation. Lent until the next call with this data set; one thread at a time. */
 int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
+/* SHA-256 of a sample's size and pixels, 64 hexadecimal digits and a zero byte. */
+int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e);
 
 /* ---- augmentation ---- */
 enum { BA_AUGMENT_NONE = 0,      /* pictures must have the wanted size already */
@@ -63,6 +65,12 @@ typedef struct ba_augment {
     double hue;                  /* turned by up to this share of the circle, 0..0.5 */
     double grey, blur, solarize; /* probabilities: no colour; blurred by 0.1 to 2 pixels; values above 128 inverted */
 } ba_augment;
+
+/* ---- single pictures ---- */
+/* Reads a JPEG or PNG file into rgb [how->image, how->image, 3]; policy: none or evaluate. upright: 1 turns it as EXIF says. */
+int ba_picture_load(const char *path, int32_t upright, const ba_augment *how, uint8_t *rgb, ba_err *e);
+/* The same of a sample. */
+int ba_dataset_show(ba_dataset *d, int64_t i, const ba_augment *how, uint8_t *rgb, ba_err *e);
 
 /* ---- loading ---- */
 typedef struct ba_loader_options {
@@ -132,6 +140,8 @@ typedef struct ba_data_host { /* append only */
     /* The part of `in` from (x, y), width x height pixels, resized into `out`, which has its size already. */
     int (*resize)(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation,
                   ba_picture *out, ba_err *e);
+    /* Turns a picture that was read from file i, and its box, upright, as EXIF says there; without EXIF it stays as it is. */
+    int (*file_upright)(const ba_files *f, int64_t i, ba_picture *p, ba_err *e);
 } ba_data_host;
 #pragma GCC visibility pop
 

@@ -34,6 +34,49 @@ function Dataset:free() M.free(self) end
 
 local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
 
+-- Fills a ba_augment that holds the defaults.
+local function set_augment(out, a)
+    out.policy = policies[a.policy] or errors.fail("augmentation %s; none, crop, pad or evaluate expected", errors.show(a.policy))
+    out.image = M.whole(a.image, "image")
+    out.interpolation = a.interpolation == "bilinear" and 1 or 0
+    for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop", "operations", "magnitude", "spread",
+        "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize" } do
+        if a[name] then out[name] = a[name] end
+    end
+    out.three = a.three and 1 or 0
+end
+
+-- Room for one picture, and the ba_augment that says how it is shown.
+local function one_picture(a)
+    local o = M.new("ba_loader_options")
+    M.C.ba_loader_defaults(o)
+    set_augment(o.augment, a)
+    return M.new("uint8_t[?]", a.image * a.image * 3), M.new("ba_augment", o.augment)
+end
+
+-- A JPEG or PNG file as raw pixels [image, image, 3]. a: { policy = "none" or "evaluate", image, crop, interpolation }.
+function bind.picture(path, upright, a)
+    local rgb, how = one_picture(a)
+    M.call("ba_picture_load", M.string(path, "picture"), upright and 1 or 0, how, rgb)
+    return rgb
+end
+
+-- Sample i in the same way.
+function Dataset:show(i, a)
+    local rgb, how = one_picture(a)
+    M.call("ba_dataset_show", M.ptr(self, Dataset), M.whole(i, "sample"), how, rgb)
+    return rgb
+end
+
+local sum
+
+-- SHA-256 of a sample's size and pixels.
+function Dataset:hash(i)
+    sum = sum or M.new("char[65]")
+    M.call("ba_dataset_hash", M.ptr(self, Dataset), i, sum)
+    return M.text(sum)
+end
+
 -- options: batch, seed, threads, ahead, subset, shuffle, drop_last, and augment = { policy, image, ... }.
 function bind.loader(dataset, options)
     local o = M.new("ba_loader_options")
@@ -43,16 +86,7 @@ function bind.loader(dataset, options)
     end
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))
     o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
-    local a = options.augment or { policy = "none" }
-    o.augment.policy = policies[a.policy] or errors.fail("augmentation %s; none, crop, pad or evaluate expected",
-        errors.show(a.policy))
-    o.augment.image = M.whole(a.image, "image")
-    o.augment.interpolation = a.interpolation == "bilinear" and 1 or 0
-    for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop", "operations", "magnitude", "spread",
-        "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize" } do
-        if a[name] then o.augment[name] = a[name] end
-    end
-    o.augment.three = a.three and 1 or 0
+    set_augment(o.augment, options.augment or { policy = "none" })
     local p = M.call("ba_loader_new", M.ptr(dataset, Dataset, "loader"), o)
     return M.own(Loader, p, { dataset }, { out = M.new("const ba_batch *[1]"), batches = M.number(M.C.ba_loader_batches(p)) })
 end

@@ -49,8 +49,10 @@ local function show_run(path, given)
     if given.settings then
         io.stdout:write("\n", log:documents().configuration or "", "\n")
     end
-    for _, text in ipairs { evaluations(log, given.rows) or "no evaluation yet", costs(log) } do io.stdout:write("\n", text,
-        "\n") end
+    local probe = require("bauta.seeing.summary").text(log)
+    for _, text in ipairs { evaluations(log, given.rows) or "no evaluation yet", probe or "", costs(log) } do
+        if text ~= "" then io.stdout:write("\n", text, "\n") end
+    end
     log:free()
     return 0
 end

@@ -1,0 +1,127 @@
+-- heat: what a run's probe has logged, drawn: how often each patch is kept on the whole probe (dataset level), and how often in the
+-- course of training for single pictures, as one sheet per teacher: a column for each of several stages, a row for each picture.
+local bind = require "bauta.bind.run"
+local errors = require "bauta.errors"
+local ffi = require "bauta.ffi"
+local masks = require "bauta.masks"
+
+local heat = {}
+
+local stages, side = 6, 112
+
+-- From never (dark blue) over green to always (yellow).
+local colours = { { 20, 20, 80 }, { 30, 95, 140 }, { 40, 150, 125 }, { 130, 200, 80 }, { 250, 230, 40 } }
+
+local function colour(percent)
+    local x = math.max(0, math.min(percent, 100)) / 100 * (#colours - 1)
+    local i = math.min(math.floor(x), #colours - 2)
+    local low, high, out = colours[i + 1], colours[i + 2], {}
+    for c = 1, 3 do out[c] = math.floor(low[c] + (high[c] - low[c]) * (x - i) + 0.5) end
+    return out
+end
+
+-- A map of percentages into a cell.
+local function paint(sheet, column, row, map, rows, columns)
+    local pixels = ffi.new("uint8_t[?]", rows * columns * 3)
+    for p, percent in ipairs(map) do
+        local rgb = colour(percent)
+        for c = 1, 3 do pixels[(p - 1) * 3 + c - 1] = rgb[c] end
+    end
+    sheet:picture(column, row, pixels, columns, rows, math.floor(side / math.max(rows, columns)))
+end
+
+-- ---- from the log ----
+
+-- Frequencies by teacher: { epochs (ascending), maps[epoch] = list of percentages }.
+local function frequencies(t)
+    local out = {}
+    for i = 1, t and t.n or 0 do
+        local name, epoch = t.teacher[i], t.epoch[i]
+        out[name] = out[name] or { epochs = {}, maps = {} }
+        local one = out[name]
+        if not one.maps[epoch] then
+            one.maps[epoch] = {}
+            one.epochs[#one.epochs + 1] = epoch
+        end
+        one.maps[epoch][t.patch[i] + 1] = t.share[i]
+    end
+    return out
+end
+
+-- Of single pictures by teacher: list of { picture, sets[epoch] } in the order of the log.
+local function choices(t)
+    local out, places = {}, {}
+    for i = 1, t and t.n or 0 do
+        local name, picture = t.teacher[i], t.picture[i]
+        out[name] = out[name] or {}
+        local key = name .. " " .. picture
+        if not places[key] then
+            places[key] = { picture = picture, sets = {} }
+            table.insert(out[name], places[key])
+        end
+        places[key].sets[t.epoch[i]] = masks.from_text(t.kept[i])
+    end
+    return out
+end
+
+-- At most `stages` epochs, the first and the last among them.
+local function chosen(epochs)
+    local n, out = math.min(stages, #epochs), {}
+    for i = 1, n do out[i] = epochs[n == 1 and 1 or math.floor((i - 1) * (#epochs - 1) / (n - 1) + 0.5) + 1] end
+    return out
+end
+
+-- How often each patch of one picture was kept in the evaluations up to an epoch.
+local function utilisation(one, epochs, until_epoch, N)
+    local sets = {}
+    for _, epoch in ipairs(epochs) do
+        if epoch <= until_epoch and one.sets[epoch] then sets[#sets + 1] = one.sets[epoch] end
+    end
+    return masks.frequency(sets, N)
+end
+
+local function grid_of(N, shape)
+    if shape then return shape[1], shape[2] end
+    local rows = math.floor(math.sqrt(N) + 0.5)
+    if rows * rows == N then return rows, rows end
+    return 1, N
+end
+
+local function draw(path, title, f, pictures, shape)
+    local columns = chosen(f.epochs)
+    local N = #f.maps[columns[1]]
+    local rows, across = grid_of(N, shape)
+    local scale = math.floor(side / math.max(rows, across))
+    if scale < 1 then errors.raise("data", ("a map of %dx%d patches is larger than a cell"):format(rows, across), path) end
+    local sheet = bind.sheet(#columns, 1 + #pictures, side, rows * scale, true, title)
+    for c, epoch in ipairs(columns) do
+        paint(sheet, c - 1, 0, f.maps[epoch], rows, across)
+        sheet:caption(c - 1, 0, ("all, epoch %d"):format(epoch))
+        for r, one in ipairs(pictures) do
+            paint(sheet, c - 1, r, utilisation(one, f.epochs, epoch, N), rows, across)
+            sheet:caption(c - 1, r, ("sample %d, to %d"):format(one.picture, epoch))
+        end
+    end
+    sheet:write(path)
+    sheet:free()
+end
+
+-- Writes report/selection.png (selection-NAME.png with several teachers) of a run. shapes: { NAME = { rows, columns } } where grids
+-- are not square. Returns the paths.
+function heat.write(folder, shapes)
+    local log = bind.log(folder)
+    local all, single = frequencies(log:table "frequency"), choices(log:table "pictures")
+    log:free()
+    local names, out = {}, {}
+    for name in pairs(all) do names[#names + 1] = name end
+    table.sort(names)
+    if #names > 0 then ffi.make_folder(folder .. "/report") end
+    for i, name in ipairs(names) do
+        out[i] = ("%s/report/selection%s.png"):format(folder, #names > 1 and "-" .. name or "")
+        draw(out[i], ("how often a patch is kept, %s: never (dark) to always (bright)"):format(name), all[name], single[name] or {},
+            shapes and shapes[name])
+    end
+    return out
+end
+
+return heat
