@@ -95,8 +95,10 @@ end
 
 local function criteria_of(given, all)
     local out, whom = {}, all.teacher or all.student
+    local wanted, bad = keep.judge(tonumber(given.keep) or given.keep, "--keep")
+    if wanted == nil then usage("%s", bad) end
     for text in (given.criterion .. ","):gmatch "([^,]*)," do
-        local mask = spec.describe("mask", text, { keep = keep.judge(tonumber(given.keep) or given.keep) }, "--criterion")
+        local mask = spec.describe("mask", text, { keep = wanted }, "--criterion")
         if mask.name == "none" then usage "mask none keeps every patch; there is nothing to show" end
         for _, need in ipairs(mask.plugin.needs or {}) do
             local who = need:match "^[^.]+"

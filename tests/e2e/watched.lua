@@ -1,0 +1,17 @@
+-- watched: a distillation that starts from the weights of known.lua, for bauta run. --data: their file.
+package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
+local bauta = require "bauta"
+local known = require "known"
+
+local p = bauta.params {
+    bauta.choice("kind", "known", { "known", "moving", "plain" }, "moving: criteria that draw anew; plain: no shadows"),
+    bauta.string("name", "run", "the run's name"),
+}
+local shadow = { bauta.mask "student" {}, bauta.mask "student" { keep = 0.25 }, bauta.mask "bottom-k" {} }
+local more = { name = p.name, shadow = shadow }
+if p.kind == "plain" then more.shadow = nil end
+if p.kind == "moving" then
+    more = { name = p.name, mask = bauta.mask "random" { keep = { [0] = 0.5, [2] = 0.25 } }, epochs = 4, probe = 24,
+        optimiser = bauta.optimiser "adamw" { lr = 1e-2 }, shadow = { bauta.mask "student" {}, bauta.mask "random" { keep = 0.25 } } }
+end
+return known.distill(arg.data, more)
