@@ -28,7 +28,7 @@ local function add_shadow(b, e, t, given, one)
     b:fetch(one.column .. "_kept", kept)
     if t:who() == "student" then return end -- such a teacher is never masked
     one.answer = b:model(whom, t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
-        normalise = given.normalise, role = "shadow" })
+        normalise = given.normalise, role = "shadow", reducer = t.settings.reducer })
 end
 
 local function compare(b, t, view, logits, student)
@@ -38,13 +38,11 @@ local function compare(b, t, view, logits, student)
     b:fetch(t:column("same" .. view), same)
 end
 
--- The teacher on whole pictures, and on what it is shown: two logits, which may be one.
+-- The teacher on whole pictures with all their tokens, and as the student sees it: two logits, which may be one.
 local function answers(b, e, t, given, kept)
-    if not kept or t:who() == "student" then
-        local all = teachers.build(b, e, t, given, nil)
-        return all, all
-    end
+    if t:who() == "student" then kept = nil end
     local shown, who = teachers.build(b, e, t, given, kept), t:called "teacher_full"
+    if not kept and not t.settings.reducer then return shown, shown end
     if b.built[who] then return b:signal(who, "logits"), shown end
     return b:model(who, t:arch(e.settings.student), { store = stores.of(given.stores, t), normalise = given.normalise,
         role = "teacher_full" }), shown

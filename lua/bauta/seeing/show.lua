@@ -29,13 +29,22 @@ local function participants(given)
     return out
 end
 
+-- Reads weights as the settings of a model say.
+local function read(store, arch, path)
+    local s = arch.settings
+    local told = store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = arch.table_rows,
+        columns = arch.table_columns })
+    if told then io.stdout:write(("%s: names of %s\n"):format(path, told)) end
+end
+
 -- Where the student's weights come from: load(store) or nil, and words for the title.
 local function student_weights(given, all)
-    if given.weights then return function(store) store:load(given.weights) end, given.weights end
+    local function from(path) return function(store) read(store, all.student, path) end end
+    if given.weights then return from(given.weights), given.weights end
     local own = all.student.settings
     if given.run and not given.student then
         local file = given.run .. "/student.safetensors"
-        if session.exists(file) then return function(store) store:load(file) end, given.run end
+        if session.exists(file) then return function(store) store:load(file, {}) end, given.run end
         local saved = given.run .. "/checkpoints/last"
         if not session.exists(saved) then errors.raise("data", "has neither student.safetensors nor a checkpoint", given.run) end
         return function(store)
@@ -44,14 +53,12 @@ local function student_weights(given, all)
             c:free()
         end, given.run .. " (last checkpoint)"
     end
-    if own.weights then return function(store) store:load(own.weights, own.prefix, own.partial ~= "" and own.partial or nil) end,
-        own.weights end
+    if own.weights then return from(own.weights), own.weights end
     return nil, "untrained"
 end
 
 local function load_own(store, arch)
-    local own = arch.settings
-    if own.weights and store:count() > 0 then store:load(own.weights, own.prefix, own.partial ~= "" and own.partial or nil) end
+    if arch.settings.weights and store:count() > 0 then read(store, arch, arch.settings.weights) end
 end
 
 -- ---- pictures ----
