@@ -181,3 +181,65 @@ for keep in (False, True):
             u = u if form == "mass" else u.log_softmax(-1)
             total = total + F.kl_div(u, v, reduction="batchmean")
         case.write(total)
+
+# ---- the attention generators of ViTKD: a teacher of width 8, so that positions have their quarters ----
+DT = 8
+
+
+def sines():
+    """Positions of the grid: sin and cos of the column, then of the row, two frequencies each."""
+    out = torch.zeros(N, DT, dtype=torch.float64)
+    for n in range(N):
+        for half, at in enumerate((n % G, n // G)):
+            for i in range(2):
+                turn = at / 10000 ** (i / 2)
+                out[n, 4 * half + i] = torch.tensor(turn).sin()
+                out[n, 4 * half + 2 + i] = torch.tensor(turn).cos()
+    return out.float().double()
+
+
+def affine(case, name, out, inner, scale=0.5):
+    return case.weight(name + ".weight", (out, inner), scale), case.weight(name + ".bias", (out,), scale)
+
+
+def norm(case, name, x):
+    return F.layer_norm(x, (DT,), case.weight(name + ".weight", (DT,)), case.weight(name + ".bias", (DT,), 0.5), eps=1e-6)
+
+
+def start(name, generator):
+    case = features(name, "vitkd", "scaled_dot_product_attention", mimic="none", generator=generator, beta=0.02)
+    for who in ("student", "teacher"):
+        tokens(case, who, 0)
+    s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3)[:, 1:]
+    x = F.linear(s, *linear(case, "generate.2.align"))
+    token = case.weight("generate.2.mask_token", (1, 1, DT))
+    order = uniform("vitkd/generate.2.noise", (B, N)).argsort(1)
+    return case, x, t, token, order
+
+
+def finish(case, y, t, mask):
+    case.write(0.02 / B / 0.5 * ((y - t).square() * mask).sum())
+
+
+case, x, t, token, order = start("ViTKD, self-attention generator", "self-attention")
+mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
+x = x * (1 - mask) + token * mask + sines()
+p = "generate.2.block"
+q, k, v = F.linear(norm(case, p + ".norm1", x), *affine(case, p + ".attn.qkv", 3 * DT, DT)).chunk(3, -1)
+x = x + F.linear(F.scaled_dot_product_attention(q, k, v), *affine(case, p + ".attn.proj", DT, DT))
+h = F.gelu(F.linear(norm(case, p + ".norm2", x), *affine(case, p + ".mlp.fc1", 4 * DT, DT)))
+x = x + F.linear(h, *affine(case, p + ".mlp.fc2", DT, 4 * DT))
+finish(case, F.linear(norm(case, "generate.2.norm", x), *affine(case, "generate.2.head", DT, DT)), t, mask)
+
+case, x, t, token, order = start("ViTKD, cross-attention generator", "cross-attention")
+seen, hidden = order[:, :4].sort(1).values, order[:, 4:].sort(1).values
+mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
+ask = (token + sines()).expand(B, N, DT).gather(1, hidden.unsqueeze(-1).expand(-1, -1, DT))
+know = (x + sines()).gather(1, seen.unsqueeze(-1).expand(-1, -1, DT))
+p = "generate.2"
+nq, nkv = norm(case, p + ".norm_q", ask), norm(case, p + ".norm_kv", know)
+q, k, v = (F.linear(y, *affine(case, f"{p}.{n}", DT, DT)) for y, n in ((nq, "q"), (nkv, "k"), (nkv, "v")))
+y = ask + F.linear(F.scaled_dot_product_attention(q, k, v), *affine(case, p + ".proj", DT, DT))
+y = y + F.linear(F.gelu(F.linear(norm(case, p + ".norm_mlp", y), *affine(case, p + ".fc1", 4 * DT, DT))), *affine(case, p + ".fc2", DT, 4 * DT))
+y = F.linear(norm(case, p + ".norm", y), *affine(case, p + ".head", DT, DT))
+finish(case, torch.zeros(B, N, DT, dtype=torch.float64).scatter(1, hidden.unsqueeze(-1).expand(-1, -1, DT), y), t, mask)
