@@ -11,7 +11,11 @@ local bauta = require "bauta"
 
 local losses = { "cross-entropy", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd", "fitnet-last",
     "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
-    "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined" }
+    "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined",
+    -- without labels
+    "attndistill", "attndistill-projector", "attndistill-max", "attndistill-mean", "attndistill-min", "attndistill-mse", "attndistill-values",
+    "attndistill-all-layers", "attndistill-tokens", "attndistill-compress", "g2sd", "seed", "compress-1q", "compress-2q", "reg", "reg-absolute",
+    "reg-relative", "simreg" }
 local models = { "deit", "distilled", "deit3", "cait", "dino", "mae", "clip", "swin", "convit", "convvit" }
 
 local function choices(list, ...)
@@ -95,11 +99,30 @@ local recipes = {
 }
 local function tokens_only() return { ce(), bauta.loss "fitnet" { weight = 1e-4 }, bauta.loss "attention" {} } end
 
+local function alone(name, settings) return function() return { bauta.loss(name, settings) } end end
+
+-- Queues as long as a batch, which are full after the first step.
+for name, l in pairs {
+    attndistill = { "attndistill", {} }, ["attndistill-projector"] = { "attndistill", { guidance = 0, projector = 2 } },
+    ["attndistill-max"] = { "attndistill", { merge = "max" } }, ["attndistill-mean"] = { "attndistill", { merge = "mean" } },
+    ["attndistill-min"] = { "attndistill", { merge = "min" } }, ["attndistill-mse"] = { "attndistill", { distance = "mse" } },
+    ["attndistill-values"] = { "attndistill", { values = true } }, ["attndistill-all-layers"] = { "attndistill", { layers = "all" } },
+    ["attndistill-tokens"] = { "attndistill", { align = "tokens" } }, ["attndistill-compress"] = { "attndistill", { compress = 1, queue = batch } },
+    seed = { "seed", { queue = batch, teacher_temperature = 0.01 } }, ["compress-1q"] = { "compress-1q", { queue = batch } },
+    ["compress-2q"] = { "compress-2q", { queue = batch } }, reg = { "reg", {} }, ["reg-absolute"] = { "reg", { form = "absolute" } },
+    ["reg-relative"] = { "reg", { form = "relative" } }, simreg = { "simreg", {} }, g2sd = { "g2sd", { layer = 0 } },
+} do recipes[name] = alone(l[1], l[2]) end
+
 -- Who learns by a method, where a DeiT cannot.
 local learner = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
+-- By their first word: what leaves the classifier as it was, so that its accuracy says nothing; compared by probes instead.
+local unlabelled = { attndistill = true, g2sd = true, seed = true, compress = true, reg = true, simreg = true }
 
 -- What a method needs beside its losses: settings of bauta.distill, over the usual ones.
-local special = {}
+local function autoencoder(big)
+    return vit("mae", { pool = "class", decoder = true, decoder_dim = big and 48 or 32, decoder_depth = 2, decoder_heads = 2 })(big)
+end
+local special = { g2sd = { student = autoencoder(false), teacher = autoencoder(true), mask = bauta.mask "random" { keep = 0.25, who = "both" } } }
 
 -- ---- runs ----
 local runs, teachers = {}, {}
@@ -137,7 +160,8 @@ end
 
 local function add_views(name, list, student, kind)
     for _, view in ipairs { "full", "masked" } do
-        if (p.view == "both" or p.view == view) and not (view == "masked" and whole[kind]) then
+        local possible = view == "full" or not (whole[kind] or special[name])
+        if possible and (p.view == "both" or p.view == view or special[name]) then
             add(name .. "-" .. view, merged({ losses = list(), student = make[student](), teacher = teacher(kind),
                 mask = view == "masked" and bauta.mask "student" { keep = 0.5 } or nil }, special[name]))
         end
@@ -147,7 +171,7 @@ end
 if headless[p.student] then bauta.fail("student = %s has no classes; it learns without labels only", p.student) end
 local student, kind = p.student == "all" and "deit" or p.student, p.teacher == "all" and "deit" or p.teacher
 for _, name in ipairs(losses) do
-    if p.loss == "all" or p.loss == name then
+    if (p.loss == "all" or p.loss == name) and not (p.minutes > 0 and unlabelled[name:match "^%w+"]) then
         if name == "cross-entropy" then add("cross-entropy", { losses = { ce() }, student = make[student]() })
         else add_views(name, recipes[name], p.student == "all" and learner[name] or student, kind) end
     end
