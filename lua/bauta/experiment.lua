@@ -7,6 +7,7 @@ local keep = require "bauta.keep"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
 local schedule = require "bauta.schedule"
+local selection = require "bauta.selection"
 local shadow = require "bauta.probe.shadow"
 local teacher = require "bauta.teacher"
 
@@ -122,6 +123,9 @@ local function judge_keep(s, t, lines)
             if not n then lines[#lines + 1] = why end
             if mask.name == "none" and n and n < whom.patches then
                 lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion"):format(errors.show(v))
+            end
+            if n and mask.settings.ranked ~= nil then
+                lines[#lines + 1] = select(2, selection.ranked_count(mask.settings, n, whom.grid_rows, whom.grid_columns))
             end
             if #lines > 0 then return end
         end

@@ -143,7 +143,7 @@ function plugin.describe(kind, name, given)
     if found.desc then self:params() end -- also what C knows is judged at the script's line
     if kind == "arch" then self:params():fact("patches") end
     if kind == "mask" then
-        local lines = selection.defects(name, settings)
+        local lines = selection.defects(found, settings)
         if #lines > 0 then errors.raise("arg", lines) end
     end
     return self
@@ -175,7 +175,7 @@ function Description:set(name, text)
             rawset(self, "made", nil)
             rawset(self, "opened", nil)
             if self.plugin.desc then self:params() end
-            return self.kind == "mask" and selection.defects(self.name, self.settings)[1] or nil
+            return self.kind == "mask" and selection.defects(self.plugin, self.settings)[1] or nil
         end
     end
     local names = {}

@@ -12,7 +12,10 @@ local selection = {}
 selection.rows = {
     { name = "select", type = "choice", choices = { "top", "bottom", "random", "sampled" }, default = "top",
         doc = "which patches of the ranking are kept: the highest, the lowest, k at random, or k drawn in proportion to the score" },
-    { name = "ranked", type = "any", optional = true, accept = function(v) return keep.judge(v, "ranked") end,
+    { name = "ranked", type = "any", optional = true, accept = function(v)
+        if type(v) == "table" or type(v) == "string" and v:find(":", 1, true) then return nil, "is " .. errors.show(v) end
+        return keep.judge(v, "ranked")
+    end,
         what = "a share or a count", doc = "of the kept patches so many are the highest (a share is one of all patches) and the others drawn at random" },
     { name = "ranked_from", type = "float", default = 0.5, min = 0, max = 1, doc = "share of the training after which `ranked` begins" },
     { name = "corners", type = "bool", default = false,
@@ -27,9 +30,20 @@ local nonsense = {
         { "select", "sampled", "bottom-k's scores are negative and cannot be drawn in proportion; use mask student" } },
 }
 
+-- Whether a plugin asks a third model; nil when it cannot be known before its scores are described (criteria in Lua).
+local function asks_model(plugin)
+    for _, need in ipairs(plugin.needs or {}) do
+        if need:find "^auxiliary%." then return true end
+    end
+    if plugin.define then return nil end
+    return false
+end
+
 -- What is wrong with a criterion's settings: a list of sentences.
-function selection.defects(name, s)
-    local lines = {}
+function selection.defects(plugin, s)
+    local lines, name, asks = {}, plugin.name, asks_model(plugin)
+    if asks and not s.model then lines[1] = ("mask %s.model is missing; the arch that ranks the patches expected"):format(name) end
+    if asks == false and s.model then lines[1] = ("mask %s.model: this criterion asks no third model; mask dino does"):format(name) end
     for _, rule in ipairs(nonsense[name] or {}) do
         local v = s[rule[1]]
         local set = v ~= nil and v ~= (rule[1] == "select" and "top" or nil)
@@ -56,13 +70,13 @@ function selection.mixture(b, scores, ranked, u)
     return first * 3 - u
 end
 
-local function ranked_count(b, s, k, whom)
-    local n, why = keep.count(s.ranked, b:fact(whom, "grid_rows"), b:fact(whom, "grid_columns"), "mask.ranked")
-    if not n then errors.fail("%s", why) end
-    if n > k then
-        errors.fail("mask.ranked = %s is %d patches; only keep = %d are kept in all", errors.show(s.ranked), n, k)
+-- How many of k kept patches are kept by rank; nil and a sentence when that are more than k.
+function selection.ranked_count(s, k, rows, columns)
+    local n, why = keep.count(s.ranked, rows, columns, "mask.ranked")
+    if n and n > k then
+        return nil, ("mask.ranked = %s is %d patches; only keep = %d are kept in all"):format(errors.show(s.ranked), n, k)
     end
-    return n
+    return n, why
 end
 
 -- The kept patches of `whom`. how: "top", "bottom" or a criterion's settings; name: of the criterion, for random streams and errors.
@@ -73,7 +87,9 @@ function selection.keep(b, scores, k, how, whom, name)
     if s.select == "random" then return uniform():topk { keep = k, order = "bottom" } end
     if s.select == "sampled" then return selection.gumbel(scores, uniform()):topk { keep = k } end
     if s.ranked ~= nil then
-        local ranked = ranked_count(b, s, k, whom or "teacher")
+        whom = whom or "teacher"
+        local ranked, why = selection.ranked_count(s, k, b:fact(whom, "grid_rows"), b:fact(whom, "grid_columns"))
+        if not ranked then errors.fail("%s", why) end
         if ranked < k then
             local early = b:op("less", { b:signal("batch", "progress"), b:constant(s.ranked_from) })
             scores = b:op("where", { early, scores, selection.mixture(b, scores, ranked, uniform()) })

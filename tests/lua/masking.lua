@@ -63,8 +63,9 @@ t.group "G-M1: student, bottom-k"
 models = { student = { facts = facts(4, 2), class_attention = { { 1, 1, 1, 5 }, { 0, 1, 0, 0, 0 } } }, teacher = { facts = facts(4, 2) },
     teacher_full = { facts = facts(4, 2), class_attention = { { 1, 2, 1, 5 }, m1 } },
     auxiliary = { facts = facts(4, 2), class_attention = { { 1, 2, 1, 5 }, m1 } } }
-for _, name in ipairs { "teacher", "dino" } do
-    near((ranked(models, 1, bauta.mask(name, { softmax = "patches" }), 2)), { 0.435927, 0.385868, 0.022561, 0.155644 }, name, 2e-5)
+local third = bauta.arch "deit" { dim = 4, depth = 1, heads = 1, image = 16, patch = 8, classes = 2 }
+for name, model in pairs { teacher = false, dino = third } do
+    near((ranked(models, 1, bauta.mask(name, { softmax = "patches", model = model or nil }), 2)), { 0.435927, 0.385868, 0.022561, 0.155644 }, name, 2e-5)
 end
 t.group "teacher, dino"
 
@@ -234,6 +235,7 @@ t.raises("mask student.layer = 0.5 is not a whole number; expected an integer -1
 t.raises('mask student.select = "best"; expected "top", "bottom", "random" or "sampled"', settings("student", { select = "best" }))
 t.refused(settings("student", { ranked = -1 }), "a negative share")
 t.refused(settings("student", { ranked = "much" }), "no share")
+t.refused(settings("student", { ranked = { [0] = 0.4 } }), "a schedule")
 t.refused(settings("student", { source = "pixels" }), "no source")
 models = { student = { facts = facts(4, 2), class_attention = { { 1, 1, 1, 5 }, { 0, .1, 0 / 0, .2, .3 } } }, teacher = { facts = facts(4, 2) } }
 local ok, e = pcall(ranked, models, 1, bauta.mask "student" {}, 2)
@@ -243,6 +245,13 @@ t.refused(function() ranked(models, 1, bauta.mask "student" { select = "sampled"
 t.refused(function() ranked(models, 1, bauta.mask "student" { rows = "others" }, 2) end, "one extra token only")
 t.refused(function() ranked(models, 1, bauta.mask "student" { source = "patches" }, 2) end, "a model without whole maps")
 t.refused(function() ranked(models, 1, bauta.mask "teacher" {}, 2) end, "no teacher that sees everything")
-t.refused(function() ranked(models, 1, bauta.mask "dino" {}, 2) end, "no model")
+t.refused(function() ranked(models, 1, bauta.mask "dino" { model = third }, 2) end, "no third model in the graph")
+t.raises("mask dino.model is missing; the arch that ranks the patches expected", settings("dino", {}))
+t.raises("mask student.model: this criterion asks no third model; mask dino does", settings("student", { model = third }))
+local data = bauta.data "scenes" { size = 16, train = 16, test = 8 }
+t.raises("mask.ranked = 0.5 is 2 patches; only keep = 1 are kept in all", function()
+    bauta.distill { name = "x", data = data, student = third, teacher = third, epochs = 4,
+        mask = bauta.mask "student" { keep = { [0] = "all", [2] = 0.25 }, ranked = 0.5 } }
+end)
 t.group "what makes no sense"
 return t.done()
