@@ -106,5 +106,5 @@ int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e)
     bai_sha256_end(&h, sum);
     for (int b = 0; b < 32; b++)
         snprintf(out + 2 * b, 3, "%02x", sum[b]);
-    return BA_OK;
+    return (int)s.label;
 }

@@ -122,12 +122,38 @@ status, out, err = shell.bauta(("mask show '%s' --student deit:dim=24:depth=2:he
 t.check(status == 0 and out:find("untrained", 1, true) and out:find("student +16  64"), "a file, an untrained student: %s %s", out, err)
 t.group "pictures"
 
+-- ---- data sets ----
+-- One picture per class and split, drawn by mask show; some are copied to where they should not be, one is cut.
+local small = "--student deit:dim=24:depth=2:heads=2:image=32:patch=4 --out '" .. second .. "' "
+shell.sh(("mkdir -p '%s/train/a' '%s/train/b' '%s/test/a' '%s/test/b'"):format(path "tree", path "tree", path "tree", path "tree"))
+for i, place in ipairs { "train/a/1", "train/a/2", "train/b/1", "test/a/1", "test/b/1" } do
+    shell.bauta(("mask show %d --data scenes:size=32:train=64:test=16 %s"):format(i, small))
+    shell.write(path("tree/" .. place .. ".png"), shell.read(second))
+end
+local list = path "list.txt"
+status, out, err = shell.bauta(("data check '%s' --list '%s' --strict"):format(path "tree", list))
+t.check(status == 0 and out:find("train: 3 pictures in 2 classes, 1 (b) to 2 (a) in each", 1, true)
+    and out:find("no test picture is a training picture", 1, true), "a good tree: %s %s", out, err)
+status, out = shell.bauta(("data check images:path=%s --compare '%s'"):format(path "tree", list))
+t.check(status == 0 and out:find("0 of 5 pictures differ", 1, true), "compared: %s", out)
+shell.write(path "tree/test/b/1.png", shell.read(path "tree/train/b/1.png"))
+status, out = shell.bauta(("data check '%s'"):format(path "tree"))
+t.check(status == 0 and out:find("1 test pictures are training pictures, too; the first: test sample 1 (b) is train sample 2 (b)", 1, true),
+    "in both: %s", out)
+status, out = shell.bauta(("data check '%s' --strict --compare '%s'"):format(path "tree", list))
+t.check(status == 3 and out:find("1 of 5 pictures differ\n  test sample 1: other pixels", 1, true), "strict, and changed: %d %s", status, out)
+shell.write(path "tree/train/a/3.png", shell.read(path "tree/train/a/1.png"))
+shell.write(path "tree/test/a/1.png", shell.read(path "tree/test/a/1.png"):sub(1, -20))
+status, out = shell.bauta(("data check '%s'"):format(path "tree"))
+t.check(status == 3 and out:find("test: 1 pictures cannot be read", 1, true) and out:find("tree/test/a/1.png", 1, true)
+    and out:find("train: 1 pictures are there again", 1, true), "a broken one: %d %s", status, out)
+t.group "data sets"
+
 -- ---- refusals ----
 local function refused(arguments, code, want)
     local got, _, text = shell.bauta(arguments)
     t.check(got == code and text:find(want, 1, true) and select(2, text:gsub("\n", "\n")) == 1, "%s: %d %s", arguments, got, text)
 end
-local small = "--student deit:dim=24:depth=2:heads=2:image=32:patch=4 --out '" .. second .. "' "
 refused("mask draw x", 2, 'no such action "draw"')
 refused("mask show " .. small .. "--criterion studnet " .. first, 4, "did you mean 'student'?")
 refused("mask show " .. small .. "--criterion student:layr=1 " .. first, 2, "did you mean layer?")
@@ -145,6 +171,13 @@ refused("mask show " .. small .. "99 --data scenes:size=32:train=64:test=16", 2,
 refused("mask show " .. small .. "--run /nowhere " .. first, 3, "/nowhere")
 refused("mask show " .. small .. "--weights " .. first .. " " .. first, 3, first)
 refused("mask report /nowhere", 3, "/nowhere")
+refused("mask report '" .. path "without/run" .. "'", 3, "its log has no probe")
+refused("data chek x", 2, "did you mean check?")
+refused("data check /nowhere", 3, "/nowhere")
+refused("data check scenes:sise=32", 2, "did you mean size?")
+refused("data check scenes:train=64:test=16 --compare /nowhere", 3, "No such file")
+shell.write(list, "what is this\n")
+refused("data check scenes:train=64:test=16 --compare '" .. list .. "'", 3, "line 1: a checksum")
 local function raises(want, more) t.raises(want, function() known.distill(weights, more) end) end
 raises("shadow: mask none keeps every patch; there is nothing to compare", { shadow = { bauta.mask "none" {} } })
 raises("shadow random.keep is missing, and teacher sees every patch; how many patches?", { mask = bauta.mask "none" {},

@@ -36,7 +36,7 @@ typedef struct ba_sample {
 } ba_sample;
 /* One sample as it is stored, without augmentation. Lent until the next call with this data set; one thread at a time. */
 int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
-/* SHA-256 of a sample's size and pixels, 64 hexadecimal digits and a zero byte. */
+/* SHA-256 of a sample's size and pixels, 64 hexadecimal digits and a zero byte. Returns its label. */
 int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e);
 
 /* ---- augmentation ---- */

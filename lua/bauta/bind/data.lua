@@ -70,11 +70,11 @@ end
 
 local sum
 
--- SHA-256 of a sample's size and pixels.
+-- SHA-256 of a sample's size and pixels, and its label.
 function Dataset:hash(i)
     sum = sum or M.new("char[65]")
-    M.call("ba_dataset_hash", M.ptr(self, Dataset), i, sum)
-    return M.text(sum)
+    local label = M.call("ba_dataset_hash", M.ptr(self, Dataset), i, sum)
+    return M.text(sum), label
 end
 
 -- options: batch, seed, threads, ahead, subset, shuffle, drop_last, and augment = { policy, image, ... }.
