@@ -72,11 +72,12 @@ function Builder:images_for(arch)
     return self.resized[key]
 end
 
--- Builds a model as WHO; given: store, training, kept, images (default: the batch's), normalise, role. Returns its logits.
+-- Builds a model as WHO; given: store, training, kept, images (default: the batch's), normalise (where the arch does not say), as
+-- (a normalisation in spite of what it says), reducer, role. Returns its logits.
 function Builder:model(who, arch, given)
     if check.class_of(arch) ~= "arch" then errors.fail("%s: arch expected, got %s", who, errors.show(arch)) end
     self.g:role(given.role or who)
-    local scale, shift = self:normalisation(arch.settings.normalise or given.normalise or "imagenet")
+    local scale, shift = self:normalisation(given.as or arch.settings.normalise or given.normalise or "imagenet")
     self.known:arch(who, arch:params(), { images = given.images or self:images_for(arch), scale = scale, shift = shift,
         kept = given.kept, store = given.store, training = given.training, reducer = given.reducer and given.reducer:params() })
     self.built[who] = true

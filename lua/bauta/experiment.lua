@@ -78,6 +78,8 @@ experiment.rows = {
             doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
         { name = "reducer", type = "reducer", optional = true, doc = "takes tokens away inside the teacher's blocks" },
+        { name = "preflight", type = "int", default = 256, min = 0, max = 2 ^ 31, unit = "pictures",
+            doc = "test pictures on which teachers are judged before the first step; 0: none" },
         { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
         shadow.rows[1], shadow.rows[2],
         teacher.momentum_rows[1], teacher.momentum_rows[2],

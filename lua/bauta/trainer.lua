@@ -9,6 +9,7 @@ local inputs = require "bauta.step.inputs"
 local ffi = require "bauta.ffi"
 local pictures = require "bauta.pictures"
 local probe = require "bauta.probe"
+local preflight = require "bauta.preflight"
 local progress = require "bauta.progress"
 local record = require "bauta.record"
 local steps = require "bauta.steps"
@@ -168,6 +169,10 @@ local function prepare(self, old)
     if self.done == 0 then
         record.documents(self.run, e, self.device, self.options.script)
         record.cost(self.run, self.cost)
+        for _, line in ipairs(self.options.no_preflight and {} or preflight.run(self)) do
+            self.run:event("preflight", line)
+            self:say(line)
+        end
     end
 end
 

@@ -3,7 +3,8 @@ local bauta = require "bauta"
 
 local p = bauta.params {
     bauta.int("epochs", 4, 1, 1000, "epochs"),
-    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn", "tome", "drop", "strategy" }, "how the step is put together"),
+    bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn", "tome", "drop", "strategy", "recipe",
+        "expect" }, "how the step is put together"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 
@@ -24,6 +25,10 @@ local kinds = {
     both = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, who = "both" }, losses = { ce, logit } },
     schedule = { teacher = vit { dim = 36 }, losses = { ce, logit }, ema = 0.9,
         mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } },
+    recipe = { teacher = "ema", momentum = 0.9, losses = { ce, logit, bauta.loss "fitnet" {} }, ema = 0.9, mixing = bauta.mixing {},
+        mask = bauta.mask "student" { keep = 0.5 }, optimiser = bauta.optimiser "adamw" { lr = 1e-3, weight_decay = 0.04,
+            weight_decay_end = 0.4, clip_each = 3, layer_decay = 0.75 }, schedule = bauta.schedule "dino" {},
+        data = bauta.data "scenes" { size = 16, train = 96, test = 40, erasing = 0.25, randaugment = 2, repeats = 3 } },
     guided = { teacher = vit { dim = 36 }, mask = guided { keep = 0.5, model = vit { dim = 12 } }, losses = { ce, logit } },
     dino = { teacher = vit { dim = 36 }, losses = { ce, logit },
         mask = bauta.mask "dino" { keep = 0.5, ranked = 5, model = vit { dim = 12, patch = 8 } } },
@@ -35,8 +40,15 @@ local kinds = {
     strategy = { teacher = vit { dim = 36 }, mask = bauta.mask "disagreement" { keep = 0.5 }, losses = { ce, logit } },
     drawn = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, select = "sampled" }, losses = { ce, logit } },
 }
-local s = kinds[p.kind]
+local s, known = kinds[p.kind], nil
+if p.kind == "expect" then
+    known = bauta.train { name = "teacher", data = data, student = vit(), epochs = 1, batch = 16 }
+    s = { teacher = vit { weights = known, expect = 99.5 }, losses = { ce, logit } }
+end
 s.losses = s.losses or { ce }
 for k, v in pairs { name = "run", data = data, student = vit(), epochs = p.epochs, batch = 16, seed = 3, overlays = 2,
-    optimiser = bauta.optimiser "adamw" { lr = 1e-3 } } do s[k] = v end
-return bauta.distill(s)
+    optimiser = bauta.optimiser "adamw" { lr = 1e-3 } } do
+    if s[k] == nil then s[k] = v end
+end
+local run = bauta.distill(s)
+return known and bauta.suite { runs = { known, run } } or run

@@ -66,6 +66,34 @@ for _, signal in ipairs { "TERM", "KILL" } do
     t.equal(status, 0, "resumed; " .. err)
     same_run("schedule/run", out .. "/run", "stopped by " .. signal)
 end
+t.group "stopped while the kept patches change"
+
+-- ---- everything at once: averaged teacher, learned parts of a loss, mixing, erasing, two averages ----
+local recipe = done "recipe"
+t.check(recipe.train.n == 24 and recipe.train.loss_kd[24] > 0, "all steps")
+for _, signal in ipairs { "TERM", "KILL" } do
+    local out = "recipe-" .. signal
+    shell.interrupted(run("recipe", out), out .. "/run/checkpoints/epoch-0002.ckpt", 0, signal)
+    local status, _, err = shell.bauta(run("recipe", out, "--resume"))
+    t.equal(status, 0, "resumed; " .. err)
+    same_run("recipe/run", out .. "/run", "recipe stopped by " .. signal)
+end
+local exported = shell.read(path "recipe/run/student.safetensors")
+t.check(exported and not exported:find("fitnet", 1, true) and exported:find("head.weight", 1, true),
+    "what the loss has learned is not exported with the student")
+t.group "a run with everything"
+
+-- ---- a teacher that is worse than its card says ----
+local status, out, err = shell.bauta(run("expect", "expect", "--set epochs=1"))
+t.check(status == 3, "status %d: %s", status, err)
+t.check(err:find("the teacher is right about", 1, true) and err:find("its card says 99.5 (expect), tolerance 1.0 (--no-preflight goes on", 1, true)
+    and not err:find("\n.", 1, false), "one line: %s", err)
+status, out, err = shell.bauta(run("expect", "expect", "--set epochs=1 --no-preflight --restart"))
+t.equal(status, 0, "--no-preflight; " .. err)
+status, out, err = shell.bauta(run("expect", "expect2", "--set epochs=1 --set preflight=0"))
+t.equal(status, 0, "preflight = 0; " .. err)
+t.group "preflight"
+
 local _, plan = shell.bauta(("plan '%s/composed.lua' --set kind=schedule --images 96"):format(shell.here))
 t.check(plan:find("teacher sees 16 of 16, from epoch 1 8, from epoch 3 4 patches", 1, true), "plan: %s", plan)
 t.group "keep schedules"

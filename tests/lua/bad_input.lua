@@ -21,14 +21,14 @@ end
 -- ---- names of settings ----
 raises("distill.epohcs: no such setting; did you mean epochs?", distill { epohcs = 3 })
 raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, " ..
-    "losses, mask, mixing, momentum, momentum_end, name, optimiser, overlays, precision, probe, reducer, schedule, seed, shadow, student, " ..
+    "losses, mask, mixing, momentum, momentum_end, name, optimiser, overlays, precision, preflight, probe, reducer, schedule, seed, shadow, student, " ..
     "teacher, teachers, trains",
     distill { lr_decy = 3 })
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)
 raises("mask student.kep: no such setting; did you mean keep?", function() bauta.mask "student" { kep = 0.5 } end)
-raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, heads, image, keys, mlp, " ..
-    "normalise, partial, patch, positions, prefix, resize, size, weights",
+raises("arch deit.widht: no such setting; known: channels, classes, depth, dim, distilled, drop_path, expect, heads, image, keys, mlp, " ..
+    "normalise, partial, patch, positions, prefix, resize, size, tolerance, weights",
     function() bauta.arch "deit" { widht = 5 } end)
 raises("distill: a setting without a name (key 1); write name = value", distill { "quick" })
 raises("distill: a table of settings expected, got 5", function() bauta.distill(5) end)

@@ -9,6 +9,7 @@ local verb = {
         { name = "resume", doc = "go on with a run that was stopped or killed, bit for bit" },
         { name = "restart", doc = "throw the run away that is there and begin anew" },
         { name = "accept-changes", doc = "resume although settings differ; what differs is written down" },
+        { name = "no-preflight", doc = "do not judge the teachers on test pictures before the first step" },
         { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0,
             doc = "threads that load pictures; 0: one per processor" },
         { name = "interval", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 30,
@@ -20,7 +21,7 @@ local function trainer_options(given, mode, source)
     local session = require "bauta.session"
     return { out = given.out, mode = mode, device = session.device(), loaders = given.loaders, script = source,
         interval = given.interval,
-        accept = given.accept_changes }
+        accept = given.accept_changes, no_preflight = given.no_preflight }
 end
 
 -- How a run of a suite begins, by what is on disk. Returns a mode, or nil when it is complete already.
