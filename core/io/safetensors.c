@@ -172,14 +172,20 @@ static int numbers(parser *s, int64_t *out, int most, const char *what)
     return next_is(s, ']') ? n : bad(s, "']' expected");
 }
 
+const bai_st_dtype *bai_st_dtype_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (!strcmp(name, dtypes[i].name))
+            return &dtypes[i];
+    return NULL;
+}
+
 static int read_dtype(parser *s, bai_st_entry *t)
 {
     const char *name = string(s, NULL);
     if (!name)
         return BA_EDATA;
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-        if (!strcmp(name, dtypes[i].name))
-            t->dtype = dtypes + i;
+    t->dtype = bai_st_dtype_named(name);
     return t->dtype ? BA_OK : ba_fail(s->e, BA_EDATA, "%.200s: %.150s: unknown dtype '%.20s'; F32, F16, BF16 or F64 expected",
         s->label, t->name, name);
 }

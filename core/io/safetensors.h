@@ -27,6 +27,10 @@ typedef struct bai_st_header {
 /* Parses `length` bytes of JSON (a zero stands behind them) for a data part of `data` bytes. Takes text, also on failure. */
 int bai_st_parse(bai_st_header *h, char *text, int64_t length, int64_t data, const char *label, ba_err *e);
 void bai_st_clear(bai_st_header *h);
+const bai_st_dtype *bai_st_dtype_named(const char *name);    /* NULL: no such type */
+
+/* pth.c: the same list from a PyTorch file (zip archive); places of tensors count from the beginning of the file. */
+int bai_pth_parse(bai_st_header *h, int fd, int64_t size, const char *label, ba_err *e);
 
 /* The bytes a file begins with: length, header, spaces up to a multiple of 64. Tensors follow in the order of items.
  * NULL on failure, with the code in *bytes. */

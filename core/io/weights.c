@@ -1,4 +1,4 @@
-/* weights: reading tensors out of a safetensors file as float. The file is read with pread into our memory, never
+/* weights: reading tensors out of a safetensors or PyTorch file as float. The file is read with pread into our memory, never
  * mapped: whoever changes it meanwhile can make a read fail, nothing else. */
 #include "bauta/weights.h"
 
@@ -36,10 +36,8 @@ const char *bai_weights_label(const ba_weights *w) { return w->label; }
 /* What a file is that does not begin like a safetensors file; NULL when nothing is known about it. */
 static const char *other_format(const unsigned char *p, int64_t n)
 {
-    if (n >= 4 && !memcmp(p, "PK\3\4", 4))
-        return "is a zip archive, as PyTorch saves them: a Python pickle can run code; save it with safetensors.torch.save_file";
     if (n >= 2 && p[0] == 0x80 && p[1] >= 2 && p[1] <= 5)
-        return "is a Python pickle, which can run code; save it with safetensors.torch.save_file";
+        return "is a Python pickle of before PyTorch 1.6, which is not read; in Python: torch.save(torch.load(FILE), NEW)";
     if (n >= 8 && !memcmp(p, "\x89HDF\r\n\x1a\n", 8))
         return "is an HDF5 file; safetensors expected";
     return NULL;
@@ -53,6 +51,8 @@ static int read_header(ba_weights *w, int64_t offset, int64_t bytes, ba_err *e)
     int64_t have = bytes < 8 ? bytes : 8;
     if (bai_pread_all(w->fd, front, (size_t)have, offset))
         return ba_fail(e, BA_EMACHINE, "%.300s: %s", w->label, errno ? strerror(errno) : "became shorter while it was read");
+    if (have >= 4 && !memcmp(front, "PK\3\4", 4) && !offset)
+        return bai_pth_parse(&w->h, w->fd, bytes, w->label, e); /* places in it count from the beginning: w->data stays 0 */
     const char *other = other_format(front, have);
     if (other)
         return ba_fail(e, BA_EDATA, "%.300s: %s", w->label, other);

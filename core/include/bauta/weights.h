@@ -1,4 +1,5 @@
-/* bauta/weights.h: weights in safetensors files: named fp32 tensors that PyTorch and timm load unchanged.
+/* bauta/weights.h: weights in safetensors files: named fp32 tensors that PyTorch and timm load unchanged. PyTorch's own files (.pth, .pt since
+ * version 1.6) are read too, without running what is pickled in them; where they hold several dicts of tensors, names have "DICT/" in front.
  *
  * Reading is strict: a file is judged whole before a number is read, nothing is allocated from a number that was not
  * compared with the file size, and a file is read into our memory, never mapped. Each defect has one line.

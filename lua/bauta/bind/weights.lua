@@ -1,0 +1,56 @@
+-- bind/weights: weight files as Lua objects: what is in them, and writing them anew.
+local M = require "bauta.ffi"
+
+local bind = {}
+local File = M.class("weights", "ba_weights_free")
+
+function bind.open(path)
+    return M.own(File, M.call("ba_weights_open", M.string(path, "weights")), nil, { path = path })
+end
+
+-- List of { name, dtype, shape, count, bytes }, ascending by name.
+function File:list()
+    local out, t = {}, M.new("ba_weight_info")
+    for i = 0, M.number(M.C.ba_weights_count(M.ptr(self, File))) - 1 do
+        M.call("ba_weights_info", M.ptr(self, File), i, t)
+        local shape = {}
+        for k = 1, t.rank do shape[k] = M.number(t.dim[k - 1]) end
+        out[i + 1] = { name = M.text(t.name), dtype = M.text(t.dtype), shape = shape, count = M.number(t.count), bytes = M.number(t.bytes) }
+    end
+    return out
+end
+
+function File:notes()
+    local out, n = {}, M.new("ba_note")
+    for i = 0, M.number(M.C.ba_weights_notes(M.ptr(self, File))) - 1 do
+        M.call("ba_weights_note", M.ptr(self, File), i, n)
+        out[M.text(n.key)] = M.text(n.value)
+    end
+    return out
+end
+
+-- Writes tensors { { at = index, name = name } } of this file as a safetensors file of fp32 numbers.
+function File:write(path, tensors, notes)
+    local n = #tensors
+    local items, held = M.new("ba_weight_item[?]", math.max(n, 1)), {}
+    local t = M.new("ba_weight_info")
+    for i, want in ipairs(tensors) do
+        M.call("ba_weights_info", M.ptr(self, File), want.at - 1, t)
+        local numbers = M.new("float[?]", math.max(M.number(t.count), 1))
+        M.call("ba_weights_read", M.ptr(self, File), want.at - 1, numbers, t.count)
+        held[i] = { numbers, want.name }
+        local item = items[i - 1]
+        item.name, item.data, item.type.dtype, item.type.rank = want.name, numbers, 1, t.rank
+        for k = 0, 4 do item.type.dim[k] = k < t.rank and t.dim[k] or 1 end
+    end
+    local keys = {}
+    for k in pairs(notes) do keys[#keys + 1] = k end
+    table.sort(keys)
+    local list = M.new("ba_note[?]", math.max(#keys, 1))
+    for i, k in ipairs(keys) do list[i - 1].key, list[i - 1].value = k, notes[k] end
+    M.call("ba_weights_write", M.string(path, "path"), n, items, #keys, list)
+end
+
+function File:free() M.free(self) end
+
+return bind
