@@ -33,7 +33,9 @@ static ba_tensor *cut(ba_build *b, ba_tensor *x, int64_t from, int64_t to, ba_er
     return op1(b, "slice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", from), BA_I("to", to)), e);
 }
 
-static int look(ba_build *b, int who, const ba_type *t, side *s, ba_err *e)
+/* patches_only: there may be no tokens in front. Of a teacher that holds only beside such a student: one whose blocks merge tokens may have as
+ * many as it has patches by chance. */
+static int look(ba_build *b, int who, int patches_only, const ba_type *t, side *s, ba_err *e)
 {
     static const char *const facts[] = { "prefix", "patches", "grid_rows", "grid_columns" };
     int64_t *const to[] = { &s->extras, &s->patches, &s->rows, &s->columns };
@@ -45,8 +47,8 @@ static int look(ba_build *b, int who, const ba_type *t, side *s, ba_err *e)
     if (s->kept && ba_tensor_type(s->kept, &kept, e))
         return BA_EARG;
     s->here = kept.dim[1];
-    if (t->rank == 3 && t->dim[1] == s->here)
-        s->extras = 0; /* patches only */
+    if (patches_only && t->rank == 3 && t->dim[1] == s->here)
+        s->extras = 0;
     else if (t->rank != 3 || t->dim[1] != s->extras + s->here) {
         char have[100];
         bai_shape_text(t, have, sizeof have);
@@ -95,7 +97,7 @@ int bai_nn_match(ba_build *b, ba_tensor *student, ba_tensor *teacher, int extras
     ba_type t[2];
     side s[2];
     for (int i = 0; i < 2; i++)
-        if (ba_tensor_type(given[i], &t[i], e) || look(b, i, &t[i], &s[i], e))
+        if (ba_tensor_type(given[i], &t[i], e) || look(b, i, !i || !s[STUDENT].extras, &t[i], &s[i], e))
             return e ? e->code : BA_EARG;
     int64_t front = s[0].extras < s[1].extras ? s[0].extras : s[1].extras;
     for (int i = 0; i < 2; i++)

@@ -49,5 +49,21 @@ t.raises("plugin fitnet: student.tokens of layer 0; 3 to 3 (or -1 for the last) 
     function() measure("fitnet", { layers = "0", teacher_layers = "0" }, "fp32", { swin, teacher }) end)
 t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit gives it one)",
     function() measure("hard", { head = "distillation" }, "fp32", { plain, teacher }) end)
+
+-- A teacher whose tokens are merged on the way has no tokens of places any more; its logits still teach.
+local function merged(loss, r)
+    local stores = { bauta.store(1), bauta.store(2), bauta.store(3) }
+    local step = bauta.graph({ batch = 2, image = 32 }, function(g)
+        g:model("student", plain, { store = stores[1], training = true })
+        g:model("teacher", teacher, { store = stores[2], reducer = bauta.reducer("tome", { r = r }) })
+        g:fetch("loss", g:loss(bauta.loss(loss, {}), nil, stores[3]))
+    end)
+    step:free()
+    return true
+end
+t.check(merged("logit", 2), "logits of a reduced teacher")
+for _, r in ipairs { 1, 2 } do
+    for _, loss in ipairs { "fitnet", "vitkd", "manifold" } do t.refused(function() merged(loss, r) end, loss .. " with merged tokens") end
+end
 t.group "refusals"
 return t.done()
