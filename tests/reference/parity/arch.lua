@@ -1,5 +1,6 @@
 -- parity of architectures: logits of a small model with synthetic weights on synthetic pictures (pixels 0..255, normalised by a half and a half),
--- whole or masked, and gradients of the mean of their squares. A case: arch, settings, image, batch, kept (numbers, a list a picture).
+-- whole or masked, and gradients of the mean of their squares. A case: arch, settings, image, batch, kept (numbers, a list a picture),
+-- reducer (plugin, settings).
 local bauta = require "bauta"
 local synthetic = require "synthetic"
 
@@ -24,7 +25,8 @@ return function(case)
     local arch, store, names = bauta.arch(case.arch)(settings), bauta.store(1), {}
     local step = bauta.graph({ batch = case.batch, image = case.image }, function(g)
         local kept = case.kept and g:input("kept", "i32", { case.batch, #case.kept / case.batch }) or nil
-        local logits = g:model("model", arch, { store = store, kept = kept })
+        local reducer = case.reducer and bauta.reducer(case.reducer.plugin, case.reducer.settings)
+        local logits = g:model("model", arch, { store = store, kept = kept, reducer = reducer })
         local wrt = {}
         for what in pairs(case.want) do
             local name = what:match "^grad (.*)$"
