@@ -18,10 +18,10 @@ function statistics.of(list)
     return { n = #v, mean = mean, deviation = #v > 1 and math.sqrt(squares / (#v - 1)) or 0 / 0 }
 end
 
--- Logarithm of the gamma function for x > 0: Stirling's series, after x was raised above 8.
+-- Logarithm of the gamma function for x > 0: Stirling's series, after x was raised above 16.
 local function log_gamma(x)
     local shift = 0
-    while x < 8 do shift, x = shift + math.log(x), x + 1 end
+    while x < 16 do shift, x = shift + math.log(x), x + 1 end
     local y = 1 / (x * x)
     return (x - 0.5) * math.log(x) - x + 0.5 * math.log(2 * math.pi) - shift
         + (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y / 1680))) / x
