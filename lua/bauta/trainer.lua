@@ -179,7 +179,7 @@ end
 function Run:checkpoint(best)
     self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
         best = self.best, sum_loss = self.sum, time_train = self.time_train,
-        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe.count or 0 })
+        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe:part() and self.probe.count or 0 })
 end
 
 -- ---- steps ----
