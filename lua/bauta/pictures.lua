@@ -50,6 +50,29 @@ function pictures.probe_loader(e, threads, n, batch)
         augment = augmentation(s.data.settings, s.student.image_rows, false) }), math.min(n, test.count)
 end
 
+-- A loader of a split in order, as evaluation shows it to a model; limit: at most so many pictures, evenly spaced (0: all). Returns it and
+-- their number.
+function pictures.plain_loader(e, split, arch, limit, batch, threads)
+    local s = e.settings
+    local set = s.data:split(split)
+    local count = limit and limit > 0 and math.min(limit, set.count) or set.count
+    return bind.loader(set, { batch = math.min(batch, count), seed = s.seed, threads = threads or 0, ahead = 4, subset = count,
+        augment = augmentation(s.data.settings, arch.image_rows, false) }), count
+end
+
+-- What a linear probe trains on, cut and mirrored, and is judged by. Returns both loaders and the sizes of their batches.
+function pictures.probe_loaders(e, batch, threads)
+    local s = e.settings
+    local train, test = s.data:split("train"), s.data:split("test")
+    local image, size = s.student.image_rows, { math.min(batch, train.count), math.min(batch, test.count) }
+    local augment = augmentation(s.data.settings, image, true)
+    augment.policy = image <= 32 and "pad" or "crop"
+    return bind.loader(train, { batch = size[1], seed = s.seed, shuffle = true, drop_last = true, threads = threads or 0, ahead = 4,
+            augment = augment }),
+        bind.loader(test, { batch = size[2], seed = s.seed, threads = threads or 0, ahead = 4,
+            augment = augmentation(s.data.settings, image, false) }), size[1], size[2]
+end
+
 -- A batch that may be short, filled up with black pictures of class 0; returns raw images and labels of `size` pictures.
 function pictures.filled(batch, size, room)
     if batch.count == size then return batch.images, batch.labels end

@@ -82,9 +82,14 @@ function Store:read(name)
     return out
 end
 
+-- numbers: a plain list, or raw memory that holds all of them.
 function Store:write(name, numbers)
     local p, i = find(self, name)
     local n = self:list()[i + 1].count
+    if type(numbers) == "cdata" then
+        M.call("ba_store_write", p, i, numbers, n)
+        return
+    end
     if #numbers ~= n then errors.fail("%s: %d numbers expected, got %d", name, n, #numbers) end
     M.call("ba_store_write", p, i, M.new("float[?]", n, numbers), n)
 end

@@ -1,4 +1,4 @@
--- verb eval: the accuracy of weights on the test set of a script's experiment.
+-- verb eval: what the student of a script's experiment is worth on the test set: by its own classifier, by its nearest neighbours, by a linear probe.
 local errors = require "bauta.errors"
 local options = require "bauta.options"
 
@@ -9,6 +9,17 @@ local verb = {
         { name = "run", value = "NAME", doc = "which run of a suite; otherwise the last" },
         { name = "checkpoint", value = "WHICH", doc = "last, best or a path instead of the exported weights" },
         { name = "weights", value = "FILE", doc = "a safetensors file instead" },
+        { name = "part", value = "NAME", default = "student", doc = "of a checkpoint: student, ema, or average (the teacher of DINO)" },
+        { name = "protocol", value = "NAME", default = "classifier",
+            doc = "classifier (its own), knn, linear (DINO's linear probe) or linear-mae (batch normalisation and LARS)" },
+        { name = "features", value = "KIND", default = "class", doc = "of knn and linear: class, last4 or class-mean" },
+        { name = "neighbours", value = "LIST", default = "10,20,100,200", doc = "of knn" },
+        { name = "temperature", value = "T", kind = "number", min = 1e-4, max = 1000, default = 0.07, doc = "of knn's votes" },
+        { name = "gallery", value = "N", kind = "int", min = 0, max = 2 ^ 31, default = 0,
+            doc = "of knn: so many training pictures, evenly spaced; 0: all" },
+        { name = "epochs", value = "N", kind = "int", min = 1, max = 100000, doc = "of linear: 100, of linear-mae 90 unless given" },
+        { name = "lr", value = "RATE", kind = "number", min = 0, max = 1000, doc = "of linear: 0.001, of linear-mae 0.1, times batch/256" },
+        { name = "batch", value = "N", kind = "int", min = 1, max = 65536, default = 256, doc = "of knn and linear" },
         { name = "json", doc = "as JSON" },
     }, options.script, options.device),
 }
@@ -31,18 +42,28 @@ local function load(e, store, given)
     local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
         or given.checkpoint
     local c = bind.checkpoint(file)
-    c:load("student", store)
+    c:load(given.part, store)
     c:free()
 end
 
-function verb.run(given)
-    local script, session, steps = require "bauta.script", require "bauta.session", require "bauta.steps"
-    local evaluation = require "bauta.evaluation"
-    local pictures, json = require "bauta.pictures", require "bauta.json"
-    local result = script.load(given, given[1])
-    local e = choose((script.experiments(result, given[1])), given.run, given[1])
-    local device = session.device()
-    if e.settings.precision == "bf16" and not device:has("bf16") then e.precision = "fp32" end
+-- "10,20" as whole numbers.
+local function neighbours(text, most)
+    local out = {}
+    for word in (text .. ","):gmatch "([^,]*)," do
+        local k = tonumber(word)
+        if not k or k < 1 or k % 1 ~= 0 then errors.raise("arg", ("--neighbours %s; whole numbers with commas expected"):format(text), "command line") end
+        if k <= most then out[#out + 1] = k end
+    end
+    if #out == 0 then
+        errors.raise("arg", ("--neighbours %s: the gallery has %d pictures"):format(text, most), "command line")
+    end
+    return out
+end
+
+local judge = {}
+
+function judge.classifier(e, device, given)
+    local steps, evaluation, pictures = require "bauta.steps", require "bauta.evaluation", require "bauta.pictures"
     local stores = steps.stores(e, device)
     local train, test = pictures.loaders(e, 0)
     local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
@@ -50,13 +71,66 @@ function verb.run(given)
     load(e, stores.student, given)
     local r = evaluation.measure(e, program, test, batch, {})
     train:free()
-    if given.json then
-        io.stdout:write(json.encode { run = e:path(), top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images,
-            on_object = r.on_object }, "\n")
-    else
-        io.stdout:write(("%s: top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images\n"):format(e:path(), r.top1, r.top5, r.loss,
-            r.images))
+    return r and { top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images, on_object = r.on_object },
+        r and ("top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images"):format(r.top1, r.top5, r.loss, r.images)
+end
+
+-- What both protocols on features are given.
+local function on_features(e, device, given)
+    local store = require("bauta.bind.graph").store(device, e.settings.seed)
+    return { kind = given.features, store = store, batch = given.batch, threads = 0, load = function() load(e, store, given) end }
+end
+
+function judge.knn(e, device, given)
+    local features, knn = require "bauta.protocol.features", require "bauta.protocol.knn"
+    local how = on_features(e, device, given)
+    how.unit, how.limit = true, given.gallery
+    local gallery = features.all(e, device, "train", how)
+    how.limit = 0
+    local queries = gallery and features.all(e, device, "test", how)
+    if not queries then return nil end
+    local list = neighbours(given.neighbours, gallery.n)
+    local all = knn.run(device, gallery, queries, { neighbours = list, temperature = given.temperature, classes = e.settings.data.classes })
+    local best, said = all[1], {}
+    for i, r in ipairs(all) do
+        if r.top1 > best.top1 then best = r end
+        said[i] = ("%d: %.2f"):format(r.k, r.top1)
     end
+    return { protocol = "knn", top1 = best.top1, top5 = best.top5, neighbours = best.k, images = queries.n, gallery = gallery.n, all = all },
+        ("k-NN top-1 %.2f %%, top-5 %.2f %% with %d neighbours of %d pictures (%s), on %d images"):format(best.top1, best.top5, best.k,
+            gallery.n, table.concat(said, ", "), queries.n)
+end
+
+local function probed(protocol)
+    return function(e, device, given)
+        local how = on_features(e, device, given)
+        how.protocol, how.epochs, how.lr = protocol, given.epochs, given.lr
+        local r = require("bauta.protocol.linear").run(e, device, how)
+        return r and { protocol = "linear-" .. protocol, top1 = r.top1, top5 = r.top5, last = r.last, epochs = r.epochs, loss = r.loss },
+            r and ("linear probe top-1 %.2f %%, top-5 %.2f %% at its best of %d epochs, %.2f %% after the last"):format(r.top1, r.top5, r.epochs, r.last)
+    end
+end
+
+judge.linear, judge["linear-mae"] = probed "dino", probed "mae"
+
+function verb.run(given)
+    if not judge[given.protocol] then
+        errors.raise("arg", "--protocol " .. given.protocol .. ": " .. errors.unknown("protocol", given.protocol,
+            { "classifier", "knn", "linear", "linear-mae" }), "command line")
+    end
+    if given.part ~= "student" and not given.checkpoint then
+        errors.raise("arg", ("--part %s: exported weights are the student's; --checkpoint last or best has the others"):format(given.part), "command line")
+    end
+    local script, session, json = require "bauta.script", require "bauta.session", require "bauta.json"
+    local result = script.load(given, given[1])
+    local e = choose((script.experiments(result, given[1])), given.run, given[1])
+    local device = session.device()
+    if e.settings.precision == "bf16" and not device:has("bf16") then e.precision = "fp32" end
+    require("bauta.bind.run").install_signals()
+    local r, said = judge[given.protocol](e, device, given)
+    if not r then return 130 end
+    r.run = e:path()
+    io.stdout:write(given.json and json.encode(r) or ("%s: %s"):format(e:path(), said), "\n")
     return 0
 end
 

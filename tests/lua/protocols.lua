@@ -1,0 +1,126 @@
+-- protocols: k-NN and linear probes: the golden values of methods.md (G-E1, G-E2, G-E4), k-NN of many parts against plain Lua, clusters and
+-- singular vectors (G-L25, G-L26), refusals.
+local bauta = require "bauta"
+local ffi = require "bauta.ffi"
+local builder = require "bauta.builder"
+local graph = require "bauta.bind.graph"
+local knn = require "bauta.protocol.knn"
+local linear = require "bauta.protocol.linear"
+local session = require "bauta.session"
+local t = require "harness"
+
+local device = session.device()
+
+-- Rows as protocol/features gives them.
+local function set(rows, labels)
+    local width = #rows[1]
+    local out = { n = #rows, width = width, rows = ffi.new("float[?]", #rows * width), labels = ffi.new("int32_t[?]", #rows) }
+    for i, row in ipairs(rows) do
+        for j, v in ipairs(row) do out.rows[(i - 1) * width + j - 1] = v end
+        out.labels[i - 1] = labels and labels[i] or 0
+    end
+    return out
+end
+
+-- ---- G-E1 ----
+local top = bauta.graph({ batch = 3, feeds = { labels = { "i32", { 3 } } } }, function(g, batch)
+    local z = g:constant({ .1, .5, .2, .9, .3, .4, .9, .1, .8, .2, .3, .4, .1, .2, .3, .4, .5, .6 }, { 3, 6 })
+    g:fetch("one", g:op("correct", { z, batch.labels }, { top = 1 }))
+    g:fetch("five", g:op("correct", { z, batch.labels }, { top = 5 }))
+end)
+top:feed("labels", { 3, 1, 2 })
+top:run()
+t.equal(table.concat(top:read "one", " "), "1 0 0", "G-E1 top-1")
+t.equal(table.concat(top:read "five", " "), "1 0 1", "G-E1 top-5")
+t.group "G-E1: top-1, top-5"
+
+-- ---- G-E2 ----
+local gallery, query = set({ { 1, 0 }, { .8, .6 }, { 0, 1 }, { .6, .8 }, { -1, 0 } }, { 0, 1, 1, 1, 0 }), { { .96, .28 } }
+local function right(label, given)
+    local s = { neighbours = { 1, 3 }, temperature = 0.07, classes = 2 }
+    for k, v in pairs(given or {}) do s[k] = v end
+    return knn.run(device, gallery, set(query, { label }), s)
+end
+for i, r in ipairs(right(0)) do t.check(r.k == ({ 1, 3 })[i] and r.top1 == 100 and r.top5 == 100, "G-E2, %d neighbours", r.k) end
+for i, r in ipairs(right(1)) do t.check(r.top1 == 0 and r.top5 == (i == 1 and 0 or 100), "G-E2, the other class, %d neighbours", r.k) end
+-- With a high temperature votes count heads: two of three neighbours are of class 1.
+t.check(right(1, { temperature = 100 })[2].top1 == 100, "votes of equal weight")
+t.refused(function() right(0, { neighbours = { 6 } }) end, "more neighbours than pictures")
+t.group "G-E2: k-NN"
+
+-- ---- k-NN of many parts ----
+local start = tonumber(os.getenv "BAUTA_SEED" or os.time())
+math.randomseed(start)
+print("seed " .. start)
+local function random(n, width, classes)
+    local rows, labels = {}, {}
+    for i = 1, n do
+        local sum = 0
+        rows[i] = {}
+        for j = 1, width do
+            rows[i][j] = math.random() - .5
+            sum = sum + rows[i][j] ^ 2
+        end
+        for j = 1, width do rows[i][j] = rows[i][j] / math.sqrt(sum) end
+        labels[i] = math.random(classes) - 1
+    end
+    return rows, labels
+end
+
+local function plainly(rows, labels, x, k, temperature, classes)
+    local near, votes, best = {}, {}, 0
+    for i, row in ipairs(rows) do
+        local sum = 0
+        for j, v in ipairs(row) do sum = sum + v * x[j] end
+        near[i] = { sum, i }
+    end
+    table.sort(near, function(a, b) return a[1] > b[1] or a[1] == b[1] and a[2] < b[2] end)
+    for c = 0, classes - 1 do votes[c] = 0 end
+    for i = 1, k do
+        local c = labels[near[i][2]]
+        votes[c] = votes[c] + math.exp(near[i][1] / temperature)
+    end
+    for c = 1, classes - 1 do
+        if votes[c] > votes[best] then best = c end
+    end
+    return best
+end
+
+local rows, labels = random(60, 5, 4)
+local asked, theirs = random(21, 5, 4)
+knn.part = 16
+local all = knn.run(device, set(rows, labels), set(asked, theirs), { neighbours = { 1, 7, 20, 60 }, temperature = 0.1, classes = 4, batch = 8 })
+knn.part = 8192
+local whole = knn.run(device, set(rows, labels), set(asked, theirs), { neighbours = { 1, 7, 20, 60 }, temperature = 0.1, classes = 4 })
+for i, r in ipairs(all) do
+    local n = 0
+    for q, x in ipairs(asked) do n = n + (plainly(rows, labels, x, r.k, 0.1, 4) == theirs[q] and 1 or 0) end
+    t.near(r.top1, 100 * n / #asked, 1e-6, r.k .. " neighbours against plain Lua")
+    t.near(whole[i].top1, r.top1, 1e-6, r.k .. " neighbours, one part and four")
+end
+t.group "k-NN of many parts"
+
+-- ---- G-E4 ----
+local state = graph.store(device, 0)
+state:add("mean", { 1, 2 }, "zero")
+state:add("variance", { 1, 2 }, "one")
+local function normalised(rows, training)
+    local b = builder.new { device = device, batch = #rows }
+    local flat = {}
+    for _, row in ipairs(rows) do for _, v in ipairs(row) do flat[#flat + 1] = v end end
+    b:fetch("y", linear.normalised(b, b:constant(flat, { #rows, 2 }), state, training))
+    local program = b:finish()
+    program:run()
+    return program:read "y"
+end
+local y = normalised({ { 1, 2 }, { 3, 6 }, { 5, 1 } }, true)
+for i, v in ipairs { -1.224745, -0.462910, 0, 1.388730, 1.224745, -0.925820 } do t.near(y[i], v, 1e-5, "G-E4 [" .. i .. "]") end
+for name, want in pairs { mean = { .3, .3 }, variance = { 1.3, 1.6 } } do
+    for i, v in ipairs(state:read(name)) do t.near(v, want[i], 1e-6, "G-E4 running " .. name) end
+end
+y = normalised({ { .3, .3 + math.sqrt(1.6) } }, false)
+t.near(y[1], 0, 1e-6, "G-E4, judged by running statistics")
+t.near(y[2], 1, 1e-5, "G-E4, judged by running statistics")
+t.group "G-E4: batch normalisation"
+
+return t.done()
