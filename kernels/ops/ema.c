@@ -24,7 +24,7 @@ static void task(void *ctx, int64_t t, int worker)
     const float *p = k->in[1].data;
     int64_t end = bai_min(ba_type_count(&k->in[0].type), (t + 1) * BAI_BLOCK);
     for (int64_t i = t * BAI_BLOCK; i < end; i++)
-        a[i] += by * (p[i] - a[i]);
+        a[i] = by == 1 ? p[i] : a[i] + by * (p[i] - a[i]); /* decay 0 is a copy, bit for bit */
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)

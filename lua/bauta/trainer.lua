@@ -12,6 +12,7 @@ local probe = require "bauta.probe"
 local preflight = require "bauta.preflight"
 local progress = require "bauta.progress"
 local record = require "bauta.record"
+local statistics = require "bauta.protocol.statistics"
 local steps = require "bauta.steps"
 local stores = require "bauta.step.stores"
 
@@ -60,6 +61,14 @@ local function load_all(self)
     for _, m in ipairs(self.e:frozen()) do self:load_weights(m.arch, self.stores[m.who], m.part) end
 end
 
+-- What losses know of their teacher before training begins.
+local function load_statistics(self)
+    for _, l in ipairs(self.e:losses()) do
+        local path = l.loss.settings.statistics
+        if path and path ~= "" then statistics.load(self.device, self.stores.state, l.label, path) end
+    end
+end
+
 -- An averaged teacher begins as the student does.
 local function load_average(self)
     if self.stores.average then self.stores.average:take(self.stores.student) end
@@ -87,12 +96,13 @@ end
 
 local function first_program(self)
     local e, s = self.e, self.e.settings
-    self.stores, self.phases = steps.stores(e, self.device), e:phases()
+    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
     local costs = {}
     for i, phase in ipairs(self.phases) do
         compile(self, i, i == 1 and function()
             load_all(self)
             load_average(self)
+            load_statistics(self)
         end or nil)
         costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
     end
@@ -197,6 +207,11 @@ local function feed(self, batch, place)
     p:feed("lr", self.lr)
     local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), s.epochs * self.per_epoch
     if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
+    if self.wants_samples then
+        local list = {}
+        for i = 1, s.batch do list[i] = tonumber(batch.samples[i - 1]) end
+        p:feed("samples", list)
+    end
     if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
 end
 

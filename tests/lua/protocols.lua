@@ -123,4 +123,60 @@ t.near(y[1], 0, 1e-6, "G-E4, judged by running statistics")
 t.near(y[2], 1, 1e-5, "G-E4, judged by running statistics")
 t.group "G-E4: batch normalisation"
 
+-- ---- G-L25, G-L26 ----
+local plugins = require "bauta.bind.plugin"
+local four = set { { 2, 0, 1 }, { 0, 1, -1 }, { -1, 1, 0 }, { 1, 2, 2 } }
+local mean, basis, values = plugins.principal(four.rows, 4, 3)
+for i, v in ipairs { .5, 1, .5 } do t.near(mean[i - 1], v, 1e-6, "G-L25 mean") end
+for i, v in ipairs { 2.828427, 1.847759, 0.765367 } do t.near(values[i - 1], v, 1e-5, "G-L25 singular values") end
+for i, v in ipairs { .707107, 0, .707107 } do t.near(basis[(i - 1) * 3], v, 1e-5, "G-L25 first vector") end
+for i, v in ipairs { -.5, .707107, .5 } do t.near(basis[(i - 1) * 3 + 1], v, 1e-5, "G-L25 second vector") end
+local cloud = random(40, 9, 2)
+local many = set(cloud)
+mean, basis, values = plugins.principal(many.rows, 40, 9)
+for i = 0, 8 do
+    for j = 0, 8 do
+        local sum, spread = 0, 0
+        for k = 0, 8 do sum = sum + basis[k * 9 + i] * basis[k * 9 + j] end
+        t.near(sum, i == j and 1 or 0, 1e-5, "vectors are orthogonal")
+        for r = 1, 40 do
+            local a, b = 0, 0
+            for k = 0, 8 do
+                a = a + (cloud[r][k + 1] - mean[k]) * basis[k * 9 + i]
+                b = b + (cloud[r][k + 1] - mean[k]) * basis[k * 9 + j]
+            end
+            spread = spread + a * b
+        end
+        t.near(spread, i == j and values[i] ^ 2 or 0, 1e-4, "they part the spread")
+    end
+end
+t.refused(function() plugins.principal(set({ { 0 / 0 } }).rows, 1, 1) end, "a row that is no number")
+t.group "G-L25: singular vectors"
+
+local clusters = require "bauta.protocol.clusters"
+local points = set { { 1, 0 }, { .9, .1 }, { 0, 1 }, { .2, .8 } }
+local own, centres = clusters.run(device, points, { k = 2, start = { 0, 2 } })
+t.equal(table.concat(own, " "), "0 0 1 1", "G-L26 labels")
+for i, v in ipairs { .95, .05, .1, .9 } do t.near(centres[i], v, 1e-6, "G-L26 centroids") end
+-- Two centroids at one place: one of them is left empty, and moves.
+own = clusters.run(device, points, { k = 2, start = { 0, 0 } })
+t.check(own[1] == own[2] and own[3] == own[4] and own[1] ~= own[3], "an empty cluster moves: %s", table.concat(own, " "))
+local blobs, truth = {}, {}
+for i = 1, 90 do
+    local c = i % 3
+    blobs[i], truth[i] = { (c == 0 and 5 or 0) + math.random() * .5, (c == 1 and 5 or 0) + math.random() * .5 }, c
+end
+clusters.part = 32
+local found, _, spread = clusters.run(device, set(blobs), { k = 3, seed = 1 })
+clusters.part = 4096
+local again = clusters.run(device, set(blobs), { k = 3, seed = 1 })
+local name, agree = {}, true
+for i, c in ipairs(found) do
+    name[truth[i]] = name[truth[i]] or c
+    agree = agree and name[truth[i]] == c and again[i] == c
+end
+t.check(agree and spread < .1, "three clouds, in parts and whole; spread %g", spread)
+t.refused(function() clusters.run(device, points, { k = 5 }) end, "more clusters than pictures")
+t.group "G-L26: clusters"
+
 return t.done()

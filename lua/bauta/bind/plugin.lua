@@ -176,6 +176,13 @@ end
 
 function Build:update() M.call("ba_build_update", bp(self)) end
 
+-- Mean and singular vectors of n raw rows of width d: two raw arrays, and the singular values.
+function bind.principal(rows, n, d)
+    local mean, basis, values = M.new("float[?]", d), M.new("float[?]", d * d), M.new("float[?]", d)
+    M.call("ba_principal", rows, n, d, mean, basis, values)
+    return mean, basis, values
+end
+
 function Build:free() M.free(self) end
 
 return bind

@@ -28,10 +28,24 @@ function inputs.train(b, e, batch)
     b:put("batch", "images", -1, images)
     if targets then b:put("batch", "targets", -1, targets) end
     if inputs.momentum(e) then b:feed("momentum", "f32") end
+    if inputs.wants_samples(e) then
+        b:feed("samples", "i32", { batch })
+        b:say("data", { images = s.data:split("train").count })
+    end
 end
 
 -- Those of evaluation: the pictures as they are.
 function inputs.evaluate(b, e, batch) b:put("batch", "images", -1, declare(b, e, batch)) end
+
+-- Whether a loss asks which pictures of the training set the batch holds.
+function inputs.wants_samples(e)
+    for _, l in ipairs(e:losses()) do
+        for _, need in ipairs(l.loss.plugin.needs or {}) do
+            if need == "batch.samples" then return true end
+        end
+    end
+    return false
+end
 
 -- Those that the trainer feeds besides, as they change over the steps: NAME = { from, to }, on a cosine.
 function inputs.momentum(e)
