@@ -1,5 +1,5 @@
 /* cc: the student, with a linear classifier of its own, learns which cluster of the teacher's embeddings each picture of the training set belongs to:
- * cross-entropy with pseudo-labels. The clusters were found once, by bauta.statistics (k-means of unpruned, unmasked views), and are
+ * cross-entropy with pseudo-labels. The clusters were found once, by `bauta statistics` (k-means of unpruned, unmasked views), and are
  * loaded as state: a label for each picture of the set. The teacher itself does not run. Spec: methods 2.16. */
 #include <bauta/compose.h>
 
@@ -23,7 +23,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     const cc_params *p = params;
     const ba_on o = { h, b, e };
     if (!*p->statistics)
-        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that bauta.statistics wrote for this teacher expected");
+        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher expected");
     const int64_t images = h->fact(b, "data", "images", e);
     ba_tensor *samples = images < 0 ? NULL : h->signal(b, "batch", "samples", -1, e);
     ba_tensor *table = samples ? h->state(b, "labels", 1, &images, BA_INIT_ZERO, 0, e) : NULL;

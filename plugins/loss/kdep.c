@@ -1,6 +1,6 @@
 /* kdep: the student's embedding regresses the teacher's, brought to the student's width without learning: (f - mean) times the leading singular vectors of
  * the teacher's embeddings of the training set, then power scaling sign(g) |g / T|^(1/n). Mean and vectors are computed once, by
- * bauta.statistics, and loaded as state. Mean squared error. Spec: methods 2.16. */
+ * `bauta statistics`, and loaded as state. Mean squared error. Spec: methods 2.16. */
 #include <bauta/compose.h>
 
 enum { POWER, PLAIN };
@@ -23,7 +23,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     const kdep_params *p = params;
     const ba_on o = { h, b, e };
     if (!*p->statistics)
-        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that bauta.statistics wrote for this teacher expected");
+        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher expected");
     ba_tensor *t = ba_embedding(o, "teacher"), *s = t ? ba_embedding(o, "student") : NULL;
     if (!s)
         return e->code;

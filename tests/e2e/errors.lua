@@ -47,7 +47,7 @@ fails(2, 'command line: no such benchmark "stpe"; did you mean step?', "bench st
 fails(5, nil, ("run '%s/tiny.lua' --device nosuch"):format(shell.here))
 t.group "the command line"
 
-for _, verb in ipairs { "run", "grid", "plan", "eval", "show", "export", "plugins", "plugin", "ops", "bench", "doctor", "selftest", "log",
+for _, verb in ipairs { "run", "grid", "plan", "eval", "show", "export", "statistics", "plugins", "plugin", "ops", "bench", "doctor", "selftest", "log",
     "version" } do
     local status, out, err = shell.bauta(verb .. " --help")
     t.check(status == 0 and out:find("usage: bauta " .. verb, 1, true) and err == "", "%s --help: %s%s", verb, out, err)

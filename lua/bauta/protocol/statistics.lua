@@ -39,9 +39,9 @@ function statistics.write(e, device, given)
     end
     if not some then return nil end
     local mean, basis, values = bind.principal(some.rows, some.n, some.width)
-    for name, t in pairs { mean = { { all.width }, mean }, basis = { { all.width, all.width }, basis }, values = { { all.width }, values } } do
-        store:add(name, t[1])
-        store:write(name, t[2])
+    for _, t in ipairs { { "mean", { all.width }, mean }, { "basis", { all.width, all.width }, basis }, { "values", { all.width }, values } } do
+        store:add(t[1], t[2])
+        store:write(t[1], t[3])
     end
     local spread
     if given.clusters > 0 then

@@ -1,0 +1,94 @@
+-- self_supervised: whole runs with losses that need no labels, with the whole and with a masked teacher: that they learn, that queues and averages
+-- survive a stop bit for bit, statistics of a teacher, evaluation by neighbours and probes, and what is refused.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local shell = require "shell"
+local t = require "harness"
+
+local compare = require "compare"
+local path, tables, same_run = compare.path, compare.tables, compare.same_run
+
+local function run(kind, out, more)
+    return ("run '%s/unlabelled.lua' --set kind=%s --threads 2 --out '%s' %s"):format(shell.here, kind, path(out), more or "")
+end
+
+local function mean(list, from, to)
+    local sum = 0
+    for i = from, to do sum = sum + list[i] end
+    return sum / (to - from + 1)
+end
+
+-- ---- statistics ----
+local file = path "embeddings.safetensors"
+local status, out, err = shell.bauta(("statistics '%s/unlabelled.lua' --to '%s' --clusters 6 --out '%s'"):format(shell.here, file, path "none"))
+t.equal(status, 0, "statistics; " .. err)
+t.check(out:find("embeddings of 96 pictures, width 36", 1, true) and out:find("6 clusters", 1, true), "said: %s", out)
+local first = shell.read(file)
+shell.bauta(("statistics '%s/unlabelled.lua' --to '%s' --clusters 6 --threads 1 --out '%s'"):format(shell.here, file, path "none"))
+t.check(first and shell.read(file) == first, "the same file again, with another number of threads")
+t.group "statistics"
+
+-- ---- every loss ----
+local given = "--set epochs=4 --set statistics=" .. file
+for _, kind in ipairs { "seed", "compress-1q", "compress-2q", "two-queues", "reg", "simreg", "attndistill", "tokens", "values", "g2sd", "kdep", "cc" } do
+    for _, keep in ipairs { 0, 8 } do
+        local name = kind .. "-" .. keep
+        status, out, err = shell.bauta(run(kind, name, given .. " --set keep=" .. keep))
+        t.equal(status, 0, name .. "; " .. err)
+        local train = status == 0 and tables(name .. "/run").train
+        if train then
+            t.check(mean(train.loss, 19, 24) < mean(train.loss, 1, 6), "%s: the loss falls: %g, %g", name, mean(train.loss, 1, 6),
+                mean(train.loss, 19, 24))
+        end
+    end
+end
+t.group "losses without labels, the teacher whole and masked"
+
+-- ---- stopped and resumed ----
+for _, kind in ipairs { "two-queues", "values" } do
+    local whole, stopped = kind .. "-8", kind .. "-stopped"
+    shell.interrupted(run(kind, stopped, given .. " --set keep=8"), stopped .. "/run/checkpoints/epoch-0002.ckpt", 0, "KILL")
+    status, _, err = shell.bauta(run(kind, stopped, given .. " --set keep=8 --resume"))
+    t.equal(status, 0, "resumed; " .. err)
+    same_run(whole .. "/run", stopped .. "/run", kind .. ", killed and resumed")
+end
+t.group "queues and averages after a kill"
+
+-- ---- protocols ----
+local function eval(more)
+    return shell.bauta(("eval '%s/unlabelled.lua' --set kind=attndistill %s --out '%s' %s"):format(shell.here, given, path "attndistill-0", more))
+end
+status, out, err = eval "--protocol knn --neighbours 1,5,500 --json"
+t.equal(status, 0, "knn; " .. err)
+local knn = require("bauta.json").decode(out)
+t.check(knn.images == 40 and knn.gallery == 96 and #knn.all == 2 and knn.all[1].k == 1, "said: %s", out)
+for _, protocol in ipairs { "linear", "linear-mae" } do
+    status, out, err = eval("--protocol " .. protocol .. " --features class-mean --epochs 2 --lr 0.1 --batch 32 --json")
+    t.equal(status, 0, protocol .. "; " .. err)
+    local probe = require("bauta.json").decode(out)
+    t.check(probe.epochs == 2 and probe.top1 >= probe.last and probe.top5 >= probe.top1, "said: %s", out)
+end
+status, out, err = eval "--checkpoint last --part student --protocol knn --neighbours 5 --features class-mean"
+t.check(status == 0 and out:find("5 neighbours of 96 pictures", 1, true), "of a checkpoint: %s%s", out, err)
+t.group "k-NN, linear probes"
+
+-- ---- refusals ----
+local function refused(command, text)
+    local s, _, e = shell.bauta(command)
+    t.check(s == 2 or s == 3, "status %d of %s", s, command)
+    t.check(e:find(text, 1, true) and select(2, e:gsub("\n", "\n")) == 1, "one line with '%s': %s", text, e)
+end
+refused(run("kdep", "refused"), "bauta statistics")
+refused(run("cc", "refused", "--set statistics=/nowhere.safetensors"), "/nowhere.safetensors")
+refused(run("seed", "refused", "--set batch=24"), "no multiple")
+refused(("eval '%s/unlabelled.lua' --protocol knm --out x"):format(shell.here), "did you mean knn?")
+refused(("eval '%s/unlabelled.lua' --protocol knn --part ema --out x"):format(shell.here), "--checkpoint")
+refused(("eval '%s/unlabelled.lua' --set kind=attndistill --protocol knn --features last4 --out '%s'"):format(shell.here, path "attndistill-0"),
+    "at least 4")
+refused(("eval '%s/unlabelled.lua' --set kind=attndistill --protocol knn --neighbours x --out '%s'"):format(shell.here, path "attndistill-0"),
+    "whole numbers")
+refused(("statistics '%s/unlabelled.lua' --out x"):format(shell.here), "--to")
+refused(("statistics '%s/unlabelled.lua' --to '%s' --clusters 97 --out x"):format(shell.here, file), "97 of 96")
+t.group "refusals"
+
+shell.clean()
+return t.done()
