@@ -48,7 +48,7 @@ local common = {
         { name = "model", type = "arch", optional = true, doc = "the model that ranks, for criteria that ask another one" },
     },
     arch = {
-        { name = "weights", type = "any", optional = true, doc = "a safetensors file, or the experiment whose student is taken",
+        { name = "weights", type = "any", optional = true, doc = "a safetensors or PyTorch file, or the experiment whose student is taken",
           what = "a path or an experiment",
           accept = function(v)
               if type(v) == "string" and v ~= "" or check.class_of(v) == "experiment" then return v end

@@ -16,7 +16,7 @@ static inline void put_text(bytes *t, const char *s) { put_bytes(t, s, (int64_t)
 static inline void put_number(bytes *t, uint64_t v, int size)
 {
     for (int i = 0; i < size; i++)
-        t->b[t->n++] = (unsigned char)(v >> (8 * i));
+        t->b[t->n++] = (unsigned char)(i < 8 ? v >> (8 * i) : 0);
 }
 static inline void put_byte(bytes *t, int v) { put_number(t, (uint64_t)v, 1); }
 static inline void put_string(bytes *t, const char *s) /* BINUNICODE */
