@@ -120,6 +120,10 @@ t.check(out:find("bottom%-k +8  16 +0.00") and out:find("student +8  16 +100.00"
 status, out, err = shell.bauta(("mask show '%s' --student deit:dim=24:depth=2:heads=2:image=32:patch=4 --keep 25%% --out '%s'"):format(first,
     second))
 t.check(status == 0 and out:find("untrained", 1, true) and out:find("student +16  64"), "a file, an untrained student: %s %s", out, err)
+local helper = "deit:dim=24:depth=2:heads=2:image=32:patch=8"
+status, out, err = shell.bauta(("mask show '%s' --student deit:dim=24:depth=2:heads=2:image=32:patch=4 --model %s --teacher %s --keep 4 " ..
+    "--criterion student,dino,teacher,rollout --out '%s'"):format(first, helper, helper, second))
+t.check(status == 0 and out:find("dino +4  16") and out:find("teacher +4  16"), "the teacher's grid, other models: %s %s", out, err)
 t.group "pictures"
 
 -- ---- data sets ----

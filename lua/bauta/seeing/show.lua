@@ -7,6 +7,7 @@ local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 local keep = require "bauta.keep"
 local masks = require "bauta.masks"
+local plugin = require "bauta.plugin"
 local report = require "bauta.report"
 local session = require "bauta.session"
 local spec = require "bauta.seeing.spec"
@@ -100,21 +101,29 @@ end
 
 -- ---- criteria ----
 
+-- The model that a criterion may ask. One that asks what is not there is refused by the option that names it.
+local function model_for(name, all)
+    local found, asked = plugin.find("mask", name), false
+    for _, need in ipairs(found.needs or {}) do
+        local who = need:match "^[^.]+"
+        if (who == "teacher" or who == "teacher_full") and not all.teacher then
+            usage("mask %s asks the teacher: --teacher ARCH:weights=FILE expected", name)
+        elseif who == "auxiliary" and not all.model then
+            usage("mask %s asks a model of its own: --model ARCH:weights=FILE expected", name)
+        end
+        asked = asked or who == "auxiliary"
+    end
+    return (asked or found.define) and all.model or nil -- what criteria in Lua ask shows later
+end
+
 local function criteria_of(given, all)
     local out, whom = {}, all.teacher or all.student
     local wanted, bad = keep.judge(tonumber(given.keep) or given.keep, "--keep")
     if wanted == nil then usage("%s", bad) end
     for text in (given.criterion .. ","):gmatch "([^,]*)," do
-        local mask = spec.describe("mask", text, { keep = wanted }, "--criterion")
+        local model = text ~= "" and model_for(text:match "^[^:]*", all) or nil
+        local mask = spec.describe("mask", text, { keep = wanted, model = model }, "--criterion")
         if mask.name == "none" then usage "mask none keeps every patch; there is nothing to show" end
-        for _, need in ipairs(mask.plugin.needs or {}) do
-            local who = need:match "^[^.]+"
-            if (who == "teacher" or who == "teacher_full") and not all.teacher then
-                usage("mask %s asks the teacher: --teacher ARCH:weights=FILE expected", mask.name)
-            elseif who == "auxiliary" and not (all.model or mask.settings.model) then
-                usage("mask %s asks a model of its own: --model ARCH:weights=FILE expected", mask.name)
-            end
-        end
         local k, why = keep.count(mask.settings.keep, whom.grid_rows, whom.grid_columns, "keep")
         if not k then usage("%s", why) end
         out[#out + 1] = { mask = mask, text = text, k = k, whom = whom }
@@ -129,7 +138,7 @@ local function helpers(all, mask, list, normalise)
     end
     add("teacher", all.teacher, "teacher_full")
     add("teacher_full", all.teacher, "teacher_full")
-    add("auxiliary", mask.settings.model or all.model, "auxiliary")
+    add("auxiliary", mask.settings.model, "auxiliary")
     return out
 end
 
