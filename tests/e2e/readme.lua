@@ -30,13 +30,14 @@ t.equal(status, 0, "plan with the README's criterion: " .. err)
 t.check(out:find("teacher sees 16 of 64 patches (centre)", 1, true), "it masks: %s", out)
 t.group "the criterion"
 -- Every block of the guides: runs are planned, the probe is run.
-for name, wanted in pairs { scripts = 5, losses = 1, masking = 1, seeing = 1 } do
+for name, wanted in pairs { grids = 1, scripts = 5, losses = 1, masking = 1, seeing = 1 } do
     local guide, n = shell.read(shell.here .. "/../../docs/" .. name .. ".md") or "", 0
     for block in guide:gmatch("```lua\n(.-)```") do
         n = n + 1
         local path = ("%s/%s%d.lua"):format(shell.folder, name, n)
         shell.write(path, block)
-        status, out, err = shell.bauta((block:find "\nreturn " and "plan" or "lua") .. " '" .. path .. "'")
+        local verb = block:find "\nreturn bauta.grid" and "grid plan --rate 1" or block:find "\nreturn " and "plan" or "lua"
+        status, out, err = shell.bauta(verb .. " '" .. path .. "'")
         t.check(status == 0 and err == "", "block %d of docs/%s.md: %s", n, name, err)
     end
     t.equal(n, wanted, "blocks of docs/" .. name .. ".md")
