@@ -62,7 +62,7 @@ end
 local function last_complaint(self, task)
     local text, last = session.read(log_path(self, task)) or "", nil
     for line in text:gmatch "[^\n]+" do
-        if line:find "^bauta: " then last = line:gsub("^bauta: ", "") end
+        if line:find "^bauta: " and not line:find("--trace shows where", 1, true) then last = line:gsub("^bauta: ", "") end
     end
     return last or "ended without a word"
 end
