@@ -1,4 +1,4 @@
-/* rude: a criterion, a loss and an architecture that are accepted and then misbehave when called, each in the way its parameter asks for. */
+/* rude: a criterion, a loss, an architecture and a reducer that are accepted and then misbehave when called, each in the way its parameter asks for. */
 #include <bauta/plugin.h>
 
 typedef struct rude_params { int64_t how; } rude_params;
@@ -53,6 +53,21 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 }
 static const ba_loss_ops ops = { .size = sizeof ops, .build = build };
 #define RUDE_HEAD BA_HEAD(LOSS)
+#elif RUDE == 4
+static int reduce(const ba_host *h, ba_build *b, const void *params, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e)
+{
+    int64_t how = ((const rude_params *)params)->how;
+    ba_tensor *two[] = { in->x, in->x };
+    const int64_t dim[] = { 2, 2 };
+    const float data[4] = { 0 };
+    if (how == NOTHING)
+        return BA_OK;
+    out->x = how == AGAIN ? h->op(b, "concat", 2, two, BA_ATTRS(BA_I("axis", 1)), e) : in->x;
+    out->sizes = how == SHAPE ? h->constant(b, 2, dim, data, e) : NULL;
+    return how == AGAIN || how == SHAPE || how == FINE ? BA_OK : common(h, b, how, &out->x, e);
+}
+static const ba_reducer_ops ops = { .size = sizeof ops, .reduce = reduce };
+#define RUDE_HEAD BA_HEAD(REDUCER)
 #else
 static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_err *e)
 {

@@ -10,10 +10,10 @@ static char room[] = "/tmp/bauta-calls-XXXXXX";
 /* The rude plugins, each in the folder of its kind. */
 static ba_plugins *rude_new(const char *bad)
 {
-    static const char *const kinds[] = { "mask", "loss", "arch" };
+    static const char *const kinds[] = { "mask", "loss", "arch", "reducer" };
     char from[PATH_MAX + 40], to[80], bytes[65536];
     CHECK(mkdtemp(room), "a folder");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         snprintf(to, sizeof to, "%s/%s", room, kinds[i]);
         mkdir(to, 0755);
         snprintf(from, sizeof from, "%s/rude-%s.so", bad, kinds[i]);
@@ -131,6 +131,49 @@ static void test_losses(ba_store *s)
     ba_params_free(p);
     rig_free(&r);
     check_group("losses that misbehave");
+}
+
+static int reduced(ba_params *arch, ba_params *reducer, ba_err *e)
+{
+    rig r = rig_new(2, 8, BA_U8);
+    ba_store *s = ba_store_new(dev, 0, &err);
+    const ba_arch_given in = { sizeof in, 0, r.images, r.scale, r.shift, NULL, s, reducer };
+    int code = ba_arch_build(r.b, "teacher", arch, &in, e);
+    rig_free(&r);
+    ba_store_free(s);
+    return code;
+}
+
+static void test_reducers(void)
+{
+    static const rudeness all[] = {
+        { "silent", BA_EPLUGIN, "plugin rude: failed without saying why (-1)" },
+        { "code", BA_EPLUGIN, "plugin rude: failed without saying why (-12345)" },
+        { "rank", BA_EPLUGIN, "plugin rude: made f32[2,3,4] of f32[2,5,8] in block 0; between 1 and 5 tokens expected" },
+        { "dtype", BA_EPLUGIN, "plugin rude: made i32[] of f32[2,5,8] in block 0; between 1 and 5 tokens expected" },
+        { "again", BA_EPLUGIN, "plugin rude: made f32[2,10,8] of f32[2,5,8] in block 0; between 1 and 5 tokens expected" },
+        { "shape", BA_EPLUGIN, "plugin rude: sizes of tokens in block 0; f32[2,5] expected" },
+        { "not-a-tensor", BA_EPLUGIN, "plugin rude: what it left in block 0 is no tensor" },
+        { "publish", BA_EPLUGIN, "plugin rude: only an architecture publishes signals" },
+        { "weight", BA_EARG, "plugin rude: learned tensor 'w': there is no store for learned tensors in this call" } };
+    ba_params *arch = rig_params("arch", "deit", "dim=8,depth=2,heads=2,image=8,patch=4");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        ba_err e = { 0 };
+        ba_params *p = how("reducer", all[i].way);
+        said(&all[i], reduced(arch, p, &e), &e);
+        ba_params_free(p);
+    }
+    for (int i = 0; i < 2; i++) {
+        ba_params *p = how("reducer", i ? "nothing" : "fine");
+        CHECK(!reduced(arch, p, &err), "%s", err.msg);
+        ba_params_free(p);
+    }
+    ba_err e = { 0 };
+    ba_params *mask = how("mask", "fine"), *bare = how("arch", "fine"), *fine = how("reducer", "fine");
+    CHECK(reduced(arch, mask, &e) == BA_EARG && !strcmp(e.msg, "settings of a reducer plugin expected, got those of mask rude"), "%s", e.msg);
+    CHECK(reduced(bare, fine, &e) == BA_EARG && !strcmp(e.msg, "reducer rude: rude has no blocks in which tokens could be reduced"), "%s", e.msg);
+    ba_params_free(mask), ba_params_free(bare), ba_params_free(fine), ba_params_free(arch);
+    check_group("reducers that misbehave");
 }
 
 static void test_archs(ba_store *s)
@@ -306,6 +349,7 @@ int main(int argc, char **argv)
     test_masks(s);
     test_losses(s);
     test_archs(s);
+    test_reducers();
     test_given(s);
     test_deit_settings();
     test_signals();
