@@ -113,7 +113,7 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     const ba_picture *picture;
     bai_draw draw;
     int64_t place = p->batch * l->o.batch + at, i = l->order[place / l->o.repeats];
-    int64_t drawn = i + place % l->o.repeats * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
+    int64_t drawn = i + (l->o.view * l->o.repeats + place % l->o.repeats) * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
     p->s->samples[at] = i;
     int status = bai_dataset_picture(l->data, i, &w->scratch, &picture, e);
     if (status < 0)
@@ -245,6 +245,8 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
         return ba_fail(e, BA_EARG, "loader: threads %d; 0 (all processors) to %d expected", o->threads, MAX_THREADS);
     if (o->repeats < 1 || o->repeats > 64)
         return ba_fail(e, BA_EARG, "loader: repeats %lld; 1 to 64 expected", (long long)o->repeats);
+    if (o->view < 0 || o->view > 255)
+        return ba_fail(e, BA_EARG, "loader: view %lld; 0 to 255 expected", (long long)o->view);
     if (o->subset < 0)
         return ba_fail(e, BA_EARG, "loader: subset %lld; 0 (all samples) or more expected", (long long)o->subset);
     if (o->drop_last && samples(d, o) < o->batch)

@@ -163,6 +163,8 @@ end
 
 -- The share of rows of logits whose label is among the `top` highest, in percent.
 function Builder:accuracy(logits, top)
+    local pictures = self:signal("batch", "labels"):size(0)
+    if logits:size(0) > pictures then logits = logits:slice { axis = 0, from = 0, to = pictures } end -- of the first view
     return self.g:op("correct", { logits, self:signal("batch", "labels") }, { top = top or 1 }):mean { axis = -100 } * 100
 end
 

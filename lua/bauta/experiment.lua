@@ -44,6 +44,7 @@ local common = {
     { name = "optimiser", type = "optimiser", optional = true, doc = 'default: bauta.optimiser "adamw" {}' },
     { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine" {}' },
     { name = "mixing", type = "mixing", optional = true, doc = "bauta.mixing {...}: mixup and CutMix; left out: none" },
+    { name = "views", type = "views", optional = true, doc = "bauta.views {...}: several crops of each picture (DINO); left out: one" },
     { name = "trains", type = "string", default = "all", filled = true,
         doc = "beginnings of the names of the weights that are trained, commas between (head); all: every one. When a part is " ..
             "frozen the student runs as in evaluation" },
@@ -150,6 +151,7 @@ local function judge(kind, s)
     local lines = {}
     lines[1] = s.schedule:defect(s.epochs)
     lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch)
+    lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     if kind == "distill" then judge_teachers(s, lines) end
     return lines
 end
@@ -248,7 +250,7 @@ function Experiment:record()
     for _, row in ipairs(experiment.rows[self.kind]) do
         local v = s[row.name]
         local class = check.class_of(v)
-        if class == "optimiser" or class == "schedule" or class == "mixing" then out[row.name] = v:describe()
+        if class == "optimiser" or class == "schedule" or class == "mixing" or class == "views" then out[row.name] = v:describe()
         elseif class then out[row.name] = v:record()
         elseif row.name == "teachers" then
             if not s.teacher then out.teachers = records(v) end

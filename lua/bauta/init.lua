@@ -77,6 +77,7 @@ bauta.losses = of_kinds("losses", losses)
 
 bauta.train, bauta.distill, bauta.suite, bauta.grid = experiment.train, experiment.distill, suite.new, grid.new
 bauta.teacher, bauta.keep, bauta.mixing = teacher.describe, keep.range, mixing.new
+bauta.views = require("bauta.views").new
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store

@@ -26,7 +26,7 @@ end
 function pictures.loaders(e, threads)
     local s = e.settings
     local train, test = s.data:split("train"), s.data:split("test")
-    if train.classes ~= s.student.classes then
+    if train.classes ~= s.student.classes and not (s.views and train.classes < s.student.classes) then
         errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes,
             s.student.classes), e.where)
     end
@@ -35,9 +35,10 @@ function pictures.loaders(e, threads)
             s.data.name), e.where)
     end
     local image = s.student.image_rows
-    return bind.loader(train, { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
-            repeats = s.data.settings.repeats,
-            augment = augmentation(s.data.settings, image, true) }),
+    local how = { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
+        repeats = s.data.settings.repeats }
+    if not s.views then how.augment = augmentation(s.data.settings, image, true) end
+    return s.views and s.views:loader(train, how, image) or bind.loader(train, how),
         bind.loader(test, { batch = math.min(s.batch, test.count), seed = s.seed, threads = threads, ahead = 4,
             augment = augmentation(s.data.settings, image, false) })
 end

@@ -199,6 +199,7 @@ local function finite(v) return v == v and v > -math.huge and v < math.huge end
 local function feed(self, batch, place)
     local s, p = self.e.settings, self.program
     p:feed("images", batch.images)
+    if batch.local_images then p:feed("local_images", batch.local_images) end
     p:feed("labels", batch.labels)
     p:feed("step", self.done + 1)
     p:feed("epoch", self.epoch)

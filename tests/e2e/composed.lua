@@ -4,7 +4,7 @@ local bauta = require "bauta"
 local p = bauta.params {
     bauta.int("epochs", 4, 1, 1000, "epochs"),
     bauta.choice("kind", "two", { "two", "student", "both", "schedule", "guided", "dino", "own", "large", "drawn", "tome", "drop", "strategy", "recipe",
-        "expect" }, "how the step is put together"),
+        "expect", "views" }, "how the step is put together"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 
@@ -25,6 +25,9 @@ local kinds = {
     both = { teacher = vit { dim = 36 }, mask = bauta.mask "student" { keep = 0.5, who = "both" }, losses = { ce, logit } },
     schedule = { teacher = vit { dim = 36 }, losses = { ce, logit }, ema = 0.9,
         mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } },
+    views = { student = bauta.arch "dino" { dim = 24, depth = 2, heads = 2, image = 16, patch = 4, head = true, outputs = 32, drop_path = 0.1 },
+        teacher = "ema", mask = bauta.mask "student" { keep = 0.5 }, losses = { bauta.loss "dino" {} },
+        views = bauta.views { locals = 3, local_image = 8 } },
     recipe = { teacher = "ema", momentum = 0.9, losses = { ce, logit, bauta.loss "fitnet" {} }, ema = 0.9, mixing = bauta.mixing {},
         mask = bauta.mask "student" { keep = 0.5 }, optimiser = bauta.optimiser "adamw" { lr = 1e-3, weight_decay = 0.04,
             weight_decay_end = 0.4, clip_each = 3, layer_decay = 0.75 }, schedule = bauta.schedule "dino" {},

@@ -83,6 +83,15 @@ t.check(exported and not exported:find("fitnet", 1, true) and exported:find("hea
     "what the loss has learned is not exported with the student")
 t.group "a run with everything"
 
+-- ---- several views of each picture ----
+local seen = done("views", "--set epochs=2")
+t.check(seen.train.n == 12 and seen.train.loss_dino[12] > 0 and seen.mask.kept[1] == 8, "a run on views")
+shell.interrupted(run("views", "views-KILL", "--set epochs=2"), "views-KILL/run/checkpoints/epoch-0001.ckpt", 0, "KILL")
+local ended, _, trouble = shell.bauta(run("views", "views-KILL", "--set epochs=2 --resume"))
+t.equal(ended, 0, "resumed; " .. trouble)
+same_run("views/run", "views-KILL/run", "views, killed")
+t.group "views"
+
 -- ---- a teacher that is worse than its card says ----
 local status, out, err = shell.bauta(run("expect", "expect", "--set epochs=1"))
 t.check(status == 3, "status %d: %s", status, err)

@@ -149,6 +149,29 @@ t.near(served.cost.teachers.macs, plain.cost.teachers.macs, plain.cost.teachers.
 t.refused(function() who({ name = "guided", "kept" }) end, "a criterion without the model it needs")
 t.group "models for criteria"
 
+-- ---- views ----
+local loader = bauta.views { globals = 2, locals = 2, local_image = 8 }:loader(data:split "train", { batch = 4, seed = 1, threads = 1,
+    ahead = 1, shuffle = true, drop_last = true }, 16)
+loader:start(0, 0)
+local crops = loader:next()
+local first, second, small = {}, {}, {}
+for i = 0, 16 * 16 * 3 - 1 do first[i + 1], second[i + 1] = crops.images[i], crops.images[4 * 16 * 16 * 3 + i] end
+for i = 0, 8 * 8 * 3 - 1 do small[i + 1] = crops.local_images[i] - crops.local_images[4 * 8 * 8 * 3 + i] end
+t.check(table.concat(first, " ") ~= table.concat(second, " "), "two global views of a picture differ")
+local differs = false
+for _, v in ipairs(small) do differs = differs or v ~= 0 end
+t.check(differs, "two local views differ")
+t.equal(loader.batches, 16, "an epoch is as long as with one view")
+loader:free()
+t.raises("views: arch deit cannot change the size of its pictures; one with a setting `table` (dino) or locals = 0 expected",
+    function() describe { teacher = "ema", views = bauta.views {} } end)
+t.raises("views.local_image = 10 is no multiple of the student's patch, 4", function()
+    describe { student = bauta.arch "dino" { dim = 24, depth = 2, heads = 2, image = 16, patch = 4 }, teacher = "ema",
+        views = bauta.views { local_image = 10 } } end)
+t.raises("views and mixing exclude each other", function()
+    describe { teacher = "ema", views = bauta.views { locals = 0 }, mixing = bauta.mixing {} } end)
+t.group "views"
+
 -- ---- keep over the epochs ----
 local function counts(v, epochs)
     local out = {}

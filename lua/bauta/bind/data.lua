@@ -81,7 +81,7 @@ end
 function bind.loader(dataset, options)
     local o = M.new("ba_loader_options")
     M.C.ba_loader_defaults(o)
-    for _, name in ipairs { "batch", "ahead", "threads", "subset", "repeats" } do
+    for _, name in ipairs { "batch", "ahead", "threads", "subset", "repeats", "view" } do
         if options[name] then o[name] = M.whole(options[name], name) end
     end
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))

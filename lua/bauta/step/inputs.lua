@@ -2,14 +2,14 @@
 local inputs = {}
 
 -- Declares the inputs of a step; the pictures get known as batch.images when they are ready.
-local function declare(b, e, batch)
+local function declare(b, e, batch, views)
     local s = e.settings
     b.batch_size = batch
     b:feed("step", "i32")
     b:feed("epoch", "i32")
     b:feed("progress", "f32")
     b:feed("labels", "i32", { batch })
-    return b:input("images", "u8", { batch, s.student.image_rows, s.student.image_columns, 3 })
+    return b:input("images", "u8", { batch * (views and views.globals or 1), s.student.image_rows, s.student.image_columns, 3 })
 end
 
 local function erased(b, data, images)
@@ -23,9 +23,14 @@ end
 function inputs.train(b, e, batch)
     local s, targets = e.settings, nil
     b:role("augment")
-    local images = erased(b, s.data.settings, declare(b, e, batch))
+    local images = erased(b, s.data.settings, declare(b, e, batch, s.views))
     if s.mixing then images, targets = s.mixing:build(b, images, s.student.classes) end
     b:put("batch", "images", -1, images)
+    if s.views then
+        local v = s.views
+        b.batch_size = batch * v.globals
+        if v.locals > 0 then b:feed("local_images", "u8", { batch * v.locals, v.local_image, v.local_image, 3 }) end
+    end
     if targets then b:put("batch", "targets", -1, targets) end
     if inputs.momentum(e) then b:feed("momentum", "f32") end
     if inputs.wants_samples(e) then

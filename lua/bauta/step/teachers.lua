@@ -62,7 +62,12 @@ function teachers.student(b, e, given)
         b:alias("student", nil)
         own.kept = kept
     end
-    return b:model("student", s.student, own), kept
+    local logits = b:model("student", s.student, own)
+    if given.training and s.views and s.views.locals > 0 then
+        b:model("student_local", s.views:small(s.student), { store = own.store, training = own.training, normalise = own.normalise,
+            images = b:signal("batch", "local_images"), role = "student" })
+    end
+    return logits, kept
 end
 
 -- What a teacher is shown when the student has been built; nil: everything.
