@@ -48,6 +48,16 @@ static const golden all[] = {
       { -0.1776785, -1.0467513, 0.4865854, -0.1799193 }, 605, 6.2946976e-02, 31.454133, 0, 0, 15.0010 },
     { "Swin-T", "swin", "", "", { { 0 } }, 224, 224, 3, 0, NULL,
       { 0.9121019, -0.1831155, -0.7562294, -1.2183920 }, 799, 3.9575347e-04, 30.384167, 28288354, 4.4906, 4.5092 },
+    { "YOLOS, 128x192", "yolos", "rows=128,columns=192,table_rows=8,table_columns=12", "", { { 0 } }, 128, 192, 3, 0, NULL,
+      { 0.0362899, -1.1549332, 0.5373747, -1.1332035 }, 8866, -2.9776151e-02, 53.070294, 0, 0, 0 },
+    { "YOLOS, boxes", "yolos", "rows=128,columns=192,table_rows=8,table_columns=12", "", { { 0 } }, 128, 192, 3, 0, "boxes",
+      { 0.6308321, 0.6340328, 0.5570395, 0.5749042 }, 11, 5.8356645e-01, 11.729581, 0, 0, 0 },
+    { "YOLOS, 160x144, resized positions", "yolos", "rows=160,columns=144,table_rows=8,table_columns=12", "", { { 0 } }, 160, 144, 3, 0, NULL,
+      { 0.0115683, -0.9905829, 0.5133613, -0.9888084 }, 8866, -1.2305807e-02, 51.906184, 0, 0, 0 },
+    { "YOLOS, middle positions", "yolos", "rows=128,columns=192,table_rows=8,table_columns=12,middle=1", "", { { 0 } }, 128, 192, 3, 0, NULL,
+      { -0.1301063, -1.2613431, 0.5140816, -1.1546359 }, 9142, -2.9767251e-02, 52.373755, 0, 0, 0 },
+    { "YOLOS, middle positions, 160x144", "yolos", "rows=160,columns=144,table_rows=8,table_columns=12,middle=1", "", { { 0 } }, 160, 144, 3, 0, NULL,
+      { -0.1280926, -1.0320351, 0.5178000, -0.9143554 }, 9142, -1.4511248e-02, 51.664583, 0, 0, 0 },
     { "AST-S", "ast", "", "", { { 0 } }, 128, 512, 1, 0, NULL,
       { 0.7570696, 0.1004856, 0.2089854, 0.7567847 }, 41, -7.0923941e-02, 5.279889, 21644978, 16.182, 16.210 },
 };
@@ -188,11 +198,106 @@ static void one(const golden *z)
     ba_params_free(a);
 }
 
+/* ---- keeping every patch is the same as not masking; Swin says why it cannot be masked ---- */
+static ba_tensor *small_model(ba_graph *g, ba_build *b, const char *who, const ba_params *a, ba_store *s, ba_tensor *images, ba_tensor *patches)
+{
+    const float ones[] = { 1, 1, 1 }, none[] = { 0, 0, 0 };
+    const int64_t C = ba_arch_fact(a, "channels", &err);
+    ba_arch_given in = { .size = sizeof in, .images = images, .store = s, .scale = ba_constant(g, BA_F32, 1, &C, ones, &err),
+        .shift = ba_constant(g, BA_F32, 1, &C, none, &err), .kept = patches };
+    return ba_arch_build(b, who, a, &in, &err) ? NULL : ba_build_get(b, who, "logits", -1, &err);
+}
+
+static void keep_all(const char *arch, const char *settings)
+{
+    ba_params *a = rig_params("arch", arch, settings);
+    ba_store *s = ba_store_new(dev, 0, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_build *b = ba_build_new(g, &err);
+    const int64_t dim[] = { 2, ba_arch_fact(a, "image_rows", &err), ba_arch_fact(a, "image_columns", &err), ba_arch_fact(a, "channels", &err) };
+    const int64_t N = ba_arch_fact(a, "patches", &err), each[] = { 2, N };
+    int32_t number[2000];
+    for (int64_t i = 0; i < 2 * N; i++)
+        number[i] = (int32_t)(i % N);
+    ba_tensor *images = ba_input(g, "images", BA_F32, 4, dim, &err), *patches = ba_constant(g, BA_I32, 2, each, number, &err);
+    ba_tensor *whole = small_model(g, b, "whole", a, s, images, NULL), *same = small_model(g, b, "masked", a, s, images, patches);
+    synthesise(&all[0], s);
+    CHECK(whole && same && !ba_fetch(g, "whole", whole, &err) && !ba_fetch(g, "same", same, &err), "%s: %s", arch, err.msg);
+    ba_type t = { 0 };
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && !ba_tensor_type(whole, &t, &err), "%s: %s", arch, err.msg);
+    int64_t n = ba_type_count(&t), pixels = dim[0] * dim[1] * dim[2] * dim[3];
+    float *image = malloc((size_t)pixels * 4), *v = malloc((size_t)n * 4), *u = malloc((size_t)n * 4), most = 0, off = 0;
+    for (int64_t i = 0; i < pixels; i++)
+        image[i] = (float)rig_u(5, i);
+    OK(ba_program_feed(p, "images", image, pixels * 4, &err));
+    OK(ba_program_run(p, &err));
+    OK(ba_program_read(p, "whole", v, n * 4, &err));
+    OK(ba_program_read(p, "same", u, n * 4, &err));
+    for (int64_t i = 0; i < n; i++) {
+        most = fmaxf(most, fabsf(v[i]));
+        off = fmaxf(off, fabsf(v[i] - u[i]));
+    }
+    CHECK(most > 0.01f && off < 1e-5f * fmaxf(most, 1), "%s {%s}: logits differ by %g of %g", arch, settings, (double)off, (double)most);
+    free(image), free(v), free(u);
+    ba_program_free(p);
+    ba_build_free(b);
+    ba_graph_free(g);
+    ba_store_free(s);
+    ba_params_free(a);
+}
+
+static void test_keep_all(void)
+{
+    keep_all("deit", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5,distilled=1,positions=sincos");
+    keep_all("deit3", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5");
+    keep_all("cait", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5");
+    keep_all("clip", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5,activation=quick-gelu");
+    keep_all("mae", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5");
+    keep_all("mae", "dim=24,heads=2,depth=2,image=32,patch=8,pool=none,decoder=1,decoder_dim=16,decoder_depth=1,decoder_heads=2");
+    keep_all("dino", "dim=24,heads=2,depth=2,image=24,patch=8,table=32");
+    keep_all("convit", "dim=24,heads=4,depth=3,local=2,image=32,patch=8,classes=5");
+    keep_all("convvit", "dim=24,heads=2,depth=2,stem_depth=1,image=32,classes=5");
+    keep_all("ast", "dim=24,heads=2,depth=2,bins=32,frames=48,classes=5");
+    keep_all("yolos", "dim=24,heads=2,depth=3,rows=32,columns=48,table_rows=3,table_columns=2,middle=1,detections=3,classes=4");
+    check_group("keeping every patch changes nothing");
+    ba_params *a = rig_params("arch", "swin", "dim=8,depths=\"1,1\",heads=\"1,2\",image=32,window=4,classes=5");
+    ba_store *s = ba_store_new(dev, 0, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    ba_build *b = ba_build_new(g, &err);
+    const int64_t dim[] = { 1, 32, 32, 3 }, few[] = { 1, 2 };
+    ba_tensor *t = small_model(g, b, "teacher", a, s, ba_input(g, "images", BA_F32, 4, dim, &err), ba_input(g, "kept", BA_I32, 2, few, &err));
+    CHECK(!t && strstr(err.msg, "plugin swin: cannot be masked: without some patches its windows and the merging of neighbours are not defined"), "%s", err.msg);
+    ba_build_free(b);
+    ba_graph_free(g);
+    ba_store_free(s);
+    ba_params_free(a);
+    check_group("what cannot be masked says so");
+}
+
+static void test_refusals(void)
+{
+    static const struct { const char *arch, *settings, *want; } bad[] = {
+        { "swin", "image=100", "stage 0 has a map of 25x25, which windows of 7 do not fill" }, { "swin", "depths=\"2,x\"", "one number from 1 to 1024 for each of 1 to 4 stages" },
+        { "swin", "depths=\"2,2\"", "one number from 1 to 1024" }, { "swin", "heads=\"5,6,12,24\"", "heads = 5 do not divide its width 96" },
+        { "convit", "local=12", "local = 12 of 12 blocks" }, { "convvit", "dim=100", "a multiple of 6 expected" }, { "convvit", "image=100", "image = 100 is no multiple of patch = 16" },
+        { "mae", "decoder=1", "decoder = true with pool = mean" }, { "mae", "dim=6,heads=1", "need a multiple of 4" }, { "dino", "table=8", "table = 8 is smaller than patch = 16" },
+        { "cait", "heads=7", "heads = 7 do not divide dim = 384" }, { "yolos", "rows=100", "image = 100 is no multiple of patch = 16" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ba_params *a = rig_params("arch", bad[i].arch, bad[i].settings);
+        CHECK(ba_arch_fact(a, "patches", &err) == -1 && strstr(err.msg, bad[i].want), "%s {%s}: %s", bad[i].arch, bad[i].settings, err.msg);
+        ba_params_free(a);
+    }
+    check_group("settings that do not go together");
+}
+
 int main(int argc, char **argv)
 {
     const char *only = getenv("BAUTA_TEST_ARCH"); /* the beginning of a name: only those */
     if (!rig_open(argc, argv))
         return 1;
+    test_keep_all();
+    test_refusals();
     find_kept();
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!only || !strncmp(all[i].name, only, strlen(only)))
