@@ -138,12 +138,26 @@ static int64_t now(void)
     return (int64_t)t.tv_sec + 1;
 }
 
+/* A stack to speak on; NULL: none any more. AddressSanitizer has its own, and its own handler, which says more than ours. */
+#ifdef __SANITIZE_ADDRESS__
+enum { HANDLED_ELSEWHERE = 1 };
+#else
+enum { HANDLED_ELSEWHERE = 0 };
+#endif
+
+static void own_stack(char *stack)
+{
+    stack_t s = { .ss_sp = stack, .ss_size = stack ? STACK : 0, .ss_flags = stack ? 0 : SS_DISABLE };
+    if (!HANDLED_ELSEWHERE)
+        sigaltstack(&s, NULL);
+}
+
 /* The thread ends, or the whole process by a call of exit() on this thread: glibc calls this before every other handler of an exit. */
 static void give_back(void *p)
 {
     slot *s = p;
     at_exit();
-    sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+    own_stack(NULL);
     mine = NULL;
     s->name = NULL;
     atomic_store(&s->taken, 0);
@@ -176,7 +190,7 @@ static slot *take(void)
         if (!atomic_compare_exchange_strong(&slots[i].taken, &free_, 1))
             continue;
         mine = &slots[i];
-        sigaltstack(&(stack_t){ .ss_sp = stacks[i], .ss_size = STACK }, NULL);
+        own_stack(stacks[i]);
         let_through();
         at_end_of_thread(mine);
         return mine;
@@ -252,17 +266,12 @@ static int start_watch(ba_err *e)
     return failed ? ba_fail(e, BA_EMACHINE, "no thread to watch over plugins: %s", strerror(failed)) : BA_OK;
 }
 
-/* AddressSanitizer has a handler of its own, which says more. */
 static void install_handler(void)
 {
-#ifndef __SANITIZE_ADDRESS__
     struct sigaction a = { .sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER };
     sigemptyset(&a.sa_mask);
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal && !HANDLED_ELSEWHERE; i++)
         sigaction(fatal[i], &a, NULL);
-#else
-    (void)on_crash;
-#endif
 }
 
 int ba_crash_install(int64_t seconds, ba_err *e)
