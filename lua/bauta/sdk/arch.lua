@@ -201,7 +201,7 @@ end
 
 function arch.run(c)
     report.try("geometry", function() return geometry(c) end)
-    report.try("logits", function() return forward(c) end)
+    if not report.try("logits", function() return forward(c) end) then return end
     report.try("repeatable", function() return again(c) end)
     report.try("own picture", function() return own_picture(c) end)
     report.try("masked", function() return masked(c) end)

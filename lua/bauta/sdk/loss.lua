@@ -4,21 +4,42 @@ local errors = require "bauta.errors"
 local report = require "bauta.sdk.report"
 local rig = require "bauta.sdk.rig"
 
-local loss = {}
+local loss = { choices = { { queue = 30 }, {} } } -- a queue holds whole batches: of 1, 3 and 5
+
+-- Models that offer what the loss needs: plain ViTs, unless it names what only others have. Returns the architecture's constructor and
+-- how many views of each labelled picture the batch holds.
+local function models_for(description, g)
+    local plugin = require "bauta.plugin"
+    for _, need in ipairs(description.plugin.needs or {}) do
+        local small = { depth = 6, heads = g.heads, image = 4 * g.side, patch = 4, drop_path = 0 }
+        local other = need:find "projection$" and { "dino", { head = true, outputs = 16 }, 2 } or need:find "decoder_" and { "mae", { decoder = true, pool = "class" }, 1 }
+        if other then
+            for k, v in pairs(other[2]) do small[k] = v end
+            return function(dim)
+                small.dim = dim * g.heads
+                return require("bauta.sdk.trial").describe(plugin.find("arch", other[1]), small, {})
+            end, other[3]
+        end
+    end
+    return function(dim) return rig.vit(g, dim) end, 1
+end
 
 -- A step with student, teacher and the loss. o: threads, masked (the teacher sees the half of the patches), gradient, store, extra.
 -- Returns the program, the store of the student's weights, and how many tensors of it have a gradient, by name.
 local function step(description, g, o)
     local store, graded = o.store or rig.store(o.threads or 1, 7), {}
-    local program = rig.program({ threads = o.threads, batch = g.batch, image = 4 * g.side }, function(b)
-        b:model("student", rig.vit(g, 12), { store = store })
+    local model, views = models_for(description, g)
+    local program = rig.program({ threads = o.threads, batch = g.batch * views, labels = g.batch, image = 4 * g.side }, function(b)
+        b:say("data", { images = 64 })
+        b:states(rig.store(o.threads or 1, 10))
+        b:model("student", model(12), { store = store })
         local kept
         if o.masked then
-            b:declare("teacher", rig.vit(g, 8))
+            b:declare("teacher", model(8))
             local criterion = require("bauta.plugin").describe("mask", "student", {})
             kept = b:keep(b:score(criterion, "teacher"), math.floor(g.side ^ 2 / 2))
         end
-        b:model("teacher", rig.vit(g, 8), { store = rig.store(o.threads or 1, 8), kept = kept })
+        b:model("teacher", model(8), { store = rig.store(o.threads or 1, 8), kept = kept })
         local value = b:loss(description, nil, rig.store(o.threads or 1, 9))
         b:fetch("loss", value)
         if o.gradient then
@@ -32,12 +53,12 @@ local function step(description, g, o)
             end
         end
     end)
-    return program, store, graded
+    return program, store, graded, rig.pixels(g.batch * views, 4 * g.side)
 end
 
 local function value_of(description, g, o)
-    local program = step(description, g, o)
-    rig.run(program, g.batch, { pixels = rig.pixels(g.batch, 4 * g.side), step = o.step })
+    local program, _, _, pixels = step(description, g, o)
+    rig.run(program, g.batch, { pixels = pixels, step = o.step })
     local v, random = program:read "loss", rig.random(program, "loss")
     program:free()
     return v, random
@@ -46,13 +67,13 @@ end
 function loss.built(description) (step(description, rig.geometries[1], {})):free() end
 
 local function on_grid(c, g)
-    local v = value_of(c.describe(), g, {})
+    local v = value_of(c.describe(c.wanted), g, {})
     return rig.finite { v } and true or false, ("%.6g"):format(v)
 end
 
 -- A teacher that sees a half of the patches: a number, or a refusal.
 local function masked(c)
-    local ran, v = pcall(value_of, c.describe(), rig.geometries[1], { masked = true })
+    local ran, v = pcall(value_of, c.describe(c.wanted), rig.geometries[1], { masked = true })
     if ran then return rig.finite { v } and true or false, ("%.6g with a teacher that sees 8 of 16 patches"):format(v) end
     if errors.is(v) and v.code ~= "bug" then return "note", "refused: " .. v.lines[1] end
     error(v, 0)
@@ -70,8 +91,7 @@ local function move(store, from, direction, by)
 end
 
 -- The slope of the loss along a direction.
-local function slope(program, g, store, from, direction, want)
-    local pixels = rig.pixels(g.batch, 4 * g.side)
+local function slope(program, g, pixels, store, from, direction, want)
     local found = rig.slope(function(by)
         move(store, from, direction, by)
         rig.run(program, g.batch, { pixels = pixels })
@@ -98,17 +118,17 @@ local function along(gradient, taken)
 end
 
 local function gradients(c)
-    local g = rig.geometries[1]
-    local program, store, graded = step(c.describe(), g, { gradient = true })
+    local g = rig.geometries[3]
+    local program, store, graded, pixels = step(c.describe(c.wanted), g, { gradient = true })
     if #graded == 0 then return false, "no gradient reaches the student" end
-    rig.run(program, g.batch, { pixels = rig.pixels(g.batch, 4 * g.side) })
+    rig.run(program, g.batch, { pixels = pixels })
     local gradient, from, worst = {}, {}, 0
     for _, name in ipairs(graded) do gradient[name], from[name] = program:read("d " .. name), store:read(name) end
     local halves = { function() return true end, function(name) return #name % 2 == 0 end, function(name) return #name % 2 == 1 end }
     for _, taken in ipairs(halves) do
         local direction, want = along(gradient, taken)
         if want ~= want then return false, "the gradient is not a number" end
-        if want > 0 then worst = math.max(worst, math.abs(slope(program, g, store, from, direction, want) - want) / want) end
+        if want > 0 then worst = math.max(worst, math.abs(slope(program, g, pixels, store, from, direction, want) - want) / want) end
     end
     if select(2, along(gradient, halves[1])) == 0 then return false, "the gradient is zero everywhere" end
     if worst > 0.02 then return false, ("differs from finite differences by %.2g %%"):format(100 * worst) end
@@ -119,27 +139,32 @@ end
 
 local function again(c)
     local g = rig.geometries[3]
-    local first, random = value_of(c.describe(), g, {})
+    local first, random = value_of(c.describe(c.wanted), g, {})
     for n = 1, 3 do
-        local v = value_of(c.describe(), g, { threads = n })
+        local v = value_of(c.describe(c.wanted), g, { threads = n })
         if v ~= first then return false, ("%.9g with %d threads, %.9g before"):format(v, n, first) end
     end
     return true, "1, 2 and 3 threads give the same bits" .. (random and " (it draws random numbers)" or "")
+end
+
+local function weighing(c, weight)
+    local out = { weight = weight }
+    for k, v in pairs(c.wanted or {}) do out[k] = v end
+    return out
 end
 
 local function factor(c)
     local has
     for _, row in ipairs(c.plugin.rows) do has = has or row.name == "weight" and row.type == "float" end
     if not has then return "skip", "it has no setting `weight`" end
-    local one, three = value_of(c.describe { weight = 1 }, rig.geometries[1], {}), value_of(c.describe { weight = 3 }, rig.geometries[1], {})
+    local one, three = value_of(c.describe(weighing(c, 1)), rig.geometries[1], {}), value_of(c.describe(weighing(c, 3)), rig.geometries[1], {})
     if math.abs(three - 3 * one) > 1e-5 * math.abs(3 * one) then return false, ("%.6g with weight 1, %.6g with weight 3"):format(one, three) end
     return true, "weight = 3 is three times weight = 1"
 end
 
 local function cost(c)
-    local g, runs = { side = 14, heads = 3, batch = 8 }, 5
-    local program = step(c.describe(), g, { gradient = true })
-    local pixels = rig.pixels(g.batch, 4 * g.side)
+    local g, runs = { side = 14, heads = 3, batch = 5 }, 5
+    local program, _, _, pixels = step(c.describe(c.wanted), g, { gradient = true })
     rig.run(program, g.batch, { pixels = pixels })
     program:profile(true)
     for _ = 1, runs do rig.run(program, g.batch, { pixels = pixels }) end
@@ -151,7 +176,7 @@ end
 
 function loss.run(c)
     for _, g in ipairs(rig.geometries) do
-        report.try(("loss %dx%d"):format(g.side, g.side), function() return on_grid(c, g) end)
+        if not report.try(("loss %dx%d"):format(g.side, g.side), function() return on_grid(c, g) end) then return end
     end
     report.try("masked teacher", function() return masked(c) end)
     report.try("gradient", function() return gradients(c) end)

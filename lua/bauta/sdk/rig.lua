@@ -53,19 +53,22 @@ function rig.moved(straight, mixed, n)
     return rig.difference(a, b)
 end
 
--- Compiles what describe(b) builds over a batch of pictures. o: threads, batch, image, precision.
+-- Compiles what describe(b) builds over a batch of pictures. o: threads, batch, image, labels (by default one a picture).
 function rig.program(o, describe)
     local b = builder.new { device = rig.device(o.threads or 1), seed = 3, precision = "fp32", batch = o.batch }
-    b:pictures(o.batch, o.image, o.image)
+    b.batch_size = o.batch
+    for name, dtype in pairs { step = "i32", epoch = "i32", progress = "f32" } do b:feed(name, dtype) end
+    b:feed("images", "u8", { o.batch, o.image, o.image, 3 })
+    for _, name in ipairs { "labels", "samples" } do b:feed(name, "i32", { o.labels or o.batch }) end
     describe(b)
     return b:finish()
 end
 
 -- Feeds and runs. o: pixels (of the batch), pictures (of a model's own input), kept, step. Inputs that the step does not have are left out.
 function rig.run(program, batch, o)
-    local labels = {}
-    for i = 1, batch do labels[i] = (i * 3) % 5 end
-    for name, value in pairs { images = o.pixels, pictures = o.pictures, labels = labels, kept = o.kept, step = o.step or 1, epoch = 0,
+    local labels, samples = {}, {}
+    for i = 1, batch do labels[i], samples[i] = (i * 3) % 5, i - 1 end
+    for name, value in pairs { images = o.pixels, pictures = o.pictures, labels = labels, samples = samples, kept = o.kept, step = o.step or 1, epoch = 0,
         progress = 0.25, momentum = 0.99 } do
         pcall(program.feed, program, name, value)
     end
@@ -119,10 +122,13 @@ function rig.random(program, role)
     return false
 end
 
--- Every setting at its ends, one at a time: { name, value }, also each choice.
+-- Every setting at its ends, one at a time: { name, value }, also each choice. A count of many millions would only take long.
 function rig.extremes(rows)
-    local out = {}
-    local function add(name, value) if value ~= nil then out[#out + 1] = { name = name, value = value } end end
+    local out, most = {}, 65536
+    local function add(name, value)
+        if type(value) == "number" then value = math.max(-most, math.min(most, value)) end
+        if value ~= nil then out[#out + 1] = { name = name, value = value } end
+    end
     for _, row in ipairs(rows) do
         if row.type == "int" or row.type == "float" then
             add(row.name, row.min)
