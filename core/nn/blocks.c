@@ -236,8 +236,12 @@ static ba_tensor *layer_scale(ba_build *b, const char *prefix, int i, ba_tensor 
     if (!branch || spec->layer_scale == 0)
         return branch;
     snprintf(name, sizeof name, spec->gamma_names ? "%s.gamma_%d" : "%s.ls%d.gamma", prefix, i);
+    ba_type t;
     ba_tensor *in[] = { branch, weight_of(b, name, dim, spec->layer_scale, e) };
-    return in[1] ? ba_op_apply(b->g, "mul", 2, in, 0, NULL, e) : NULL;
+    ba_tensor *y = in[1] ? ba_op_apply(b->g, "mul", 2, in, 0, NULL, e) : NULL;
+    if (!y || ba_tensor_type(branch, &t, e) || t.dtype == BA_F32)
+        return y;
+    return ba_op_apply(b->g, "cast", 1, &y, BA_ATTRS(BA_S("dtype", "bf16")), e); /* the scale is fp32, and so was the product */
 }
 
 /* Copies what the plugin knows of a ba_block; what was appended later is 0. */

@@ -5,6 +5,7 @@
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
  * (row, column, channel). Spec: models 6. */
 #include <stdio.h>
+#include <bauta/compose.h>
 #include <bauta/vit.h>
 
 typedef struct mae_params { ba_vit_settings vit; int64_t pool, decoder, decoder_dim, decoder_depth, decoder_heads; } mae_params;
@@ -69,12 +70,15 @@ static int decoder(const ba_host *h, ba_build *b, const mae_params *p, ba_tensor
     v.scope = "decoder_";
     v.drop_path = 0;
     v.block.quiet = 1;
-    x = h->linear(b, "decoder_embed", x, v.dim, 1, 0, e);
-    ba_tensor *all[2] = { rows(h, b, x, 0, 1, e), NULL };
+    const ba_on o = { h, b, e };
+    const int half = h->dtype(x) == BA_BF16;
+    x = ba_as_f32(o, h->linear(b, "decoder_embed", x, v.dim, 1, 0, e)); /* mask token and positions are fp32 */
+    ba_tensor *all[2] = { x ? rows(h, b, x, 0, 1, e) : NULL, NULL };
     all[1] = all[0] ? unmask(h, b, rows(h, b, x, 1, h->dim(x, 1), e), kept, N, e) : NULL;
     ba_tensor *sum[2] = { all[1] ? h->op(b, "concat", 2, all, BA_ATTRS(BA_I("axis", 1)), e) : NULL, NULL };
     sum[1] = sum[0] ? h->vit_table(b, "decoder_pos_embed", &v, e) : NULL;
     x = sum[1] ? h->op(b, "add", 2, sum, 0, NULL, e) : NULL;
+    x = x && half ? ba_op1(o, "cast", x, BA_ATTRS(BA_S("dtype", "bf16"))) : x;
     for (int64_t i = 0; x && i < v.depth; i++) {
         x = h->vit_blocks(b, &v, i, i + 1, x, e);
         if (x && h->publish(b, "decoder_hidden", i, x, e))

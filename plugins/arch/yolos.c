@@ -58,8 +58,10 @@ static ba_tensor *trunk(ba_on o, const yolos_params *p, const ba_vit *v, ba_tens
         return NULL;
     for (int64_t i = 0; x && i < v->depth; i++) {
         x = o.h->vit_blocks(o.b, v, i, i + 1, x, o.e);
-        if (x && i + 1 < v->depth)
-            x = ba_add(o, x, middle(o, v, tables, i, kept));
+        if (x && i + 1 < v->depth) {
+            ba_tensor *sum = ba_add(o, x, middle(o, v, tables, i, kept)); /* fp32, as the tables are */
+            x = sum && o.h->dtype(x) == BA_BF16 ? ba_op1(o, "cast", sum, BA_ATTRS(BA_S("dtype", "bf16"))) : sum;
+        }
     }
     return x;
 }

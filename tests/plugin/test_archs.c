@@ -208,11 +208,13 @@ static ba_tensor *small_model(ba_graph *g, ba_build *b, const char *who, const b
     return ba_arch_build(b, who, a, &in, &err) ? NULL : ba_build_get(b, who, "logits", -1, &err);
 }
 
-static void keep_all(const char *arch, const char *settings)
+static void keep_all_in(const char *arch, const char *settings, int dtype)
 {
+    const float tolerance = dtype == BA_BF16 ? 0.05f : 1e-5f;
     ba_params *a = rig_params("arch", arch, settings);
     ba_store *s = ba_store_new(dev, 0, &err);
     ba_graph *g = ba_graph_new(dev, 1, &err);
+    OK(ba_graph_precision(g, dtype, &err));
     ba_build *b = ba_build_new(g, &err);
     const int64_t dim[] = { 2, ba_arch_fact(a, "image_rows", &err), ba_arch_fact(a, "image_columns", &err), ba_arch_fact(a, "channels", &err) };
     const int64_t N = ba_arch_fact(a, "patches", &err), each[] = { 2, N };
@@ -238,13 +240,19 @@ static void keep_all(const char *arch, const char *settings)
         most = fmaxf(most, fabsf(v[i]));
         off = fmaxf(off, fabsf(v[i] - u[i]));
     }
-    CHECK(most > 0.01f && off < 1e-5f * fmaxf(most, 1), "%s {%s}: logits differ by %g of %g", arch, settings, (double)off, (double)most);
+    CHECK(most > 0.01f && off < tolerance * fmaxf(most, 1), "%s {%s}: logits differ by %g of %g", arch, settings, (double)off, (double)most);
     free(image), free(v), free(u);
     ba_program_free(p);
     ba_build_free(b);
     ba_graph_free(g);
     ba_store_free(s);
     ba_params_free(a);
+}
+
+static void keep_all(const char *arch, const char *settings)
+{
+    keep_all_in(arch, settings, BA_F32);
+    keep_all_in(arch, settings, BA_BF16);
 }
 
 static void test_keep_all(void)
