@@ -12,7 +12,7 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
     char t[2][96];
     if (x->rank != 3 || !bai_is_real(x) || x->dim[1] != p->rows * p->columns)
         return ba_fail(e, BA_EARG, "depthwise: x is %s; [B,%lld x %lld,C] expected", bai_text(x, t[0]), (long long)p->rows, (long long)p->columns);
-    if (!(p->side & 1) || w->dtype != BA_F32 || ba_type_count(w) != x->dim[2] * p->side * p->side || (b && (b->dtype != BA_F32 || ba_type_count(b) != x->dim[2])))
+    if (!(p->side & 1) || w->dtype != BA_F32 || ba_type_count(w) != x->dim[2] * p->side * p->side || (b && (b->dtype != BA_F32 || b->rank != 1 || b->dim[0] != x->dim[2])))
         return ba_fail(e, BA_EARG, "depthwise: w is %s for %lld channels and side = %lld; an odd side and f32 [C,side,side], bias f32 [C] expected",
                        bai_text(w, t[0]), (long long)x->dim[2], (long long)p->side);
     *out = *x;
