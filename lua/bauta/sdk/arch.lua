@@ -136,15 +136,13 @@ local function signals(c)
     return true, "logits, " .. table.concat(known, ", ")
 end
 
-local most_weights = 500000 -- moved one by one, in Lua's memory
-
 -- Cross-entropy with the labels, down its gradient: the loss falls as far as the gradient says.
 local function gradient(c)
     local d, names, cells = c.describe(c.wanted), {}, 0
     local probe, weights = arch.program(d, { batch = 1 })
     local many = weights:size()
     probe:free()
-    if many > most_weights then return "skip", ("%d weights; --set smaller settings to have it judged"):format(many) end
+    if many > rig.most_weights then return "skip", ("%d weights; --set smaller settings to have it judged"):format(many) end
     local program, store = arch.program(d, { batch = 3 }, function(b, logits, weights)
         local value = b:op("cross_entropy", { logits, b:signal("batch", "labels") }, { smoothing = 0 }):mean { axis = -100 }
         local list, variables = weights:list(), {}

@@ -121,6 +121,7 @@ local function gradients(c)
     local g = rig.geometries[3]
     local program, store, graded, pixels = step(c.describe(c.wanted), g, { gradient = true })
     if #graded == 0 then return false, "no gradient reaches the student" end
+    if store:size() > rig.most_weights then return "skip", ("the student has %d weights"):format(store:size()) end
     rig.run(program, g.batch, { pixels = pixels })
     local gradient, from, worst = {}, {}, 0
     for _, name in ipairs(graded) do gradient[name], from[name] = program:read("d " .. name), store:read(name) end

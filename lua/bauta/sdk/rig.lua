@@ -4,7 +4,7 @@ local builder = require "bauta.builder"
 local plugin = require "bauta.plugin"
 local session = require "bauta.session"
 
-local rig = {}
+local rig = { most_weights = 500000 } -- of a gradient check: they are moved one by one, in Lua's memory
 
 -- Grids the kinds are tried on: side of the picture in patches of 4 pixels, heads, pictures of a batch.
 rig.geometries = { { side = 4, heads = 2, batch = 3 }, { side = 5, heads = 1, batch = 1 }, { side = 8, heads = 3, batch = 5 } }
