@@ -63,7 +63,7 @@ static int epoch(ba_dataset *d, int policy, int64_t image)
 
 static int images_of(const char *path, const char *split)
 {
-    struct { const char *path, *test; int64_t limit; } p = { path, "", 0 };
+    struct { const char *path, *test; int64_t limit, upright; } p = { path, "", 0, 0 }; /* as in plugins/data/images.c */
     ba_dataset *d = ba_dataset_open(&plugin_images, &p, split, &e);
     int done = epoch(d, BA_AUGMENT_CROP, 16);
     ba_dataset_free(d);
