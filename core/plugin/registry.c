@@ -368,7 +368,7 @@ const ba_plugin_desc *ba_plugins_find(ba_plugins *p, const char *kind, const cha
         if (bai_kind_of(kind))
             ba_fail(e, BA_EARG, "plugin name '%.64s': only 1 to 64 of [a-z0-9_-]", name ? name : "");
         else
-            ba_fail(e, BA_EARG, "plugin kind '%.20s': mask, loss, arch or data expected", kind ? kind : "");
+            ba_fail(e, BA_EARG, "plugin kind '%.20s': mask, loss, arch, data or reducer expected", kind ? kind : "");
         return NULL;
     }
     const entry *first = next_of(p, kind, name, &at, &failed), *second = first;

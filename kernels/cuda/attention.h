@@ -123,8 +123,8 @@ static __global__ void ba_att_keys(ba_att a) /* dk and dv, after ba_att_queries 
 
 static inline int ba_att_room(const bai_cuda_call *c, int64_t bytes, ba_err *e)
 {
-    (void)c;
-    return bytes <= 200 * 1024 ? BA_OK : ba_fail(e, BA_EARG, "attention over %lld tokens needs %lld KiB of shared memory; 200 are there", (long long)(bytes / 4 / BA_ATT_WARPS), (long long)(bytes / 1024));
+    int64_t most = (int64_t)rt_shared(bai_cuda_rt(c->cuda));
+    return bytes <= most ? BA_OK : ba_fail(e, BA_EARG, "attention over so many tokens needs %lld KiB of shared memory; this device has %lld", (long long)(bytes / 1024), (long long)(most / 1024));
 }
 
 static inline int ba_att_run_forward(const bai_cuda_call *c, const ba_att *a, int64_t B, ba_err *e)

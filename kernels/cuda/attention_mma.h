@@ -241,11 +241,18 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
     }
 }
 
+/* Shared memory: `parts` matrices of T rows (3 forward, 4 backward) and, backward, two numbers a row. */
+static inline size_t ba_mma_room(int64_t T, int64_t d, int parts)
+{
+    int64_t padded = (T + 15) / 16 * 16;
+    return (size_t)(padded * parts * (d + BA_MMA_PAD) * 2 + (parts > 3 ? padded * 8 : 0));
+}
+
 /* Whether these kernels take it: addresses and strides are multiples of 16 bytes by the shapes. */
-static inline int ba_mma_takes(const ba_type *qkv, int64_t heads)
+static inline int ba_mma_takes(const bai_cuda_call *c, const ba_type *qkv, int64_t heads, int parts)
 {
     int64_t d = qkv->dim[2] / 3 / heads;
-    return qkv->dtype == BA_BF16 && (d == 32 || d == 64) && qkv->dim[1] <= BA_MMA_TOKENS;
+    return qkv->dtype == BA_BF16 && (d == 32 || d == 64) && qkv->dim[1] <= BA_MMA_TOKENS && ba_mma_room(qkv->dim[1], d, parts) <= rt_shared(bai_cuda_rt(c->cuda));
 }
 
 static inline ba_mma_att ba_mma_of(const bai_cuda_call *c, int64_t heads)
@@ -260,17 +267,14 @@ static inline ba_mma_att ba_mma_of(const bai_cuda_call *c, int64_t heads)
 
 template <int D> static void ba_mma_run_forward(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
 {
-    size_t room = (size_t)((a.T + 15) / 16 * 16 * 3 * (D + BA_MMA_PAD)) * 2;
     auto f = a.T <= 64 ? ba_mma_forward<D, 8> : a.T <= 112 ? ba_mma_forward<D, 14> : a.T <= 208 ? ba_mma_forward<D, 26> : ba_mma_forward<D, 34>;
-    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, room, c, a);
+    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, ba_mma_room(a.T, D, 3), c, a);
 }
 
 template <int D> static void ba_mma_run_backward(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
 {
-    int padded = (a.T + 15) / 16 * 16;
-    size_t room = (size_t)(padded * 4 * (D + BA_MMA_PAD)) * 2 + (size_t)padded * 8;
     auto f = ba_mma_backward<D>;
-    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, room, c, a);
+    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, ba_mma_room(a.T, D, 4), c, a);
 }
 
 #endif

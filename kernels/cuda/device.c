@@ -219,8 +219,11 @@ static int run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profil
             return r;
         r = launch_all(c, p, e);
         int ended = rt_record_end(c->rt, &p->replay, r ? NULL : e);
-        if (r || ended)
+        if (r || ended) { /* half a step must not be replayed */
+            rt_recording_free(c->rt, p->replay);
+            p->replay = NULL;
             return r ? r : ended;
+        }
     }
     return rt_replay(c->rt, p->replay, e);
 }

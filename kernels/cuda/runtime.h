@@ -15,6 +15,7 @@ rt *rt_open(ba_err *e);                         /* the first device that can be 
 void rt_close(rt *r);
 const char *rt_describe(rt *r);
 void *rt_stream(rt *r);
+size_t rt_shared(rt *r);                         /* bytes of shared memory that a block may have */
 
 void *rt_alloc(rt *r, size_t bytes, ba_err *e); /* zeroed */
 void rt_free(rt *r, void *p);

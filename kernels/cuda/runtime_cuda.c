@@ -14,7 +14,7 @@
 
 const char rt_name[] = "cuda";
 
-enum { SLOTS = 4, WORKSPACE = 32 << 20, MOST_PLANS = 1024, ALGORITHMS = 8, SMALL = 64 << 10 };
+enum { SLOTS = 4, WORKSPACE = 32 << 20, MOST_PLANS = 1024, SMALL = 64 << 10 };
 
 typedef struct slot { void *host, *device; size_t room; cudaEvent_t copied, used; int busy; } slot;
 
@@ -46,6 +46,7 @@ typedef struct plan {
     cublasLtMatrixLayout_t a, b, c;
     cublasLtMatmulAlgo_t algo;
     int has_bias, refuses;    /* asked for a bias; the library has no such product */
+    uint32_t align;           /* of all pointers, at most 16: parts of packed tensors begin in the middle */
 } plan;
 
 struct rt {
@@ -61,6 +62,7 @@ struct rt {
     cudaEvent_t *marks;
     int n_marks;
     int recording;
+    size_t shared;            /* that one block may have */
     char text[160];
 };
 
@@ -131,6 +133,7 @@ static int open_device(rt *r, ba_err *e)
     if (major < 8)
         return ba_fail(e, BA_EMACHINE, "cuda: %s has compute capability %d.%d; 8.0 or later is needed", prop.name, major, minor);
     TRY(cudaMemGetInfo(&free_, &all), "asking for the device's memory");
+    r->shared = prop.sharedMemPerBlockOptin;
     snprintf(r->text, sizeof r->text, "%.60s, capability %d.%d, %.1f GiB, driver for CUDA %d.%d", prop.name, major, minor, (double)all / 1073741824,
              driver / 1000, driver % 1000 / 10);
     return BA_OK;
@@ -189,6 +192,7 @@ void rt_close(rt *r)
 
 const char *rt_describe(rt *r) { return r->text; }
 void *rt_stream(rt *r) { return r->stream; }
+size_t rt_shared(rt *r) { return r->shared; }
 
 /* ---- memory ---- */
 void *rt_alloc(rt *r, size_t bytes, ba_err *e)
@@ -368,37 +372,6 @@ static cublasStatus_t call(rt *r, const plan *p, const rt_gemm *g, const cublasL
     return r->lt.matmul(r->blas, p->desc, &g->alpha, g->b, p->a, g->a, p->b, &g->beta, g->c, p->c, g->c, p->c, algo, r->workspace, WORKSPACE, r->stream);
 }
 
-/* The fastest of a few runs. A product that adds to C (beta) keeps the first proposal: timing it would change C. */
-static int choose(rt *r, const plan *p, const rt_gemm *g, const cublasLtMatmulHeuristicResult_t *found, int n)
-{
-    int best = 0;
-    float least = 1e30f;
-    cudaEvent_t from, to;
-    if (n < 2 || g->beta != 0 || r->recording || cudaEventCreate(&from) != cudaSuccess)
-        return 0;
-    if (cudaEventCreate(&to) != cudaSuccess) {
-        (void)cudaEventDestroy(from);
-        return 0;
-    }
-    for (int i = 0; i < n; i++)
-        for (int turn = 0; turn < 4; turn++) { /* the first warms up */
-            float ms = 0;
-            (void)cudaEventRecord(from, r->stream);
-            if (call(r, p, g, &found[i].algo) != CUBLAS_STATUS_SUCCESS)
-                break;
-            (void)cudaEventRecord(to, r->stream);
-            if (cudaEventSynchronize(to) != cudaSuccess || cudaEventElapsedTime(&ms, from, to) != cudaSuccess)
-                break;
-            if (turn && ms < least) {
-                least = ms;
-                best = i;
-            }
-        }
-    (void)cudaEventDestroy(from);
-    (void)cudaEventDestroy(to);
-    return best;
-}
-
 static void plan_free(rt *r, plan *p)
 {
     if (p->desc)
@@ -415,14 +388,18 @@ static void plan_free(rt *r, plan *p)
 static int make(rt *r, plan *p, const rt_gemm *g, ba_err *e)
 {
     cublasLtMatmulPreference_t pref = NULL;
-    cublasLtMatmulHeuristicResult_t found[ALGORITHMS];
+    cublasLtMatmulHeuristicResult_t found;
     size_t space = WORKSPACE;
     uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_MASK & ~(uint32_t)CUBLASLT_REDUCTION_SCHEME_INPLACE; /* in place: atomics, another sum each time */
     int n = 0;
     if (describe(r, p, g) || r->lt.pref_new(&pref) || r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &space, sizeof space) ||
-        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes))
+        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes) ||
+        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &p->align, sizeof p->align) ||
+        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &p->align, sizeof p->align) ||
+        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &p->align, sizeof p->align) ||
+        r->lt.pref_set(pref, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &p->align, sizeof p->align))
         return blas_fail(e, CUBLAS_STATUS_INTERNAL_ERROR, g);
-    cublasStatus_t s = r->lt.heuristic(r->blas, p->desc, p->a, p->b, p->c, p->c, pref, ALGORITHMS, found, &n);
+    cublasStatus_t s = r->lt.heuristic(r->blas, p->desc, p->a, p->b, p->c, p->c, pref, 1, &found, &n);
     r->lt.pref_free(pref);
     if (s != CUBLAS_STATUS_SUCCESS || n < 1) {
         if (!p->has_bias || p->refuses)
@@ -431,7 +408,7 @@ static int make(rt *r, plan *p, const rt_gemm *g, ba_err *e)
         p->refuses = 1;
         return make(r, p, g, e);
     }
-    p->algo = found[choose(r, p, g, found, n)].algo;
+    p->algo = found.algo; /* not the fastest by a stopwatch: another algorithm is another sum, and runs must agree to the bit */
     return BA_OK;
 }
 
@@ -445,18 +422,26 @@ static rt_gemm key_of(const rt_gemm *g)
     return k;
 }
 
+/* The largest power of two up to 16 that divides all addresses. */
+static uint32_t alignment(const rt_gemm *g)
+{
+    uintptr_t all = (uintptr_t)g->a | (uintptr_t)g->b | (uintptr_t)g->c | 16;
+    return (uint32_t)(all & (~all + 1));
+}
+
 int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e)
 {
     rt_gemm key = key_of(g);
+    uint32_t align = alignment(g);
     plan *p = NULL;
     for (int i = 0; i < r->n_plans && !p; i++)
-        if (!memcmp(&r->plans[i].key, &key, sizeof key) && r->plans[i].has_bias == (g->bias != NULL))
+        if (!memcmp(&r->plans[i].key, &key, sizeof key) && r->plans[i].has_bias == (g->bias != NULL) && r->plans[i].align == align)
             p = &r->plans[i];
     if (!p) {
         if (r->n_plans == MOST_PLANS)
             return ba_fail(e, BA_EMACHINE, "more than %d different matrix products", MOST_PLANS);
         p = &r->plans[r->n_plans];
-        *p = (plan){ .key = key, .has_bias = g->bias != NULL };
+        *p = (plan){ .key = key, .has_bias = g->bias != NULL, .align = align };
         int bad = make(r, p, g, e);
         if (bad) {
             plan_free(r, p);

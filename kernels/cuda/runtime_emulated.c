@@ -30,6 +30,7 @@ void rt_close(rt *r)
 
 const char *rt_describe(rt *r) { (void)r; return "the CUDA kernels on a CPU, one thread after the other, for tests"; }
 void *rt_stream(rt *r) { (void)r; return NULL; }
+size_t rt_shared(rt *r) { (void)r; return 227 * 1024; }
 
 void *rt_alloc(rt *r, size_t bytes, ba_err *e)
 {

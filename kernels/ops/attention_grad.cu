@@ -26,7 +26,7 @@ static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_ty
 static int launch(const bai_cuda_call *c, ba_err *e)
 {
     const ba_type *x = &c->in[0].type;
-    if (ba_mma_takes(x, bai_cuda_i(c, "heads")))
+    if (ba_mma_takes(c, x, bai_cuda_i(c, "heads"), 4))
         return launch_mma(c, bai_cuda_i(c, "heads"));
     ba_att a = {};
     a.H = bai_cuda_i(c, "heads"), a.Q = a.T = x->dim[1], a.d = x->dim[2] / 3 / a.H;

@@ -1,7 +1,7 @@
 /* farthest on CUDA: a block an image; each round a warp a token measures the distance to the one just chosen, then one thread looks for the next. */
 #include "../cuda/each.h"
 
-static __global__ void run(const float *x, const float *weights, float *nearest, float *y, int n, int d)
+static __global__ void run(const float *x, const float *weights, float *nearest, float *y, int n, int d, uint32_t *fault, uint32_t id)
 {
     __shared__ int chosen;
     const int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP, warps = (int)blockDim.x / BA_WARP;
@@ -34,6 +34,8 @@ static __global__ void run(const float *x, const float *weights, float *nearest,
                 s += off * off;
             }
             s = sqrtf(ba_warp_sum(s));
+            if (!lane && (s != s || w[i] != w[i]))
+                ba_fault(fault, id, BA_FAULT_NAN);
             if (!lane)
                 near[i] = fminf(near[i], s);
         }
@@ -51,7 +53,7 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     (void)e;
     const ba_type *x = &c->in[0].type;
     BA_LAUNCH(run, (unsigned)x->dim[0], 256, 0, c, (const float *)c->in[0].data, (const float *)c->in[1].data, (float *)c->scratch, (float *)c->out[0].data, (int)x->dim[1],
-              (int)x->dim[2]);
+              (int)x->dim[2], c->fault, c->id);
     return BA_OK;
 }
 

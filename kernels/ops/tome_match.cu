@@ -12,7 +12,7 @@ static __device__ float length(const float *x, int d, int lane)
 }
 
 /* Scratch of an image: similarity and partner of each token of A. */
-static __global__ void run(const float *keys, float *values, int32_t *partners, int32_t *to, match m)
+static __global__ void run(const float *keys, float *values, int32_t *partners, int32_t *to, match m, uint32_t *fault, uint32_t id)
 {
     const int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP, warps = (int)blockDim.x / BA_WARP, A = (m.n + 1) / 2, B = m.n - A;
     const float *x = keys + (int64_t)blockIdx.x * m.n * m.d;
@@ -21,13 +21,15 @@ static __global__ void run(const float *keys, float *values, int32_t *partners, 
     for (int a = warp; a < A; a += warps) {
         const float *own = x + (int64_t)2 * a * m.d;
         float best = -INFINITY, mine = length(own, m.d, lane);
-        int with = 0;
+        int with = m.prefix > 1 ? 1 : 0;
         for (int b = m.prefix > 1 ? 1 : 0; b < B && 2 * a >= m.prefix; b++) { /* a distillation token is nobody's partner */
             const float *other = x + (int64_t)(2 * b + 1) * m.d;
             float s = 0, its = length(other, m.d, lane);
             for (int i = lane; i < m.d; i += BA_WARP)
                 s += own[i] / mine * (other[i] / its);
             s = ba_warp_sum(s);
+            if (s != s && !lane)
+                ba_fault(fault, id, BA_FAULT_NAN);
             if (s > best) {
                 best = s;
                 with = b;
@@ -71,7 +73,7 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     const ba_type *x = &c->in[0].type;
     match m = { (int)x->dim[1], (int)x->dim[2], (int)bai_cuda_i(c, "r"), (int)bai_cuda_i(c, "prefix") };
     BA_LAUNCH(run, (unsigned)x->dim[0], 256, 0, c, (const float *)c->in[0].data, (float *)c->scratch, (int32_t *)c->scratch + x->dim[0] * x->dim[1],
-              (int32_t *)c->out[0].data, m);
+              (int32_t *)c->out[0].data, m, c->fault, c->id);
     return BA_OK;
 }
 

@@ -25,16 +25,21 @@ local function masked(e, epoch)
     return out
 end
 
-local function feed(program, images, labels, number)
+-- When an evaluation takes place, as criteria that change over the epochs see it: in the middle of the epoch that has just ended.
+function evaluation.moment(epoch, epochs)
+    return { epoch = math.max(epoch - 1, 0), progress = (math.max(epoch, 1) - 0.5) / epochs }
+end
+
+local function feed(program, images, labels, number, now)
     program:feed("images", images)
     program:feed("labels", labels)
     program:feed("step", number + 1)
-    program:feed("epoch", 0)
-    program:feed("progress", 0)
+    program:feed("epoch", now.epoch)
+    program:feed("progress", now.progress)
 end
 
 -- Runs an evaluation program over the test set. options: teacher (whether it tells how often teachers are right), epoch (whose
--- number of kept patches it was compiled for), seen (called with the first batch and the masked teachers). Returns percentages,
+-- number of kept patches it was compiled for), now (of evaluation.moment), seen (called with the first batch and the masked teachers). Returns percentages,
 -- the loss, and `views`, a list of what each masked teacher is shown; nil when a signal came.
 function evaluation.measure(e, program, loader, batch, options)
     local sums, n, room, views = {}, 0, {}, masked(e, options.epoch)
@@ -44,7 +49,7 @@ function evaluation.measure(e, program, loader, batch, options)
     for b in function() return loader:next() end do
         if bind.signal() ~= 0 then return nil end
         local images, labels = pictures.filled(b, batch, room)
-        feed(program, images, labels, b.number)
+        feed(program, images, labels, b.number, options.now)
         program:run()
         for _, name in ipairs(names) do add(sums, name, program, b.count) end
         for _, v in ipairs(views) do v.stats:add(b.boxes, program:view(v.column), b.count, v.k) end
@@ -114,11 +119,13 @@ function evaluation.epoch(self, last, again)
     local begun = ffi.clock()
     local teacher = last and #self.e.settings.teachers > 0
     local program, batch = evaluator(self, self.stores.student, teacher)
-    local r = evaluation.measure(self.e, program, self.test, batch, { teacher = teacher, epoch = self.eval_epoch,
+    local now = evaluation.moment(self.epoch, self.e.settings.epochs)
+    local r = evaluation.measure(self.e, program, self.test, batch, { teacher = teacher, epoch = self.eval_epoch, now = now,
         seen = last and function(...) draw(self, ...) end })
     local averaged = { top1 = 0 / 0 }
     if self.stores.ema then
-        averaged = evaluation.measure(self.e, evaluator(self, self.stores.ema, false), self.test, batch, { epoch = self.eval_epoch })
+        averaged = evaluation.measure(self.e, evaluator(self, self.stores.ema, false), self.test, batch,
+            { epoch = self.eval_epoch, now = now })
     end
     if not r or not averaged then return nil end
     r.ema_top1 = averaged.top1

@@ -85,8 +85,9 @@ local function feed(self, batch, room)
     p:feed("images", images)
     p:feed("labels", labels)
     p:feed("step", run.epoch * self.loader.batches + batch.number + 1)
-    p:feed("epoch", math.max(run.epoch - 1, 0))
-    p:feed("progress", (math.max(run.epoch, 1) - 0.5) / self.e.settings.epochs)
+    local now = require("bauta.evaluation").moment(run.epoch, self.e.settings.epochs)
+    p:feed("epoch", now.epoch)
+    p:feed("progress", now.progress)
     p:run()
 end
 

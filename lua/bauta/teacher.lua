@@ -15,7 +15,7 @@ teacher.class = "teacher"
 
 -- Names that mean something else in a graph or among the stores of a run.
 local taken = {}
-for name in ("student student_full student_local batch masked auxiliary teacher_full losses optimiser ema state"):gmatch "%S+" do
+for name in ("student student_full student_local batch masked auxiliary teacher_full losses optimiser ema average state"):gmatch "%S+" do
     taken[name] = true
 end
 
@@ -95,7 +95,7 @@ end
 function teacher:record()
     local s = self.settings
     local out = { name = s.name, model = s.model == "ema" and "ema" or s.model:record(), mask = s.mask:record(), weight = s.weight,
-        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end }
+        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end, reducer = s.reducer and s.reducer:record() }
     for i, loss in ipairs(s.losses) do out.losses[i] = loss:record() end
     return out
 end

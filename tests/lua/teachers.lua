@@ -205,4 +205,20 @@ local sum = run(scheduled, {}, 0).cost.teachers.macs + 2 * run(scheduled, {}, 1)
 t.near(mean.teachers.macs * 4, sum, 1e-6, "the plan sums the epochs")
 t.equal(table.concat(cost.views(scheduled), "|"), "teacher sees 16 of 16, from epoch 1 8, from epoch 3 4 patches (student)", "said")
 t.group "keep over the epochs"
+
+-- What the log, a resumed run and a grid know of a teacher is every setting: two that differ in one are not the same.
+local text = require("bauta.json").encode
+local function listed(more)
+    local s = { name = "big", model = vit { dim = 36 }, losses = { bauta.loss "logit" {} } }
+    for k, v in pairs(more) do s[k] = v end
+    return text(describe { teachers = { bauta.teacher(s) } }:record())
+end
+local plain = listed {}
+for name, v in pairs { mask = bauta.mask "student" { keep = 0.5 }, weight = 2, reducer = bauta.reducer "drop" { keep = 0.5 },
+    model = vit { dim = 24 }, losses = { bauta.loss "logit" { temperature = 3 } } } do
+    t.check(listed { [name] = v } ~= plain, "%s is in the record", name)
+end
+t.check(listed { reducer = bauta.reducer "tome" { r = 1 } } ~= listed { reducer = bauta.reducer "tome" { r = 2 } }, "a reducer's settings too")
+t.raises("teacher.name = \"average\" means something else here; expected a word of a-z, 0-9 and _ that is no other participant's", function() bauta.teacher { name = "average", model = vit() } end)
+t.group "the record of a teacher"
 return t.done()

@@ -61,8 +61,8 @@ static void test_wrong_arguments(void)
         fails(p, "mask", names[i], BA_EARG, want);
     }
     fails(p, "mask", NULL, BA_EARG, "plugin name '': only 1 to 64 of [a-z0-9_-]");
-    fails(p, "masks", "student", BA_EARG, "plugin kind 'masks': mask, loss, arch or data expected");
-    fails(p, NULL, "student", BA_EARG, "plugin kind '': mask, loss, arch or data expected");
+    fails(p, "masks", "student", BA_EARG, "plugin kind 'masks': mask, loss, arch, data or reducer expected");
+    fails(p, NULL, "student", BA_EARG, "plugin kind '': mask, loss, arch, data or reducer expected");
     fails(NULL, "mask", "student", BA_EARG, "plugins expected, got nothing");
     CHECK(ba_plugins_add(p, NULL, &e) == BA_EARG && !strcmp(e.msg, "plugins: ''; a folder without ':' expected"), "%s", e.msg);
     CHECK(ba_plugins_add(p, "/a:/b", &e) == BA_EARG && !strcmp(e.msg, "plugins: '/a:/b'; a folder without ':' expected"), "%s", e.msg);

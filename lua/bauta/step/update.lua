@@ -6,7 +6,7 @@ local update = {}
 -- Whether a tensor of the student is trained. trains: "all", or beginnings of names with commas between.
 local function is_trained(trains, name)
     if trains == "all" then return true end
-    for beginning in trains:gmatch "[^,]+" do
+    for beginning in trains:gmatch "[^,%s]+" do
         if name:sub(1, #beginning) == beginning then return true end
     end
     return false

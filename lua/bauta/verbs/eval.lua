@@ -67,9 +67,10 @@ function judge.classifier(e, device, given)
     local stores = steps.stores(e, device)
     local train, test = pictures.loaders(e, 0)
     local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
-    local program = steps.evaluate(e, device, stores.student, stores, batch, false)
+    local now = evaluation.moment(e.settings.epochs, e.settings.epochs) -- as after the last epoch
+    local program = steps.evaluate(e, device, stores.student, stores, batch, false, now.epoch)
     load(e, stores.student, given)
-    local r = evaluation.measure(e, program, test, batch, {})
+    local r = evaluation.measure(e, program, test, batch, { epoch = now.epoch, now = now })
     train:free()
     return r and { top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images, on_object = r.on_object },
         r and ("top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images"):format(r.top1, r.top5, r.loss, r.images)
