@@ -2,6 +2,7 @@
 -- A description holds checked settings and nothing else; what it describes is made when a run needs it.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local source = require "bauta.source"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
 local selection = require "bauta.selection"
@@ -197,7 +198,8 @@ function Description:record()
         settings[k] = v
     end
     local out = { plugin = self.name, settings = settings, version = self.plugin.version }
-    if self.plugin.desc then out.sha256 = bind.hash(self.plugin) end
+    if self.plugin.desc then out.sha256 = bind.hash(self.plugin)
+    elseif self.plugin.score then out.sha256 = source.digest(self.plugin.score) end
     return out
 end
 

@@ -118,7 +118,7 @@ function record.differences(old, e)
         if now[k] == nil and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> (not set)"):format(k, v) end
     end
     for k, v in pairs(now) do
-        if k:find("sha256$") and before[k] ~= v then out[#out + 1] = ("%s: the plugin's file has changed"):format(k) end
+        if k:find("sha256$") and before[k] ~= v then out[#out + 1] = ("%s: the plugin's file, or the criterion's text, has changed"):format(k) end
     end
     table.sort(out)
     return out

@@ -3,7 +3,6 @@
 local bind = require "bauta.bind.run"
 local check = require "bauta.check"
 local json = require "bauta.json"
-local session = require "bauta.session"
 
 local identity = {}
 local digests = {} -- of weights files, by path
@@ -14,19 +13,6 @@ local function of_file(path)
         digests[path] = ok and digest or "not there: " .. path
     end
     return digests[path]
-end
-
--- The lines of a function in the script that holds it.
-local function text_of(f)
-    local info = debug.getinfo(f, "S")
-    local path = info.source:gsub("^@", "")
-    local text = session.read(path) or session.script and session.script.path:sub(-#path) == path and session.script.text or ""
-    local lines, n = {}, 0
-    for line in (text .. "\n"):gmatch "([^\n]*)\n" do
-        n = n + 1
-        if n >= info.linedefined and n <= info.lastlinedefined then lines[#lines + 1] = line end
-    end
-    return table.concat(lines, "\n")
 end
 
 -- Pictures are known by the name and the size of their file, not by the folder it lies in.
@@ -44,19 +30,18 @@ local function sorted_keys(t)
     return keys
 end
 
--- Appends what the record does not say by content: weights and texts of criteria, in a fixed order.
+-- Appends what the record does not say by content: files of weights and of statistics, in a fixed order.
 local function contents(v, out, seen)
     if type(v) ~= "table" or seen[v] then return end
     seen[v] = true
     local class = check.class_of(v)
     local inner = class and v.settings or v
-    if class == "mask" and v.plugin.score then out[#out + 1] = text_of(v.plugin.score) end
     if type(inner) ~= "table" then return end
     for _, k in ipairs(sorted_keys(inner)) do
         local x = inner[k]
-        if k == "weights" then
+        if k == "weights" or k == "statistics" then
             if check.class_of(x) == "experiment" then out[#out + 1] = identity.of(x)
-            elseif type(x) == "string" then out[#out + 1] = of_file(x) end
+            elseif type(x) == "string" and x ~= "" then out[#out + 1] = of_file(x) end
         else contents(x, out, seen) end
     end
 end
@@ -64,7 +49,7 @@ end
 -- The record without names of runs and folders.
 local function neutral(t)
     for k, v in pairs(t) do
-        if k == "weights" and type(v) == "string" then t[k] = "given"
+        if (k == "weights" or k == "statistics") and type(v) == "string" and v ~= "" then t[k] = "given"
         elseif type(v) == "table" then neutral(v) end
     end
     return t
