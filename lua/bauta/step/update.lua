@@ -33,8 +33,8 @@ local function trained(b, e, list, loss)
     return out
 end
 
--- No tensor of the student would learn: what is wrong, with the names there are.
-local function nothing_trained(e, list)
+-- A beginning that no weight of the student has, or weights that no loss depends on: what is wrong, with the names there are.
+local function nothing_trained(e, list, beginning)
     local seen, names = {}, {}
     for _, t in ipairs(list.student:list()) do
         local first = t.name:match "^[^.]+"
@@ -42,7 +42,15 @@ local function nothing_trained(e, list)
         seen[first] = true
     end
     errors.fail("trains = %s: no weight of the student that the losses depend on begins so (its names begin with %s)",
-        errors.show(e.settings.trains), table.concat(names, ", "))
+        errors.show(beginning or e.settings.trains), table.concat(names, ", "))
+end
+
+local function judge_trains(e, list)
+    for beginning in (e.settings.trains == "all" and "" or e.settings.trains):gmatch "[^,%s]+" do
+        local found = false
+        for _, t in ipairs(list.student:list()) do found = found or is_trained(beginning, t.name) end
+        if not found then nothing_trained(e, list, beginning) end
+    end
 end
 
 -- One step of the optimiser. Returns the norm of all gradients together.
@@ -50,6 +58,7 @@ function update.weights(b, e, list, loss, lr)
     local weights, students, o = trained(b, e, list, loss), 0, e.settings.optimiser
     for _, w in ipairs(weights) do students = students + (w.of_loss and 0 or 1) end
     if students == 0 then nothing_trained(e, list) end
+    judge_trains(e, list)
     return o:update(b, weights, list.optimiser, { lr = lr, step = b:signal("batch", "step"), depth = e.settings.student.depth,
         weight_decay = o.weight_decay_end and b:input("weight_decay", "f32") or nil })
 end
