@@ -187,6 +187,14 @@ function Description:set(name, text)
     return ("%s %s.%s: %s"):format(self.kind, self.name, name, errors.unknown("setting", name, names))
 end
 
+-- Loads a weights file into a store as an architecture's settings say: whose names it has, which part of it, positions on another grid.
+-- Returns whose names were recognised, or nil.
+function Description:load(store, path)
+    local s = self.settings
+    return store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = self.table_rows,
+        columns = self.table_columns })
+end
+
 -- For the run's log: name, every setting, version and hash of the plugin.
 function Description:record()
     local settings = {}

@@ -43,8 +43,7 @@ local function load_weights(self, arch, store)
     local s = arch and arch.settings
     if not (s and s.weights) then return false end
     local path = weights_path(s.weights, self.options.out)
-    local told = store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = arch.table_rows,
-        columns = arch.table_columns })
+    local told = arch:load(store, path)
     if told then self:say(("%s: names of %s"):format(path, told)) end
     return true
 end

@@ -32,9 +32,7 @@ end
 
 -- Reads weights as the settings of a model say.
 local function read(store, arch, path)
-    local s = arch.settings
-    local told = store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = arch.table_rows,
-        columns = arch.table_columns })
+    local told = arch:load(store, path)
     if told then io.stdout:write(("%s: names of %s\n"):format(path, told)) end
 end
 

@@ -32,7 +32,7 @@ local function loader(arch, store, out)
     local w = arch.settings.weights
     return function()
         if not w then return end
-        store:load(type(w) == "string" and w or out .. "/" .. w:path() .. "/student.safetensors", arch.settings)
+        arch:load(store, type(w) == "string" and w or out .. "/" .. w:path() .. "/student.safetensors")
     end
 end
 
