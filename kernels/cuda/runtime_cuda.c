@@ -61,7 +61,6 @@ struct rt {
     int n_plans;
     cudaEvent_t *marks;
     int n_marks;
-    int recording;
     size_t shared;            /* that one block may have */
     char text[160];
 };
@@ -278,7 +277,6 @@ int rt_can_record(rt *r) { (void)r; return 1; }
 int rt_record_begin(rt *r, ba_err *e)
 {
     TRY(cudaStreamBeginCapture(r->stream, cudaStreamCaptureModeThreadLocal), "recording a step");
-    r->recording = 1;
     return BA_OK;
 }
 
@@ -286,7 +284,6 @@ int rt_record_end(rt *r, void **recording, ba_err *e)
 {
     cudaGraph_t graph = NULL;
     cudaGraphExec_t exec = NULL;
-    r->recording = 0;
     TRY(cudaStreamEndCapture(r->stream, &graph), "recording a step");
     cudaError_t bad = cudaGraphInstantiate(&exec, graph, 0);
     (void)cudaGraphDestroy(graph);
