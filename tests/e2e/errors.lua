@@ -75,7 +75,7 @@ script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
     "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
 script_fails(2, "SCRIPT:3: mask student.keep = 0; expected 0 < keep <= 1",
     "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
-script_fails(2, "SCRIPT: still running after 1 s (--script-timeout)", "while true do end", "--script-timeout 1")
+script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do end", "--script-timeout 1")
 script_fails(2, nil, "local t = {} for i = 1, 1e9 do t[i] = { i } end")
 script_fails(2, nil, "error 'my own words'")
 script_fails(2, nil, "error({})")
