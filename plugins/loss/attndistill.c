@@ -15,7 +15,7 @@ enum { AUTO, HEADS, LOG_SUM, MAX, MEAN, MIN };
 enum { KL, MSE };
 
 typedef struct attndistill_params {
-    double weight, guidance, temperature, compress;
+    double weight, guidance, temperature, compress, compress_temperature;
     int64_t align, form, projector, merge, distance, values, clamp, queue;
     const char *layers, *teacher_layers;
 } attndistill_params;
@@ -48,18 +48,12 @@ static ba_tensor *aligned_by(ba_on o, const attndistill_params *p, ba_tensor *co
     return ba_mean(o, ba_op1(o, "sqrt", t ? ba_op2(o, "maximum", t, o.h->scalar(o.b, 1e-24, o.e), 0, NULL) : NULL, 0, NULL), BA_EVERY, 0);
 }
 
-/* x against the queue NAME of its own kind, over T. */
-static ba_tensor *nearness(ba_on o, const char *name, ba_tensor *x, int64_t rows)
+/* The class token of x against the queue NAME of its own kind. */
+static ba_tensor *nearness(ba_on o, const attndistill_params *p, const char *name, ba_tensor *x)
 {
     x = ba_unit(o, ba_sum(o, ba_cut(o, x, 1, 0, 1), 1, 0));
-    if (!x)
-        return NULL;
-    const int64_t dim[] = { rows, o.h->dim(x, 1) };
-    ba_tensor *queue = o.h->state(o.b, name, 2, dim, BA_INIT_UNIFORM, sqrt(3 / (double)dim[1]), o.e);
-    ba_tensor *step = queue ? o.h->signal(o.b, "batch", "step", -1, o.e) : NULL;
-    if (!step || o.h->after(o.b, "enqueue", 3, (ba_tensor *[]){ queue, x, step }, 0, NULL, o.e))
-        return NULL;
-    return ba_scale(o, ba_matmul(o, x, queue, 0, 1), 1 / 0.04, 0);
+    ba_tensor *queue = x ? ba_queue(o, name, p->queue, x, BA_INIT_UNIFORM, sqrt(3 / (double)o.h->dim(x, 1))) : NULL;
+    return ba_nearness(o, x, queue, p->compress_temperature);
 }
 
 /* Everything that goes through the projector. */
@@ -78,7 +72,7 @@ static ba_tensor *embeddings(ba_on o, const attndistill_params *p, ba_tensor *su
     if (p->align != NONE)
         sum = ba_add(o, sum, aligned_by(o, p, x));
     if (p->compress > 0) {
-        ba_tensor *s = nearness(o, "student_queue", x[0], p->queue), *t = nearness(o, "teacher_queue", x[1], p->queue);
+        ba_tensor *s = nearness(o, p, "student_queue", x[0]), *t = nearness(o, p, "teacher_queue", x[1]);
         sum = ba_add(o, sum, ba_scale(o, ba_mean(o, ba_op2(o, "kl_divergence", s, t, 0, NULL), BA_EVERY, 0), p->compress, 0));
     }
     return sum;
@@ -271,6 +265,7 @@ const ba_plugin_desc ba_plugin = {
         BA_STRING(attndistill_params, layers, "last", "blocks of the student that are guided: last, all, last-6, or numbers such as 0,1,11"),
         BA_STRING(attndistill_params, teacher_layers, "", "the teacher's; empty: those of the first half counted from the front, the others from the back"),
         BA_FLOAT(attndistill_params, compress, 0, 0, 1e6, NULL, "factor of CompRess on the projected class token; 0: none"),
+        BA_FLOAT(attndistill_params, compress_temperature, 0.04, 1e-4, 1000, NULL, "of compress: divides the inner products"),
         BA_INT(attndistill_params, queue, 128000, 1, 1 << 24, "embeddings", "of compress: how many of the last embeddings are kept; a multiple of the batch")),
     .ops = &ops,
 };

@@ -13,14 +13,9 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher")), *s = t ? ba_embedding(o, "student") : NULL;
     if (!s)
         return e->code;
-    const int64_t dim[] = { p->queue, h->dim(t, 1) };
-    ba_tensor *queue = h->state(b, "queue", 2, dim, BA_INIT_UNIFORM, sqrt(3 / (double)dim[1]), e);
-    s = queue ? ba_unit(o, h->project(b, "head", s, dim[1], e)) : NULL;
-    ba_tensor *kl = ba_op2(o, "kl_divergence", ba_scale(o, ba_matmul(o, s, queue, 0, 1), 1 / p->temperature, 0),
-                           ba_scale(o, ba_matmul(o, t, queue, 0, 1), 1 / p->temperature, 0), 0, NULL);
-    ba_tensor *step = kl ? h->signal(b, "batch", "step", -1, e) : NULL;
-    if (!step || h->after(b, "enqueue", 3, (ba_tensor *[]){ queue, t, step }, 0, NULL, e))
-        return e->code;
+    ba_tensor *queue = ba_queue(o, "queue", p->queue, t, BA_INIT_UNIFORM, sqrt(3 / (double)h->dim(t, 1)));
+    s = queue ? ba_unit(o, h->project(b, "head", s, h->dim(t, 1), e)) : NULL;
+    ba_tensor *kl = ba_op2(o, "kl_divergence", ba_nearness(o, s, queue, p->temperature), ba_nearness(o, t, queue, p->temperature), 0, NULL);
     return ba_finish(o, ba_mean(o, kl, BA_EVERY, 0), p->weight, out);
 }
 

@@ -11,14 +11,8 @@ typedef struct compress_params { double weight, temperature; int64_t queue; cons
 /* x against the queue NAME: [B,K] over T; the rows of `fresh` will enter the queue. */
 static ba_tensor *nearness(ba_on o, const compress_params *p, const char *name, ba_tensor *x, ba_tensor *fresh)
 {
-    if (!x || !fresh)
-        return NULL;
-    const int64_t dim[] = { p->queue, o.h->dim(x, 1) };
-    ba_tensor *queue = o.h->state(o.b, name, 2, dim, BA_INIT_UNIFORM, sqrt(3 / (double)dim[1]), o.e);
-    ba_tensor *step = queue ? o.h->signal(o.b, "batch", "step", -1, o.e) : NULL;
-    if (!step || o.h->after(o.b, "enqueue", 3, (ba_tensor *[]){ queue, fresh, step }, 0, NULL, o.e))
-        return NULL;
-    return ba_scale(o, ba_matmul(o, x, queue, 0, 1), 1 / p->temperature, 0);
+    ba_tensor *queue = fresh ? ba_queue(o, name, p->queue, fresh, BA_INIT_UNIFORM, sqrt(3 / (double)o.h->dim(fresh, 1))) : NULL;
+    return ba_nearness(o, x, queue, p->temperature);
 }
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)

@@ -34,19 +34,16 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher"));
     if (!t)
         return e->code;
-    const int64_t dim[] = { p->queue, h->dim(t, 1) };
-    ba_tensor *queue = h->state(b, "queue", 2, dim, BA_INIT_UNIT, 1, e);
-    ba_tensor *s = queue ? ba_unit(o, headed(o, ba_embedding(o, "student"), p->head, dim[1])) : NULL;
+    const int64_t dim = h->dim(t, 1);
+    ba_tensor *queue = ba_queue(o, "queue", p->queue, t, BA_INIT_UNIT, 1);
+    ba_tensor *s = queue ? ba_unit(o, headed(o, ba_embedding(o, "student"), p->head, dim)) : NULL;
     if (!s)
         return e->code;
-    if (h->dim(s, 1) != dim[1])
+    if (h->dim(s, 1) != dim)
         return BA_FAIL(h, e, BA_EARG, "head = none: the student's embedding has %lld numbers, the teacher's %lld; equal ones or a head expected",
-                       (long long)h->dim(s, 1), (long long)dim[1]);
+                       (long long)h->dim(s, 1), (long long)dim);
     ba_tensor *want = ba_op1(o, "softmax", nearness(o, t, t, queue, p->teacher_temperature), 0, NULL);
     ba_tensor *have = ba_op1(o, "log_softmax", nearness(o, s, t, queue, p->student_temperature), 0, NULL);
-    ba_tensor *step = have ? h->signal(b, "batch", "step", -1, e) : NULL;
-    if (!step || h->after(b, "enqueue", 3, (ba_tensor *[]){ queue, t, step }, 0, NULL, e))
-        return e->code;
     return ba_finish(o, ba_sum(o, ba_mul(o, want, have), BA_EVERY, 0), -p->weight / (double)h->dim(t, 0), out);
 }
 

@@ -114,6 +114,9 @@ t.check(status == 0, "export: %s", err)
 status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a",
     path "exported.safetensors"))
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "exported weights: " .. err)
+status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --weights '%s' --set student.prefix=model."):format(shell.here, path "a",
+    path "exported.safetensors"))
+t.check(status ~= 0 and err:find("missing cls_token", 1, true), "the student's prefix is for --weights too: %d %s", status, err)
 status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tiny"))
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
 os.remove(path "a/tiny/run.h5")

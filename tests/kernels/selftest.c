@@ -58,6 +58,8 @@ static void one_sample(walk *w, const ba_op *op, const ba_op_sample *s, int cpu)
         if (cpu && op->cpu)
             walk_direct(w, &c);
         walk_program(w, &c);
+        if (op->cpu)
+            walk_strange(w, &c);
         if (op->grad)
             walk_gradient(w, &c);
     }

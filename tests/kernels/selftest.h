@@ -33,6 +33,9 @@ int walk_check(walk *w, walk_tally *t, int ok, const char *fmt, ...) __attribute
 void walk_direct(walk *w, const struct op_case *c);    /* forward, workers, outputs alone, in place: kernels called directly */
 void walk_program(walk *w, const struct op_case *c);   /* forward through a compiled program on w->device */
 void walk_gradient(walk *w, const struct op_case *c);  /* gradient through a compiled program against finite differences */
+void walk_strange(walk *w, struct op_case *c);         /* one NaN among the inputs: w->device ends as the CPU's kernel does */
+/* The sample through a compiled program on w->device; 0, or the code of the error. */
+int walk_run(walk *w, const struct op_case *c, ba_err *e);
 /* Whether n values of got are those of want within tolerance; otherwise says where. */
 int walk_close(walk *w, walk_tally *t, const char *what, const double *got, const double *want, const ba_type *type, double tolerance);
 

@@ -144,6 +144,20 @@ static void indices(void)
     check_group("indices");
 }
 
+/* Operations whose results are places have none for a NaN. */
+static void places_of_nan(void)
+{
+    const float x[8] = { 1, 2, 3, 4, 5, NAN, 7, 8 }, w[4] = { 1, 1, NAN, 1 };
+    const fed keys = { BA_F32, 3, { 1, 4, 2, 1, 1 }, x };
+    fed both[2] = { keys, f32(2, 1, 4, w) };
+    refuse("topk", 1, (fed[]){ f32(2, 2, 4, x) }, BA_ATTRS(BA_I("keep", 2)), BA_ENUMERIC, "score of patch 1 of image 1 is NaN");
+    refuse("tome_match", 1, &keys, BA_ATTRS(BA_I("r", 1), BA_I("prefix", 1)), BA_ENUMERIC, "tome_match: a key of token 2 of image 0 is NaN");
+    refuse("farthest", 2, both, 0, NULL, BA_ENUMERIC, "farthest: a token of image 0 is NaN");
+    both[0].data = (float[8]){ 0 };
+    refuse("farthest", 2, both, 0, NULL, BA_ENUMERIC, "farthest: a weight of image 0 is NaN");
+    check_group("places of NaN");
+}
+
 static void random_numbers(void)
 {
     const int32_t step = 3;
@@ -216,6 +230,7 @@ int main(void)
     rows();
     maps();
     indices();
+    places_of_nan();
     random_numbers();
     sentences();
     cut_rows();

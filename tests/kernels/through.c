@@ -144,6 +144,23 @@ void walk_program(walk *w, const op_case *c)
     setup_free(&u);
 }
 
+int walk_run(walk *w, const op_case *c, ba_err *e)
+{
+    setup u;
+    ba_program *p = NULL;
+    int r = build(&u, w, c, c->op->inout, e);
+    for (int i = 0; !r && i < c->op->n_out; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "y%d", i);
+        r = ba_fetch(u.g, name, u.out[i], e);
+    }
+    if (!r)
+        r = !(p = ba_compile(u.g, e)) || feed(&u, c, p, e) || ba_program_run(p, e);
+    ba_program_free(p);
+    setup_free(&u);
+    return r ? e->code : 0;
+}
+
 /* ---- gradients ---- */
 
 static void factors(const op_case *c, int out, float *f) /* the random constants that an output's elements are multiplied with */

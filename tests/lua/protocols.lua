@@ -177,6 +177,9 @@ for i, c in ipairs(found) do
 end
 t.check(agree and spread < .1, "three clouds, in parts and whole; spread %g", spread)
 t.refused(function() clusters.run(device, points, { k = 5 }) end, "more clusters than pictures")
+for _, bad in ipairs { 0 / 0, math.huge, -1e30 } do
+    t.raises(("clusters: number 1 of the embedding of picture 2 is %g; the model's weights are no good"):format(bad), function() clusters.run(device, set { { 1, 0 }, { 0, 1 }, { 1, bad }, { 1, 1 } }, { k = 2 }) end, "numeric")
+end
 t.group "G-L26: clusters"
 
 return t.done()

@@ -294,7 +294,8 @@ local tries = { { "seed", { queue = 8, teacher_temperature = .1 } }, { "compress
     { "attndistill", { temperature = 2, guidance = 1, clamp = false, form = "norm", projector = 2 }, projector(2, 6, 8) },
     { "attndistill", { align = "tokens", guidance = 0, projector = 1 }, projector(1, 6, 8) }, { "attndistill", { align = "none", guidance = 1, merge = "mean", layers = "all" } },
     { "attndistill", { align = "none", guidance = 1, merge = "max" } }, { "attndistill", { align = "none", guidance = 10, merge = "min", distance = "mse" } },
-    { "attndistill", { align = "none", guidance = 1, values = true, temperature = 1 } }, { "attndistill", { guidance = 0, compress = .2, queue = 4, projector = 1 }, projector(1, 6, 8) } }
+    { "attndistill", { align = "none", guidance = 1, values = true, temperature = 1 } }, { "attndistill", { guidance = 0, compress = .2, queue = 4, projector = 1 }, projector(1, 6, 8) },
+    { "attndistill", { guidance = 0, align = "none", compress = 1, compress_temperature = .5, queue = 4, projector = 1 }, projector(1, 6, 8) } }
 for _, try in ipairs(tries) do
     local worst, where = rig.differences { loss = try[1], settings = try[2], batch = 4, labels = { 0, 1, 2, 3 }, update = false, weights = try[3],
         student = model(4, 2, 1, 6, 2), teacher = model(4, 2, 1, 8, 3), seed = math.random(1000) }

@@ -132,6 +132,19 @@ static inline ba_tensor *ba_embedding(ba_on o, const char *who)
 /* Rows of length 1. */
 static inline ba_tensor *ba_unit(ba_on o, ba_tensor *x) { return ba_op1(o, "normalise", x, BA_ATTRS(BA_F("eps", 1e-12))); }
 
+/* The queue NAME of the last `rows` embeddings, f32 [rows,dim]: the step reads it as it was before; behind the step the rows of `fresh` [B,dim] take the
+ * place of the oldest. It begins with `init` and `scale` as ba_host.state has them. */
+static inline ba_tensor *ba_queue(ba_on o, const char *name, int64_t rows, ba_tensor *fresh, int init, double scale)
+{
+    const int64_t dim[] = { rows, fresh ? o.h->dim(fresh, 1) : 0 };
+    ba_tensor *queue = fresh ? o.h->state(o.b, name, 2, dim, init, scale, o.e) : NULL;
+    ba_tensor *step = queue ? o.h->signal(o.b, "batch", "step", -1, o.e) : NULL;
+    return step && !o.h->after(o.b, "enqueue", 3, (ba_tensor *[]){ queue, fresh, step }, 0, NULL, o.e) ? queue : NULL;
+}
+
+/* How near x [B,dim] is to the embeddings of a queue: [B,rows], divided by t. */
+static inline ba_tensor *ba_nearness(ba_on o, ba_tensor *x, ba_tensor *queue, double t) { return ba_scale(o, ba_matmul(o, x, queue, 0, 1), 1 / t, 0); }
+
 /* N/k: sums over the places that a masked teacher has are multiplied by it, so that they do not depend on k. patches: tokens without extras. */
 static inline double ba_share(ba_on o, const ba_tensor *patches)
 {

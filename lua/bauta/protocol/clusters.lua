@@ -100,7 +100,9 @@ local function uniform(device, seed, k)
     local program = b:finish()
     program:feed("step", 0)
     program:run()
-    return program:read "u"
+    local u = program:read "u"
+    program:free()
+    return u
 end
 
 local function plus_plus(device, store, parts, rows, k, seed)
@@ -131,6 +133,19 @@ local function at_rows(rows, list)
     return all
 end
 
+-- A number that is none spoils every mean and every distance: the first row that holds one, or one too large for its square, ends it here.
+local function judge(rows)
+    for i = 0, rows.n - 1 do
+        for j = i * rows.width, (i + 1) * rows.width - 1 do
+            local v = rows.rows[j]
+            if not (v > -1e18 and v < 1e18) then
+                errors.raise("numeric", ("clusters: number %d of the embedding of picture %d is %g; the model's weights are no good"):format(j - i * rows.width,
+                    i, v))
+            end
+        end
+    end
+end
+
 -- Moves each empty cluster to the row farthest from its centroid; how many there were.
 local function fill_empty(program, store, parts, rows, k)
     local counts, moved, taken = program:view "counts", 0, {}
@@ -157,6 +172,7 @@ end
 function clusters.run(device, rows, given)
     local k = given.k
     if k > rows.n then errors.fail("clusters: %d of %d pictures; at most as many expected", k, rows.n) end
+    judge(rows)
     local store, parts = stored(device, rows, k)
     store:write("centroids", given.start and at_rows(rows, given.start) or plus_plus(device, store, parts, rows, k, given.seed or 0))
     local program = iteration(device, store, parts, true)
@@ -173,7 +189,9 @@ function clusters.run(device, rows, given)
         for j = 0, p.n - 1 do labels[p.from + j + 1], sum = label[j], sum + far[j] end
     end
     program:free()
-    return labels, store:read "centroids", sum / rows.n
+    local centroids = store:read "centroids"
+    store:free()
+    return labels, centroids, sum / rows.n
 end
 
 return clusters

@@ -89,7 +89,10 @@ function features.all(e, device, split, given)
     local at, room = 0, {}
     loader:start(0, 0)
     for batch in function() return loader:next() end do
-        if bind.signal() ~= 0 then return nil end
+        if bind.signal() ~= 0 then
+            out = nil
+            break
+        end
         features.feed(program, batch, size, room, 1)
         program:run()
         ffi.copy(out.rows + at * width, program:view "features", batch.count * width * 4)

@@ -96,6 +96,7 @@ function knn.run(device, gallery, queries, given)
         end
     end
     program:free()
+    store:free()
     local out = {}
     for i, k in ipairs(given.neighbours) do
         out[i] = { k = k, top1 = 100 * sums["first." .. k] / queries.n, top5 = 100 * sums["fifth." .. k] / queries.n }

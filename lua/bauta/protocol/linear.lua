@@ -120,21 +120,22 @@ function linear.run(e, device, given, seen)
     local width = given.node(b):size(1)
     b:finish():free()
     local head, state = stores_of(device, e.settings.seed, width, e.settings.data.classes, kind)
-    local step = training(e, device, given, kind, head, state, graph.store(device, 0), size)
+    local moments = graph.store(device, 0)
+    local step = training(e, device, given, kind, head, state, moments, size)
     local test = judging(e, device, given, kind, head, state, test_size)
     given.load()
     local run = { size = size, epochs = epochs, schedule = schedule.new(kind.schedule, shape), peak = given.optimiser:peak(size) }
     local out = { top1 = -1, epochs = epochs }
     for epoch = 0, epochs - 1 do
         out.loss = train(step, train_loader, run, epoch)
-        if not out.loss then return nil end
+        if not out.loss then break end
         local first, fifth = judge(test, test_loader, test_size)
         if first > out.top1 then out.top1, out.top5 = first, fifth end
         out.last = first
         if seen then seen(epoch, out.loss, first) end
     end
-    for _, x in ipairs { step, test, train_loader, test_loader } do x:free() end
-    return out
+    for _, x in ipairs { step, test, train_loader, test_loader, head, state, moments } do x:free() end
+    return out.loss and out
 end
 
 return linear

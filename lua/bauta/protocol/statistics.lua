@@ -26,37 +26,40 @@ function statistics.load(device, state, label, path)
     own:free()
 end
 
--- Writes the file for a model. given: arch, store, load, path, clusters (0: none), iterations, seed, limit (pictures for mean and vectors; 0: all),
--- batch. Returns what was found: n, width, spread (mean squared distance to the centroids), values; nil when a signal came.
-function statistics.write(e, device, given)
+-- Mean, singular vectors and clusters into a store; what was found, or nil when a signal came.
+local function gather(e, device, given, store)
     local how = { kind = "class", store = given.store, arch = given.arch, load = given.load, batch = given.batch }
-    local all = features.all(e, device, "train", how)
-    if not all then return nil end
-    local store, some = graph.store(device, 0), all
-    if given.limit > 0 and given.limit < all.n then
-        how.limit = given.limit
-        some = features.all(e, device, "train", how)
+    local function add(name, shape, numbers)
+        store:add(name, shape)
+        store:write(name, numbers)
     end
+    how.limit = given.limit
+    local some = features.all(e, device, "train", how)
     if not some then return nil end
     local mean, basis, values = bind.principal(some.rows, some.n, some.width)
-    for _, t in ipairs { { "mean", { all.width }, mean }, { "basis", { all.width, all.width }, basis }, { "values", { all.width }, values } } do
-        store:add(t[1], t[2])
-        store:write(t[1], t[3])
-    end
-    local spread
-    if given.clusters > 0 then
-        how.limit, how.unit = 0, true
-        local unit = features.all(e, device, "train", how)
-        if not unit then return nil end
-        local labels, centroids
-        labels, centroids, spread = clusters.run(device, unit, { k = given.clusters, iterations = given.iterations, seed = given.seed })
-        store:add("labels", { #labels })
-        store:write("labels", labels)
-        store:add("centroids", { given.clusters, unit.width })
-        store:write("centroids", centroids)
-    end
-    store:save(given.path, { made_by = "bauta statistics", model = given.arch.name, pictures = tostring(all.n) })
-    return { n = all.n, width = all.width, spread = spread, largest = values[0], smallest = values[all.width - 1] }
+    add("mean", { some.width }, mean)
+    add("basis", { some.width, some.width }, basis)
+    add("values", { some.width }, values)
+    local found = { n = some.n, width = some.width, largest = values[0], smallest = values[some.width - 1] }
+    if given.clusters == 0 then return found end
+    how.limit, how.unit = 0, true
+    local unit = features.all(e, device, "train", how)
+    if not unit then return nil end
+    local labels, centroids, spread = clusters.run(device, unit, { k = given.clusters, iterations = given.iterations, seed = given.seed })
+    add("labels", { #labels }, labels)
+    add("centroids", { given.clusters, unit.width }, centroids)
+    found.n, found.spread = unit.n, spread
+    return found
+end
+
+-- Writes the file for a model. given: arch, store, load, path, clusters (0: none), iterations, seed, limit (pictures for mean and vectors; 0: all),
+-- batch. Returns what was found: n, width, spread (mean squared distance to the centroids), largest and smallest value; nil when a signal came.
+function statistics.write(e, device, given)
+    local store = graph.store(device, 0)
+    local found = gather(e, device, given, store)
+    if found then store:save(given.path, { made_by = "bauta statistics", model = given.arch.name, pictures = tostring(found.n) }) end
+    store:free()
+    return found
 end
 
 return statistics

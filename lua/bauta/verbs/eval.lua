@@ -8,7 +8,7 @@ local verb = {
     options = options.join({
         { name = "run", value = "NAME", doc = "which run of a suite; otherwise the last" },
         { name = "checkpoint", value = "WHICH", doc = "last, best or a path instead of the exported weights" },
-        { name = "weights", value = "FILE", doc = "a safetensors file instead" },
+        { name = "weights", value = "FILE", doc = "a safetensors or PyTorch file instead, read as the student's keys, prefix, partial and resize say" },
         { name = "part", value = "NAME", default = "student", doc = "of a checkpoint: student, ema, or average (the teacher of DINO)" },
         { name = "protocol", value = "NAME", default = "classifier",
             doc = "classifier (its own), knn, linear (DINO's linear probe) or linear-mae (batch normalisation and LARS)" },
@@ -37,7 +37,7 @@ end
 local function load(e, store, given)
     local bind = require "bauta.bind.run"
     local path = given.out .. "/" .. e:path()
-    if given.weights then return store:load(given.weights, {}) end
+    if given.weights then return e.settings.student:load(store, given.weights) end
     if not given.checkpoint then return store:load(path .. "/student.safetensors", {}) end
     local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
         or given.checkpoint
@@ -65,26 +65,28 @@ local judge = {}
 function judge.classifier(e, device, given)
     local steps, evaluation, pictures = require "bauta.steps", require "bauta.evaluation", require "bauta.pictures"
     local stores = steps.stores(e, device)
-    local train, test = pictures.loaders(e, 0)
-    local batch = math.min(e.settings.batch, e.settings.data:split("test").count)
+    local test, count = pictures.plain_loader(e, "test", e.settings.student, 0, e.settings.batch)
+    local batch = math.min(e.settings.batch, count)
     local now = evaluation.moment(e.settings.epochs, e.settings.epochs) -- as after the last epoch
     local program = steps.evaluate(e, device, stores.student, stores, batch, false, now.epoch)
     load(e, stores.student, given)
     local r = evaluation.measure(e, program, test, batch, { epoch = now.epoch, now = now })
-    train:free()
+    for _, x in ipairs { program, test } do x:free() end
+    for _, store in pairs(stores) do store:free() end
     return r and { top1 = r.top1, top5 = r.top5, loss = r.loss, images = r.images, on_object = r.on_object },
         r and ("top-1 %.2f %%, top-5 %.2f %%, loss %.4f on %d images"):format(r.top1, r.top5, r.loss, r.images)
 end
 
--- What both protocols on features are given.
-local function on_features(e, device, given)
+-- What both protocols on features are given, for as long as `work` goes on.
+local function on_features(e, device, given, work)
     local store = require("bauta.bind.graph").store(device, e.settings.seed)
-    return { kind = given.features, store = store, batch = given.batch, threads = 0, load = function() load(e, store, given) end }
+    local r, said = work { kind = given.features, store = store, batch = given.batch, threads = 0, load = function() load(e, store, given) end }
+    store:free()
+    return r, said
 end
 
-function judge.knn(e, device, given)
+local function by_neighbours(e, device, given, how)
     local features, knn = require "bauta.protocol.features", require "bauta.protocol.knn"
-    local how = on_features(e, device, given)
     how.unit, how.limit = true, given.gallery
     local gallery = features.all(e, device, "train", how)
     how.limit = 0
@@ -102,13 +104,19 @@ function judge.knn(e, device, given)
             gallery.n, table.concat(said, ", "), queries.n)
 end
 
+function judge.knn(e, device, given)
+    return on_features(e, device, given, function(how) return by_neighbours(e, device, given, how) end)
+end
+
 local function probed(protocol)
-    return function(e, device, given)
-        local how = on_features(e, device, given)
+    local function run(e, device, given, how)
         how.protocol, how.epochs, how.lr = protocol, given.epochs, given.lr
         local r = require("bauta.protocol.linear").run(e, device, how)
         return r and { protocol = "linear-" .. protocol, top1 = r.top1, top5 = r.top5, last = r.last, epochs = r.epochs, loss = r.loss },
             r and ("linear probe top-1 %.2f %%, top-5 %.2f %% at its best of %d epochs, %.2f %% after the last"):format(r.top1, r.top5, r.epochs, r.last)
+    end
+    return function(e, device, given)
+        return on_features(e, device, given, function(how) return run(e, device, given, how) end)
     end
 end
 

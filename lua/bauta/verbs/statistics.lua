@@ -50,6 +50,7 @@ function verb.run(given)
     local store = graph.store(device, e.settings.seed)
     local r = statistics.write(e, device, { arch = arch, store = store, load = loader(arch, store, given.out), path = given.to,
         clusters = given.clusters, iterations = given.iterations, seed = given.seed, limit = given.pictures, batch = given.batch })
+    store:free()
     if not r then return 130 end
     io.stdout:write(("%s: embeddings of %d pictures, width %d, singular values %.3g to %.3g%s\n"):format(given.to, r.n, r.width, r.largest, r.smallest,
         r.spread and (", %d clusters with a mean squared distance of %.4g"):format(given.clusters, r.spread) or ""))
