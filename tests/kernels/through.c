@@ -156,6 +156,14 @@ int walk_run(walk *w, const op_case *c, ba_err *e)
     }
     if (!r)
         r = !(p = ba_compile(u.g, e)) || feed(&u, c, p, e) || ba_program_run(p, e);
+    for (int i = 0; !r && i < c->op->n_out; i++) { /* a device that works on by itself says what was wrong when its results are asked for */
+        char name[16];
+        ba_type t;
+        snprintf(name, sizeof name, "y%d", i);
+        double *y = read_fetched(p, name, &t, e);
+        r = !y;
+        free(y);
+    }
     ba_program_free(p);
     setup_free(&u);
     return r ? e->code : 0;
