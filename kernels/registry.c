@@ -70,8 +70,10 @@ const char *bai_tier_name(int tier)
     return tier >= 0 && tier < BAI_TIERS ? names[tier] : "?";
 }
 
-const char *bai_gemm_library(void)
+const char *bai_gemm_library(int tier)
 {
+    if (tier < BA_LIBRARY_FROM)
+        return "own products";
 #if BA_HAVE_DNNL
     static char text[48];
     const dnnl_version_t *v = dnnl_version();
@@ -80,7 +82,7 @@ const char *bai_gemm_library(void)
 #elif BA_HAVE_OPENBLAS
     return openblas_get_config();
 #else
-    return "no GEMM library (plain C)";
+    return "own products";
 #endif
 }
 

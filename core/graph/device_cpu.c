@@ -49,7 +49,7 @@ static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
         return NULL;
     }
     snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, no fast bf16", bai_tier_name(c->tier), bai_pool_workers(c->pool),
-             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library());
+             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(c->tier));
     return c;
 }
 

@@ -12,7 +12,7 @@ const ba_op *bai_op_find(const char *name);          /* NULL: no such operation 
 const ba_op *bai_op_tier(const ba_op *op, int tier); /* the same operation compiled for a tier; NULL when not built */
 int bai_tier_best(void);                             /* highest tier that was built and that this processor has */
 const char *bai_tier_name(int tier);
-const char *bai_gemm_library(void);                  /* "oneDNN 2.6.3", "OpenBLAS 0.3.21", "plain C" */
+const char *bai_gemm_library(int tier);              /* what multiplies fp32 matrices: "oneDNN 2.6.3", "OpenBLAS 0.3.21", "own products" */
 void bai_gemm_thread(void);                          /* called once by every worker thread: keeps the library single-threaded inside it */
 
 #endif

@@ -26,36 +26,42 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->macs = (double)ba_type_count(&out[0]) * (double)ba_type_last(in[0]);
 }
 
-enum { ROWS = 192 };
-
-typedef struct job { const ba_kernel *k; int64_t M, N, K; const float *w; float *scratch; int64_t per_worker; } job;
+typedef struct job { const ba_kernel *k; int64_t M, N, K; bai_panels w; char *room; int64_t d_bytes, x_bytes; } job; /* room: of each worker, where bf16 */
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in;
     int64_t N = ba_type_last(in[0]), K = in[1]->dim[1];
-    return (size_t)(bai_widen_bytes(in[1], N * K) + workers * (bai_widen_bytes(in[0], ROWS * N) + bai_widen_bytes(&out[0], ROWS * K)));
+    return (size_t)(bai_widen_bytes(in[1], N * K) + bai_panels_bytes(N, K) +
+                    workers * (bai_widen_bytes(in[0], BAI_MB * N) + bai_widen_bytes(&out[0], BAI_MB * K)));
 }
 
 static void task(void *ctx, int64_t t, int worker)
 {
     const job *j = ctx;
-    int64_t m0 = t * ROWS, rows = bai_min(ROWS, j->M - m0);
-    float *mine = j->scratch + worker * j->per_worker, *df = mine, *of = mine + bai_widen_bytes(&j->k->in[0].type, ROWS * j->N) / 4;
-    const float *d = bai_row(&j->k->in[0], m0 * j->N, rows * j->N, df);
-    float *o = bai_row_out(&j->k->out[0], m0 * j->K, of);
-    bai_sgemm(0, 0, rows, j->K, j->N, 1, d, j->N, j->w, j->K, 0, o, j->K);
-    bai_row_done(&j->k->out[0], m0 * j->K, rows * j->K, o);
+    const ba_view *x = &j->k->out[0];
+    const int64_t m0 = t * BAI_MB;
+    char *mine = j->room + worker * (j->d_bytes + j->x_bytes);
+    bai_gemm g = { .M = bai_min(BAI_MB, j->M - m0), .N = j->K, .K = j->N, .alpha = 1, .lda = j->N, .ldc = j->K };
+    g.A = bai_row(&j->k->in[0], m0 * j->N, g.M * j->N, (float *)mine);
+    g.C = bai_row_out(x, m0 * j->K, (float *)(mine + j->d_bytes));
+    bai_multiply(&g, &j->w, 0);
+    bai_row_done(x, m0 * j->K, g.M * j->K, g.C);
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     (void)e;
     const dx_params *p = k->params;
-    job j = { k, ba_type_rows(&k->in[0].type), ba_type_last(&k->in[0].type), k->in[1].type.dim[1], NULL, k->scratch, 0 };
-    j.w = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &j.scratch);
-    j.per_worker = (bai_widen_bytes(&k->in[0].type, ROWS * j.N) + bai_widen_bytes(&k->out[0].type, ROWS * j.K)) / 4;
-    k->parallel(k, bai_ceil(j.M, ROWS), task, &j);
+    job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->in[0].type), .K = k->in[1].type.dim[1] };
+    float *room = k->scratch;
+    j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &room), .ldb = j.K, .K = j.N, .N = j.K };
+    j.w.at = room;
+    j.room = (char *)room + bai_panels_bytes(j.N, j.K);
+    j.d_bytes = bai_widen_bytes(&k->in[0].type, BAI_MB * j.N);
+    j.x_bytes = bai_widen_bytes(&k->out[0].type, BAI_MB * j.K);
+    bai_panels_fill(k, &j.w);
+    k->parallel(k, bai_ceil(j.M, BAI_MB), task, &j);
     return BA_OK;
 }
 
@@ -82,6 +88,10 @@ BA_OP(linear_dx) = {
     .samples = BA_SAMPLES(
         { "", 2, { { BA_F32, 2, { 5, 7 }, 0, -1, 1 }, { BA_F32, 2, { 7, 9 }, 0, -1, 1 } } },
         { "from=2,to=5", 2, { { BA_F32, 3, { 2, 200, 3 }, 0, -1, 1 }, { BA_F32, 2, { 7, 33 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 2, { 385, 31 }, 0, -.1, .1 }, { BA_F32, 2, { 31, 17 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 2, { 193, 385 }, 0, -.1, .1 }, { BA_F32, 2, { 385, 33 }, 0, -1, 1 } } },
+        { "", 2, { { BA_F32, 2, { 1, 769 }, 0, -.1, .1 }, { BA_F32, 2, { 769, 1 }, 0, -1, 1 } } },
+        { "", 2, { { BA_BF16, 2, { 197, 390 }, 0, -.1, .1 }, { BA_BF16, 2, { 390, 19 }, 0, -1, 1 } } },
         { "", 2, { { BA_BF16, 2, { 5, 8 }, 0, -1, 1 }, { BA_BF16, 2, { 8, 9 }, 0, -1, 1 } } }),
     .tolerance = 2e-6,
 };

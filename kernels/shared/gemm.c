@@ -1,50 +1,260 @@
-/* gemm: the library behind matrix products, or plain loops. */
+/* gemm: register tiles over panels, or the library. See gemm.h.
+ *
+ * Order of loops: terms of the sum by BAI_KC, rows by BAI_MB, panels of B, tiles of BAI_MR rows. So a panel's part (BAI_KC x BAI_NR)
+ * is read from the first-level cache by all tiles of a block of rows, and the block's part of A from the second. */
 #include "gemm.h"
 
-#if BAI_PLAIN || !(BA_HAVE_DNNL || BA_HAVE_OPENBLAS)
-
-void bai_sgemm(int ta, int tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda,
-               const float *B, int64_t ldb, float beta, float *C, int64_t ldc)
-{
-    for (int64_t m = 0; m < M; m++) {
-        float *c = C + m * ldc;
-        for (int64_t n = 0; n < N; n++)
-            c[n] = beta == 0 ? 0 : beta * c[n];
-        for (int64_t k = 0; k < K && !tb; k++) {
-            float a = alpha * (ta ? A[k * lda + m] : A[m * lda + k]);
-            for (int64_t n = 0; n < N; n++)
-                c[n] += a * B[k * ldb + n];
-        }
-        for (int64_t n = 0; n < N && tb; n++) {
-            float s = 0;
-            for (int64_t k = 0; k < K; k++)
-                s += (ta ? A[k * lda + m] : A[m * lda + k]) * B[n * ldb + k];
-            c[n] += alpha * s;
-        }
-    }
-}
-
-#elif BA_HAVE_DNNL
+#if BAI_LIBRARY && BA_HAVE_DNNL
 #include <oneapi/dnnl/dnnl.h>
+#elif BAI_LIBRARY
+#include <cblas.h>
+#endif
 
-void bai_sgemm(int ta, int tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda,
-               const float *B, int64_t ldb, float beta, float *C, int64_t ldc)
+enum { SIX = 6, TERMS = 256 };   /* rows that one base address reaches; terms packed at a time of a transposed A */
+
+/* The part of one product that goes through the tiles at a time. */
+typedef struct part {
+    const bai_gemm *g;
+    int64_t k0, terms, m0, rows;
+    const float *A;              /* of row m0, term k0 */
+    int64_t step;                /* from row to row of A; packed: from tile to tile, divided by BAI_MR */
+    int packed;
+    int first, last;             /* whether C is written, not added to; whether sums are complete */
+} part;
+
+/* mr x BAI_NR sums over `terms` products. Always inlined, with mr and packed constants, so that the sums stay in registers. While it
+ * multiplies, it fetches what comes next: where its sums go (`to`), and the rows of the tile below. */
+static inline __attribute__((always_inline)) void sums(int mr, int packed, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add,
+                                                       float *c, int64_t ldc, const float *to, int64_t ldt)
 {
-    dnnl_status_t r = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
-    if (r != dnnl_success) { /* only for a wrong argument of ours */
-        fprintf(stderr, "bauta: sgemm %lldx%lldx%lld refused by oneDNN (%d)\n", (long long)M, (long long)N, (long long)K, (int)r);
-        abort();
+    vf s[BAI_MR][2];
+    const int64_t rs = packed ? 1 : step, cs = packed ? BAI_MR : 1;
+    const float *a6 = a + SIX * rs;
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++) {
+        __builtin_prefetch(to + i * ldt, 1);
+        s[i][0] = s[i][1] = (vf){ 0 };
+    }
+    for (int64_t k = 0; k < terms; k++) {
+        const vf y0 = v_load(b), y1 = v_load(b + VL);
+        if (!packed && k % 16 == 0)
+#pragma GCC unroll 16
+            for (int i = 0; i < mr; i++)
+                __builtin_prefetch(a + (mr + i) * rs);
+#pragma GCC unroll 16
+        for (int i = 0; i < mr; i++) {
+            const float x = i < SIX ? a[i * rs] : a6[(i - SIX) * rs];
+            s[i][0] += x * y0;
+            s[i][1] += x * y1;
+        }
+        a += cs;
+        a6 += cs;
+        b += BAI_NR;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++, c += ldc) {
+        v_store(c, add ? v_load(c) + alpha * s[i][0] : alpha * s[i][0]);
+        v_store(c + VL, add ? v_load(c + VL) + alpha * s[i][1] : alpha * s[i][1]);
     }
 }
+
+#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, packed, terms, a, step, b, alpha, add, c, ldc, to, ldt); break;
+#define ANY_ROWS switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) }
+static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc,
+                         const float *to, int64_t ldt)
+{
+    enum { packed = 0 };
+    ANY_ROWS
+}
+static void tile_of_packed(int64_t rows, int64_t terms, const float *a, const float *b, float alpha, int add, float *c, int64_t ldc,
+                           const float *to, int64_t ldt)
+{
+    enum { packed = 1, step = 1 };
+    ANY_ROWS
+}
+
+/* The tile at (m, n) of C, into t: C itself or a place for one tile. */
+static void tile(const part *p, int64_t m, int64_t rows, const float *b, int add, float *t, int64_t ldt, const float *c)
+{
+    const float *a = p->A + m * p->step;
+    if (p->packed)
+        tile_of_packed(rows, p->terms, a, b, p->g->alpha, add, t, ldt, c, p->g->ldc);
+    else
+        tile_of_rows(rows, p->terms, a, p->step, b, p->g->alpha, add, t, ldt, c, p->g->ldc);
+}
+
+static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t rows, int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < cols; i += VL)
+            v_store_part(to + r * ldt + i, v_load_part(from + r * ldf + i, cols - i), cols - i);
+}
+
+/* All rows of the part by one panel, columns n .. n + cols of C. */
+static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float *b)
+{
+    const bai_gemm *g = p->g;
+    _Alignas(64) float t[BAI_MR * BAI_NR];
+    const int done = p->last && g->finish, straight = cols == BAI_NR && !done;
+    for (int64_t m = 0; m < p->rows; m += BAI_MR) {
+        int64_t rows = bai_min(BAI_MR, p->rows - m);
+        float *c = g->C + (p->m0 + m) * g->ldc + n;
+        if (straight) {
+            tile(p, m, rows, b, !p->first, c, g->ldc, c);
+            continue;
+        }
+        tile(p, m, rows, b, 0, t, BAI_NR, c);
+        for (int64_t r = 0; !p->first && r < rows; r++)
+            for (int64_t i = 0; i < cols; i += VL)
+                v_store(t + r * BAI_NR + i, v_load(t + r * BAI_NR + i) + v_load_part(c + r * g->ldc + i, cols - i));
+        if (done)
+            g->finish(g->ctx, p->m0 + m, n, rows, cols, t, BAI_NR);
+        else
+            copy_part(c, g->ldc, t, BAI_NR, rows, cols);
+    }
+}
+
+/* cols (up to BAI_NR) columns of op(B), terms k0 .. k0 + terms, one term after the other; zeros behind. */
+static void pack_columns(const bai_panels *b, int64_t n, int64_t k0, int64_t terms, float *to)
+{
+    const int64_t cols = bai_min(BAI_NR, b->N - n);
+    if (!b->trans) {
+        for (int64_t k = 0; k < terms; k++)
+            for (int64_t i = 0; i < BAI_NR; i += VL)
+                v_store(to + k * BAI_NR + i, v_load_part(b->B + (k0 + k) * b->ldb + n + i, bai_max(0, cols - i)));
+        return;
+    }
+    const float *from = b->B + n * b->ldb + k0;
+    for (int64_t i = 0; i < BAI_NR; i += VL)
+        for (int64_t k = 0; k < terms; k += VL) {
+            vf r[VL];
+            for (int64_t j = 0; j < VL; j++)
+                r[j] = i + j < cols ? v_load_part(from + (i + j) * b->ldb + k, terms - k) : (vf){ 0 };
+            v_transpose(r);
+            for (int64_t j = 0; j < VL && k + j < terms; j++)
+                v_store(to + (k + j) * BAI_NR + i, r[j]);
+        }
+}
+
+/* Panel n / BAI_NR of op(B), terms k0 .. k0 + terms: from memory where it was packed before, else made in `room`. */
+static const float *panel(const bai_panels *b, int64_t n, int64_t k0, int64_t terms, float *room)
+{
+    if (b->at)
+        return b->at + n * b->K + k0 * BAI_NR;
+    pack_columns(b, n, k0, terms, room);
+    return room;
+}
+
+/* A^T in strips of BAI_MR rows, one term after the other. */
+static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t terms, float *to)
+{
+    for (int64_t k = 0; k < terms; k++) {
+        const float *x = a + k * lda;
+        float *y = to + k * BAI_MR;
+        int64_t m = 0;
+        for (; m + BAI_MR <= rows; m += BAI_MR, y += terms * BAI_MR)
+            memcpy(y, x + m, BAI_MR * sizeof *y);
+        for (int64_t i = m; i < rows; i++)
+            y[i - m] = x[i];
+    }
+}
+
+static void through_panels(const part *p, const bai_panels *b, int64_t n0)
+{
+    _Alignas(64) float room[BAI_KC * BAI_NR];
+    for (int64_t n = 0; n < p->g->N; n += BAI_NR)
+        column_of_tiles(p, n, bai_min(BAI_NR, p->g->N - n), panel(b, n0 + n, p->k0, p->terms, room));
+}
+
+static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
+{
+    _Alignas(64) float room[BAI_MB * TERMS];
+    const bai_gemm *g = p->g;
+    for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
+        p->rows = bai_min(BAI_MB, g->M - p->m0);
+        pack_rows(g->A + p->k0 * g->lda + p->m0, g->lda, p->rows, p->terms, room);
+        p->A = room;
+        p->step = p->terms;
+        through_panels(p, b, n0);
+    }
+}
+
+static void blocks_of_rows(part *p, const bai_panels *b, int64_t n0)
+{
+    const bai_gemm *g = p->g;
+    p->step = g->lda;
+    const int64_t step = b->at ? BAI_MB : g->M; /* a panel made on the way should serve all rows */
+    for (p->m0 = 0; p->m0 < g->M; p->m0 += step) {
+        p->rows = bai_min(step, g->M - p->m0);
+        p->A = g->A + p->m0 * g->lda + p->k0;
+        through_panels(p, b, n0);
+    }
+}
+
+static void own(const bai_gemm *g, const bai_panels *b, int64_t n0)
+{
+    const int64_t most = g->trans_a ? TERMS : BAI_KC, pieces = bai_max(1, bai_ceil(g->K, most)), each = bai_min(most, (bai_ceil(g->K, pieces) + 7) / 8 * 8);
+    for (int64_t k0 = 0; k0 == 0 || k0 < g->K; k0 += each) {
+        part p = { .g = g, .k0 = k0, .terms = bai_min(each, g->K - k0), .packed = g->trans_a, .first = !k0 && !g->add, .last = k0 + each >= g->K };
+        (g->trans_a ? blocks_of_packed : blocks_of_rows)(&p, b, n0);
+    }
+}
+
+int64_t bai_panels_bytes(int64_t K, int64_t N) { return bai_ceil(N, BAI_WIDEST) * BAI_WIDEST * K * 4; }
+
+#if BAI_LIBRARY
+/* 1 when the library has done it. What it refuses, the tiles do. */
+static int by_library(const bai_gemm *g, const float *B, int64_t ldb, int trans_b)
+{
+    const float beta = g->add ? 1 : 0;
+#if BA_HAVE_DNNL
+    return dnnl_sgemm(g->trans_a ? 'T' : 'N', trans_b ? 'T' : 'N', g->M, g->N, g->K, g->alpha, g->A, g->lda, B, ldb, beta, g->C, g->ldc) == dnnl_success;
+#else
+    const int64_t most = bai_max(bai_max(bai_max(g->M, g->N), g->K), bai_max(bai_max(g->lda, ldb), g->ldc));
+    if (most > INT32_MAX)
+        return 0;
+    cblas_sgemm(CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, trans_b ? CblasTrans : CblasNoTrans, (int)g->M, (int)g->N, (int)g->K, g->alpha,
+                g->A, (int)g->lda, B, (int)ldb, beta, g->C, (int)g->ldc);
+    return 1;
+#endif
+}
+
+static int library(const bai_gemm *g, const bai_panels *b, int64_t n0)
+{
+    if (!by_library(g, b->B + (b->trans ? n0 * b->ldb : n0), b->ldb, b->trans))
+        return 0;
+    if (g->finish)
+        g->finish(g->ctx, 0, 0, g->M, g->N, g->C, g->ldc);
+    return 1;
+}
+
+void bai_panels_fill(const ba_kernel *k, bai_panels *b) { (void)k; b->at = NULL; }
 
 #else
-#include <cblas.h>
 
-void bai_sgemm(int ta, int tb, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda,
-               const float *B, int64_t ldb, float beta, float *C, int64_t ldc)
+static int library(const bai_gemm *g, const bai_panels *b, int64_t n0) { (void)g, (void)b, (void)n0; return 0; }
+
+static void fill(void *ctx, int64_t t, int worker)
 {
-    cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)M, (int)N, (int)K, alpha, A, (int)lda,
-                B, (int)ldb, beta, C, (int)ldc);
+    const bai_panels *b = ctx;
+    (void)worker;
+    pack_columns(b, t * BAI_NR, 0, b->K, b->at + t * BAI_NR * b->K);
 }
 
+void bai_panels_fill(const ba_kernel *k, bai_panels *b) { k->parallel(k, bai_ceil(b->N, BAI_NR), fill, b); }
+
 #endif
+
+void bai_multiply(const bai_gemm *g, const bai_panels *b, int64_t n0)
+{
+    if (!library(g, b, n0))
+        own(g, b, n0);
+}
+
+void bai_sgemm(int trans_a, int trans_b, int64_t M, int64_t N, int64_t K, float alpha, const float *A, int64_t lda,
+               const float *B, int64_t ldb, int add, float *C, int64_t ldc)
+{
+    const bai_gemm g = { .M = M, .N = N, .K = K, .trans_a = trans_a, .add = add, .alpha = alpha, .A = A, .lda = lda, .C = C, .ldc = ldc };
+    const bai_panels b = { .B = B, .ldb = ldb, .trans = trans_b, .K = K, .N = N };
+    bai_multiply(&g, &b, 0);
+}

@@ -63,6 +63,35 @@ static inline float v_top(vf v)
     return m;
 }
 
+/* Rows and columns of VL vectors change places: in log2(VL) rounds, blocks of w x w off the diagonal do. */
+#define V_KEEP(l, w) ((l & w ? VL + l - w : l) & (2 * VL - 1)) /* the last & only matters where w >= VL, which never runs */
+#define V_GIVE(l, w) ((l & w ? VL + l : l + w) & (2 * VL - 1))
+#define V_LANES4(f, l, w) f(l, w), f((l + 1), w), f((l + 2), w), f((l + 3), w)
+#if defined(__AVX512F__)
+#define V_LANES(f, w) V_LANES4(f, 0, w), V_LANES4(f, 4, w), V_LANES4(f, 8, w), V_LANES4(f, 12, w)
+#elif defined(__AVX2__)
+#define V_LANES(f, w) V_LANES4(f, 0, w), V_LANES4(f, 4, w)
+#else
+#define V_LANES(f, w) V_LANES4(f, 0, w)
+#endif
+#if __has_builtin(__builtin_shufflevector)
+#define V_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define V_PICK(a, b, ...) __builtin_shuffle(a, b, (vi){ __VA_ARGS__ })
+#endif
+#define V_ROUND(w) \
+    if (w < VL) \
+        for (int i = 0; i < VL; i++) \
+            if (!(i & w)) { \
+                const vf a = r[i], b = r[(i + w) % VL]; \
+                r[i] = V_PICK(a, b, V_LANES(V_KEEP, w)); \
+                r[(i + w) % VL] = V_PICK(a, b, V_LANES(V_GIVE, w)); \
+            }
+static inline __attribute__((always_inline)) void v_transpose(vf *r)
+{
+    V_ROUND(1) V_ROUND(2) V_ROUND(4) V_ROUND(8)
+}
+
 /* e^x to 1 ulp or so for |x| < 87; saturates beyond. NaN stays NaN: it must be seen, wherever it came from. */
 static inline vf v_exp(vf given)
 {
