@@ -25,7 +25,7 @@ enum { NAMES = sizeof names / sizeof names[0] };
 typedef struct machine {
     bai_pickle *p;
     const unsigned char *at, *end, *begin;
-    int32_t *stack, depth;
+    int32_t *stack, depth, room_stack;
     int32_t *memo;           /* [MEMO], grown; -1: nothing */
     int64_t room_memo, next_memo;
     const char *label;
@@ -84,6 +84,8 @@ static int push(machine *m, int32_t n)
         return BA_EDATA;
     if (m->depth == DEPTH)
         return bad(m, "nested too deep");
+    if (grow((void **)&m->stack, &m->room_stack, m->depth, sizeof *m->stack, m))
+        return BA_EMACHINE;
     m->stack[m->depth++] = n;
     return BA_OK;
 }
@@ -372,9 +374,10 @@ static int fill_one(machine *m, int by)
     return append(m, to, key, value);
 }
 
+/* Who writes pickles counts up from 0, and each number takes more than a byte: a small file cannot ask for much memory. */
 static int put(machine *m, int64_t i)
 {
-    if (i < 0 || i >= MEMO || !m->depth)
+    if (i < 0 || i >= MEMO || i >= m->at - m->begin || !m->depth)
         return bad(m, "a wrong number of something remembered");
     if (i >= m->room_memo) {
         int64_t room = m->room_memo ? m->room_memo : 1024;
@@ -471,9 +474,6 @@ int bai_pickle_read(bai_pickle *p, const unsigned char *data, int64_t bytes, con
     if (bytes > BAI_PK_LONGEST)
         return ba_fail(e, BA_EDATA, "%.300s: a pickle of %lld bytes; at most %d expected", label, (long long)bytes, BAI_PK_LONGEST);
     m.e->code = BA_OK;
-    m.stack = malloc(DEPTH * sizeof *m.stack);
-    if (!m.stack)
-        return ba_fail(e, BA_EMACHINE, "%.300s: no memory for its pickle", label);
     while (!r && !done) {
         if (m.at == m.end)
             r = bad(&m, "no end");

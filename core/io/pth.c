@@ -1,5 +1,6 @@
 /* pth: the tensors of a PyTorch file: a zip archive with FOLDER/data.pkl, a pickle that names tensors, and FOLDER/data/KEY, their numbers. The result is the
- * list that a safetensors header gives, so that nobody behind it sees a difference. */
+ * list that a safetensors header gives, so that nobody behind it sees a difference; only that the sum of a storage is held against the archive's when a tensor
+ * of it is first read. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,7 @@ static int data(const walk *w, const bai_pk_node *n, bai_st_entry *t)
                        (long long)n->i, (long long)s->i, (long long)m->size);
     t->begin = m->at + from;
     t->end = t->begin + bytes;
+    t->member = m - w->zip->member;
     return BA_OK;
 }
 
@@ -173,11 +175,46 @@ static int take(walk *w)
 }
 
 /* ---- the file ---- */
+/* A member's bytes, which fit its sum. */
+static unsigned char *read_member(bai_zip_member *m, int fd, const char *label, int64_t *bytes, ba_err *e)
+{
+    unsigned char *data = malloc((size_t)m->size + 1);
+    *bytes = m->size;
+    if (!data || bai_pread_all(fd, data, (size_t)m->size, m->at))
+        ba_fail(e, BA_EMACHINE, "%.300s: %s", label, !data ? "no memory for its pickle" : errno ? strerror(errno) : "became shorter while it was read");
+    else if (!bai_zip_verify(m, fd, label, e))
+        return data;
+    free(data);
+    return NULL;
+}
+
+/* The member FOLDER/byteorder says in which order the numbers have their bytes; files of before PyTorch 2.1 have none. */
+static int judge_order(bai_zip *z, int fd, const char *label, const char *folder, ba_err *e)
+{
+    char name[320];
+    int64_t n;
+    snprintf(name, sizeof name, "%sbyteorder", folder);
+    bai_zip_member *m = bai_zip_find(z, name);
+    if (!m)
+        return BA_OK;
+    if (m->locked || m->size > 16)
+        return ba_fail(e, BA_EDATA, "%.250s: member %.150s holds no order of bytes", label, name);
+    unsigned char *order = read_member(m, fd, label, &n, e);
+    if (!order)
+        return BA_EDATA;
+    int little = n == 6 && !memcmp(order, "little", 6), big = n == 3 && !memcmp(order, "big", 3);
+    free(order);
+    if (little)
+        return BA_OK;
+    return ba_fail(e, BA_EDATA, big ? "%.300s: its numbers have their big end in front; load and save it with PyTorch on a little-endian machine"
+                   : "%.300s: member byteorder says neither little nor big", label);
+}
+
 /* The member FOLDER/data.pkl, with its bytes. */
-static unsigned char *read_pickle(const bai_zip *z, int fd, const char *label, char folder[300], int64_t *bytes, ba_err *e)
+static unsigned char *read_pickle(bai_zip *z, int fd, const char *label, char folder[300], int64_t *bytes, ba_err *e)
 {
     for (int64_t i = 0; i < z->count; i++) {
-        const bai_zip_member *m = &z->member[i];
+        bai_zip_member *m = &z->member[i];
         size_t n = strlen(m->name);
         if (n < 9 || n > 290 || strcmp(m->name + n - 9, "/data.pkl") || memchr(m->name, '/', n - 9))
             continue;
@@ -192,13 +229,7 @@ static unsigned char *read_pickle(const bai_zip *z, int fd, const char *label, c
             return NULL;
         }
         snprintf(folder, 300, "%.*s", (int)n - 8, m->name);
-        unsigned char *data = malloc((size_t)m->size + 1);
-        *bytes = m->size;
-        if (data && !bai_pread_all(fd, data, (size_t)m->size, m->at))
-            return data;
-        ba_fail(e, BA_EMACHINE, "%.300s: %s", label, !data ? "no memory for its pickle" : errno ? strerror(errno) : "became shorter while it was read");
-        free(data);
-        return NULL;
+        return read_member(m, fd, label, bytes, e);
     }
     ba_fail(e, BA_EDATA, "%.300s: a zip archive, but none of PyTorch's (it has no FOLDER/data.pkl)", label);
     return NULL;
@@ -206,20 +237,21 @@ static unsigned char *read_pickle(const bai_zip *z, int fd, const char *label, c
 
 int bai_pth_parse(bai_st_header *h, int fd, int64_t size, const char *label, ba_err *e)
 {
-    bai_zip zip;
+    bai_zip *zip = &h->zip; /* goes with the list: reading a tensor verifies its member */
     bai_pickle p = { 0 };
     char folder[300] = "";
     int64_t bytes = 0;
     unsigned char *pickled = NULL;
-    int r = bai_zip_open(&zip, fd, size, label, e);
-    if (!r && !(pickled = read_pickle(&zip, fd, label, folder, &bytes, e)))
+    int r = bai_zip_open(zip, fd, size, label, e);
+    if (!r && !(pickled = read_pickle(zip, fd, label, folder, &bytes, e)))
         r = BA_EDATA;
+    if (!r)
+        r = judge_order(zip, fd, label, folder, e);
     if (!r)
         r = bai_pickle_read(&p, pickled, bytes, label, e);
     if (!r)
-        r = take(&(walk){ .p = &p, .zip = &zip, .label = label, .folder = folder, .h = h, .e = e });
+        r = take(&(walk){ .p = &p, .zip = zip, .label = label, .folder = folder, .h = h, .e = e });
     bai_pickle_free(&p);
     free(pickled);
-    bai_zip_close(&zip);
     return r;
 }

@@ -401,5 +401,6 @@ void bai_st_clear(bai_st_header *h)
     free(h->text);
     free(h->entry);
     free(h->note);
+    bai_zip_close(&h->zip);
     *h = (bai_st_header){ 0 };
 }

@@ -4,6 +4,7 @@
 
 #include "../base/file.h"
 #include "bauta/weights.h"
+#include "zip.h"
 
 enum { BAI_ST_HEADER = 16 << 20, BAI_ST_TENSORS = 65536, BAI_ST_NOTES = 65536, BAI_ST_RANK = 8, BAI_ST_NAME = 512 };
 
@@ -15,6 +16,7 @@ typedef struct bai_st_entry {
     int32_t rank;
     int64_t dim[BAI_ST_RANK], count;
     int64_t begin, end;          /* bytes, from the first byte behind the header */
+    int64_t member;              /* .pth: the number of the archive's member that it lies in */
 } bai_st_entry;
 
 typedef struct bai_st_header {
@@ -22,6 +24,7 @@ typedef struct bai_st_header {
     bai_st_entry *entry;         /* ascending by name */
     ba_note *note;               /* ascending by key */
     int64_t count, notes;
+    bai_zip zip;                 /* .pth: the archive; safetensors: empty */
 } bai_st_header;
 
 /* Parses `length` bytes of JSON (a zero stands behind them) for a data part of `data` bytes. Takes text, also on failure. */

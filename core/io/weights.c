@@ -226,10 +226,13 @@ int ba_weights_read(const ba_weights *w, int64_t i, float *out, int64_t count, b
     if (!t->dtype->is_float)
         return ba_fail(e, BA_EDATA, "%.200s: %.150s: dtype %s; F32, F16, BF16 or F64 expected", w->label, t->name,
             t->dtype->name);
+    int r = w->h.zip.count ? bai_zip_verify(&w->h.zip.member[t->member], w->fd, w->label, e) : BA_OK;
+    if (r)
+        return r;
     if (t->dtype->bytes == 4)
         return read_piece(w, t, out, 0, 4 * count, e);
     char *piece = malloc(CHUNK);
-    int r = piece ? BA_OK : ba_fail(e, BA_EMACHINE, "%.300s: no memory", w->label);
+    r = piece ? BA_OK : ba_fail(e, BA_EMACHINE, "%.300s: no memory", w->label);
     int64_t most = CHUNK / t->dtype->bytes;
     for (int64_t done = 0; done < count && !r; done += most) {
         int64_t n = count - done < most ? count - done : most;

@@ -1,5 +1,6 @@
 /* zip: end record, central directory, local headers, each number held against the size of the file before it is used. Archives beyond 4 GiB have
- * their numbers in records of 64 bits. Members that are packed or encrypted are marked, doubly named ones refused. */
+ * their numbers in records of 64 bits. Members that are packed or encrypted are marked, doubly named ones refused. The sum of a member's bytes is looked at by
+ * whoever reads them: a list of names needs no whole file. */
 #include "zip.h"
 
 #include <errno.h>
@@ -7,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #include "../base/file.h"
 
-enum { END = 22, LOCATOR = 20, END64 = 56, ENTRY = 46, LOCAL = 30, LONGEST_COMMENT = 65535 };
+enum { END = 22, LOCATOR = 20, END64 = 56, ENTRY = 46, LOCAL = 30, LONGEST_COMMENT = 65535, PIECE = 1 << 18 };
 
 static uint64_t number(const unsigned char *p, int bytes)
 {
@@ -97,7 +100,7 @@ static int64_t entry(const source *s, unsigned char *p, int64_t left, bai_zip_me
     if ((packed != size && !locked) || (size > (uint64_t)s->size && !locked) || packed > (uint64_t)s->size || head > (uint64_t)s->size || memchr(p + ENTRY, 0, (size_t)name))
         return ba_fail(s->e, BA_EDATA, "%.250s: a member of %llu bytes at %llu, the file has %lld", s->label, (unsigned long long)size, (unsigned long long)head,
                        (long long)s->size);
-    *m = (bai_zip_member){ .name = (char *)p + ENTRY, .head = (int64_t)head, .size = (int64_t)packed, .locked = locked };
+    *m = (bai_zip_member){ .name = (char *)p + ENTRY, .head = (int64_t)head, .size = (int64_t)packed, .crc = (uint32_t)number(p + 16, 4), .locked = locked };
     return all;
 }
 
@@ -160,8 +163,27 @@ void bai_zip_close(bai_zip *z)
     *z = (bai_zip){ 0 };
 }
 
-const bai_zip_member *bai_zip_find(const bai_zip *z, const char *name)
+bai_zip_member *bai_zip_find(const bai_zip *z, const char *name)
 {
     const bai_zip_member key = { .name = name };
     return z->count ? bsearch(&key, z->member, (size_t)z->count, sizeof key, by_name) : NULL;
+}
+
+int bai_zip_verify(bai_zip_member *m, int fd, const char *label, ba_err *e)
+{
+    unsigned char *piece = m->verified ? NULL : malloc(m->size < PIECE ? (size_t)m->size + 1 : PIECE);
+    uLong sum = crc32(0, NULL, 0);
+    int r = piece || m->verified ? BA_OK : ba_fail(e, BA_EMACHINE, "%.300s: no memory", label);
+    for (int64_t done = 0; piece && done < m->size && !r; done += PIECE) {
+        size_t n = m->size - done < PIECE ? (size_t)(m->size - done) : PIECE;
+        if (bai_pread_all(fd, piece, n, m->at + done))
+            r = ba_fail(e, errno ? BA_EMACHINE : BA_EDATA, "%.250s: member %.150s: %s", label, m->name, errno ? strerror(errno) : "the file became shorter while it was read");
+        else
+            sum = crc32(sum, piece, (uInt)n);
+    }
+    if (!r && !m->verified && (uint32_t)sum != m->crc)
+        r = ba_fail(e, BA_EDATA, "%.250s: member %.150s is damaged: its bytes have the CRC-32 %08x, the archive says %08x", label, m->name, (unsigned)sum, (unsigned)m->crc);
+    free(piece);
+    m->verified |= !r;
+    return r;
 }

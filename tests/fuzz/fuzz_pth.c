@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "../io/make_pth.h"
-#include "bauta/weights.h"
+#include "../../core/io/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,16 +24,13 @@ static int64_t wrap(const uint8_t *data, size_t size, int fd)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
-    static char path[40];
-    if (fd < 0) {
+    if (fd < 0)
         fd = memfd_create("input", 0);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
     if (size < 1 || size > 60000 || ftruncate(fd, 0))
         return 0;
     int64_t n = data[0] & 1 ? pwrite(fd, data + 1, size - 1, 0) : wrap(data + 1, size - 1, fd);
     ba_err e = { 0 };
-    ba_weights *w = ba_weights_open(path, &e);
+    ba_weights *w = bai_weights_open(dup(fd), 0, n, "input", &e);
     if (!w && (e.code == BA_OK || !*e.msg))
         abort(); /* refused without a word */
     for (int64_t i = 0; w && i < ba_weights_count(w); i++) {

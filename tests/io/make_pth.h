@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <zlib.h>
+
 typedef struct bytes { unsigned char b[1 << 16]; int64_t n; } bytes;
 
 static inline void put_bytes(bytes *t, const void *p, int64_t n)
@@ -63,10 +65,12 @@ static inline void put_member(archive *z, const char *name, const void *data, in
 {
     bytes *f = &z->file, *l = &z->list;
     int64_t at = f->n;
+    uint32_t crc = (uint32_t)crc32(crc32(0, NULL, 0), data, (unsigned)n);
     put_text(f, "PK\3\4");
     put_number(f, 0, 4); /* version, flags */
     put_number(f, (uint64_t)method, 2);
-    put_number(f, 0, 8); /* time, crc */
+    put_number(f, 0, 4); /* time */
+    put_number(f, crc, 4);
     put_number(f, (uint64_t)said, 4);
     put_number(f, (uint64_t)said, 4);
     put_number(f, strlen(name), 2);
@@ -76,7 +80,8 @@ static inline void put_member(archive *z, const char *name, const void *data, in
     put_text(l, "PK\1\2");
     put_number(l, 0, 6);
     put_number(l, (uint64_t)method, 2);
-    put_number(l, 0, 8);
+    put_number(l, 0, 4);
+    put_number(l, crc, 4);
     put_number(l, (uint64_t)said, 4);
     put_number(l, (uint64_t)said, 4);
     put_number(l, strlen(name), 2);
