@@ -197,6 +197,31 @@ static ba_box move_box(const bai_draw *d, ba_box b)
     return m.x1 > m.x0 && m.y1 > m.y0 ? m : (ba_box){ 0 };
 }
 
+static void overlap(int64_t *first, int64_t *n, int64_t all)
+{
+    int64_t end = *first + *n > all ? all : *first + *n;
+    *first = *first < 0 ? 0 : *first >= all ? all - 1 : *first;
+    *n = end > *first ? end - *first : 1;
+}
+
+void bai_augment_needs(const ba_augment *a, const bai_draw *d, int64_t rows, int64_t columns, bai_region *out)
+{
+    *out = (bai_region){ d->x, d->y, d->width, d->height };
+    if (a->policy == BA_AUGMENT_PAD || a->policy == BA_AUGMENT_NONE) {
+        overlap(&out->x, &out->width, columns); /* a crop may lie outside, even wholly */
+        overlap(&out->y, &out->height, rows);
+        return;
+    }
+    const bai_window *w = &d->window;
+    int64_t first, end;
+    bai_resize_reads(d->width, w->full_columns, w->column, w->columns, a->interpolation, &first, &end);
+    out->x = d->x + first;
+    out->width = end - first;
+    bai_resize_reads(d->height, w->full_rows, w->row, w->rows, a->interpolation, &first, &end);
+    out->y = d->y + first;
+    out->height = end - first;
+}
+
 int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box,
     ba_err *e)
 {

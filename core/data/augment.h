@@ -2,6 +2,7 @@
 #ifndef BAI_DATA_AUGMENT_H
 #define BAI_DATA_AUGMENT_H
 
+#include "decode.h"
 #include "resize.h"
 
 typedef struct bai_draw {         /* what was drawn for one sample */
@@ -13,6 +14,8 @@ int bai_augment_judge(const ba_augment *a, ba_err *e);
 /* A function of its arguments only. */
 int bai_augment_draw(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample,
                      bai_draw *out, ba_err *e);
+/* The part of a picture of rows x columns pixels that the next function reads. */
+void bai_augment_needs(const ba_augment *a, const bai_draw *d, int64_t rows, int64_t columns, bai_region *out);
 /* Fills image [a->image, a->image, 3] and box. */
 int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, const ba_picture *in, uint8_t *image, ba_box *box,
     ba_err *e);

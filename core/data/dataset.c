@@ -3,8 +3,6 @@
 #include "../base/crash.h"
 #include "dataset.h"
 
-#include "decode.h"
-
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,7 +20,7 @@ struct ba_dataset {
     _Atomic int64_t kept, kept_bytes;
     _Atomic int full;                     /* the set does not fit: keep no more */
     _Atomic(ba_picture *) *pictures;      /* [count]; NULL: not kept */
-    ba_picture scratch;                   /* of ba_dataset_read */
+    bai_scratch scratch;                  /* of ba_dataset_read */
 };
 
 static int judge_desc(const ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
@@ -30,7 +28,7 @@ static int judge_desc(const ba_plugin_desc *desc, const void *params, const char
     if (!desc || desc->magic != BA_MAGIC || desc->size < sizeof *desc)
         return ba_fail(e, BA_EARG, "data set: the descriptor of a data plugin expected");
     const ba_data_ops *ops = desc->ops;
-    if (desc->kind != BA_KIND_DATA || !ops || ops->size < sizeof *ops || !ops->open || !ops->read || !ops->close)
+    if (desc->kind != BA_KIND_DATA || !ops || ops->size < offsetof(ba_data_ops, encoded) || !ops->open || !ops->read || !ops->close)
         return ba_fail(e, BA_EPLUGIN, "plugin %.100s: is not a complete data plugin", desc->name ? desc->name : "?");
     if (desc->params_size && !params)
         return ba_fail(e, BA_EARG, "data %.100s: parameters expected", desc->name);
@@ -95,7 +93,7 @@ ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *param
     d->ops = desc->ops;
     d->host = (ba_host){ .size = sizeof d->host, .abi_minor = BA_ABI_MINOR, .fail = ba_fail, .data = &bai_data_host };
     d->keep = 512 << 20;
-    d->scratch.size = sizeof d->scratch;
+    bai_scratch_begin(&d->scratch);
     if (open_split(d, params, split, e) >= 0)
         return d;
     ba_dataset_free(d);
@@ -114,7 +112,7 @@ void ba_dataset_free(ba_dataset *d)
     for (int64_t i = 0; d->pictures && i < d->facts.count; i++)
         free(atomic_load(&d->pictures[i]));
     free(d->pictures);
-    free(d->scratch.pixels);
+    bai_scratch_end(&d->scratch);
     free(d);
 }
 
@@ -145,6 +143,18 @@ int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e)
     d->keep = bytes;
     atomic_store(&d->full, 0);
     return BA_OK;
+}
+
+void bai_scratch_begin(bai_scratch *s)
+{
+    *s = (bai_scratch){ .picture.size = sizeof s->picture, .encoded.size = sizeof s->encoded };
+}
+
+void bai_scratch_end(bai_scratch *s)
+{
+    free(s->picture.pixels);
+    free(s->encoded.bytes);
+    bai_scratch_begin(s);
 }
 
 static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba_err *e)
@@ -188,23 +198,63 @@ static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
     atomic_fetch_add(&d->kept_bytes, bytes);
 }
 
-int bai_dataset_picture(ba_dataset *d, int64_t i, ba_picture *scratch, const ba_picture **out, ba_err *e)
+int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
 {
-    if ((*out = atomic_load_explicit(&d->pictures[i], memory_order_acquire)))
-        return BA_OK;
     ba_err own = { 0 };
-    scratch->label = 0;
-    scratch->box = (ba_box){ 0 };
+    if (d->ops->size < sizeof *d->ops || !d->ops->encoded)
+        return 0;
+    out->label = 0;
+    out->box = (ba_box){ 0 };
+    out->name[0] = 0;
     bai_note before = bai_crash_enter(d->desc->name, "read of sample", i, 0);
-    int status = d->ops->read(&d->host, d->self, i, scratch, e ? e : &own);
+    int status = d->ops->encoded(&d->host, d->self, i, out, e ? e : &own);
     bai_crash_leave(before);
     if (status < 0)
         return prefixed(d, status, e);
-    if ((status = judge_picture(d, i, scratch, e)) < 0)
+    if (status && (!out->bytes || out->n < 0 || out->n > out->capacity || !memchr(out->name, 0, sizeof out->name)))
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: %lld bytes in a room of %lld", d->desc->name, (long long)i, (long long)out->n,
+            (long long)out->capacity);
+    return status != 0;
+}
+
+static int read_whole(ba_dataset *d, int64_t i, ba_picture *p, ba_err *e)
+{
+    ba_err own = { 0 };
+    p->label = 0;
+    p->box = (ba_box){ 0 };
+    bai_note before = bai_crash_enter(d->desc->name, "read of sample", i, 0);
+    int status = d->ops->read(&d->host, d->self, i, p, e ? e : &own);
+    bai_crash_leave(before);
+    return status < 0 ? prefixed(d, status, e) : status;
+}
+
+/* 1: the part that is wanted is there; 0: the plugin does not give this sample encoded. */
+static int read_part(ba_dataset *d, int64_t i, bai_scratch *s, const bai_wish *wish, ba_err *e)
+{
+    int status = bai_dataset_encoded(d, i, &s->encoded, e);
+    if (status <= 0)
         return status;
-    if (d->keep && !atomic_load_explicit(&d->full, memory_order_relaxed))
-        keep_picture(d, i, scratch);
-    *out = scratch;
+    s->picture.label = s->encoded.label;
+    s->picture.box = s->encoded.box;
+    status = bai_decode_part(s->encoded.bytes, s->encoded.n, s->encoded.name, wish, &s->picture, e);
+    return status < 0 ? status : 1;
+}
+
+int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const bai_wish *wish, const ba_picture **out, ba_err *e)
+{
+    if ((*out = atomic_load_explicit(&d->pictures[i], memory_order_acquire)))
+        return BA_OK;
+    int keep = d->keep && !atomic_load_explicit(&d->full, memory_order_relaxed);
+    int status = wish && !keep ? read_part(d, i, scratch, wish, e) : 0;
+    if (!status)
+        status = read_whole(d, i, &scratch->picture, e);
+    if (status >= 0)
+        status = judge_picture(d, i, &scratch->picture, e);
+    if (status < 0)
+        return status;
+    if (keep)
+        keep_picture(d, i, &scratch->picture);
+    *out = &scratch->picture;
     return BA_OK;
 }
 
@@ -216,7 +266,7 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
     if (i < 0 || i >= d->facts.count)
         return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i,
             (long long)d->facts.count - 1);
-    int status = bai_dataset_picture(d, i, &d->scratch, &p, e);
+    int status = bai_dataset_picture(d, i, &d->scratch, NULL, &p, e);
     if (status < 0)
         return status;
     *out = (ba_sample){ .rows = p->rows, .columns = p->columns, .pixels = p->pixels, .label = p->label,

@@ -2,10 +2,18 @@
 #ifndef BAI_DATA_DATASET_H
 #define BAI_DATA_DATASET_H
 
-#include "bauta/data.h"
+#include "decode.h"
 
-/* Sample i, kept or read into scratch; *out points to one of them. Any thread, each with its own scratch. */
-int bai_dataset_picture(ba_dataset *d, int64_t i, ba_picture *scratch, const ba_picture **out, ba_err *e);
+/* Memory that is used again from sample to sample; one per thread, bai_scratch_begin first. */
+typedef struct bai_scratch { ba_picture picture; ba_encoded encoded; } bai_scratch;
+void bai_scratch_begin(bai_scratch *s);
+void bai_scratch_end(bai_scratch *s);
+
+/* Sample i, kept or read into scratch; *out points to one of them. Where it is not kept in memory and its plugin gives it encoded, only the
+ * part that `wish` chooses may be decoded; NULL: all of it. Any thread, each with its own scratch. */
+int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const bai_wish *wish, const ba_picture **out, ba_err *e);
+/* Sample i as it is stored: 1, or 0 when its plugin does not tell. */
+int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e);
 extern const ba_data_host bai_data_host;
 
 #endif

@@ -96,6 +96,11 @@ static const char *kind(const uint8_t *p, int64_t n)
 
 int bai_decode(const void *bytes, int64_t n, const char *name, ba_picture *out, ba_err *e)
 {
+    return bai_decode_part(bytes, n, name, NULL, out, e);
+}
+
+int bai_decode_part(const void *bytes, int64_t n, const char *name, const bai_wish *wish, ba_picture *out, ba_err *e)
+{
     const uint8_t *p = bytes;
     if (!name || !out || n < 0 || (n && !p))
         return ba_fail(e, BA_EARG, "decode: bytes, a name and a picture expected");
@@ -104,7 +109,7 @@ int bai_decode(const void *bytes, int64_t n, const char *name, ba_picture *out, 
     if (n > BAI_MAX_FILE)
         return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", name, (long long)n);
     if (begins(p, n, "\xff\xd8\xff", 3))
-        return bai_decode_jpeg(p, n, name, out, e);
+        return bai_decode_jpeg(p, n, name, wish, out, e);
     if (begins(p, n, "\x89PNG\r\n\x1a\n", 8))
         return bai_decode_png(p, n, name, out, e);
     return ba_fail(e, BA_EDATA, "%.400s: is %s; JPEG or PNG expected", name, kind(p, n));

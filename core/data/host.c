@@ -7,40 +7,52 @@
 
 #include <stdlib.h>
 
-/* All bytes of file i, to be freed, and how messages call it; their number, or an error. */
-static int64_t read_file(const ba_files *f, int64_t i, char label[512], void **bytes, ba_err *e)
+static int reserve_bytes(ba_encoded *p, int64_t n, ba_err *e)
+{
+    if (!p || n < 0 || n > BAI_MAX_FILE)
+        return ba_fail(e, BA_EARG, "%lld bytes; at most 256 MiB expected", (long long)n);
+    if (n > p->capacity || !p->bytes) {
+        free(p->bytes);
+        p->capacity = n + n / 4 + 1; /* the next one may be a little larger */
+        if (!(p->bytes = malloc((size_t)p->capacity))) {
+            p->capacity = 0;
+            return ba_fail(e, BA_EMACHINE, "no memory for %lld bytes", (long long)n);
+        }
+    }
+    p->n = n;
+    return BA_OK;
+}
+
+static int file_encoded(const ba_files *f, int64_t i, ba_encoded *out, ba_err *e)
 {
     int64_t n = bai_file_size(f, i);
-    *bytes = NULL;
-    if (n < 0)
+    if (n < 0 || !out)
         return ba_fail(e, BA_EARG, "file number %lld; 0 to %lld expected", (long long)i, (long long)bai_files_count(f) - 1);
-    bai_file_label(f, i, label, 512);
+    bai_file_label(f, i, out->name, sizeof out->name);
     if (n > BAI_MAX_FILE)
-        return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", label, (long long)n);
-    *bytes = malloc(n ? (size_t)n : 1);
-    if (!*bytes)
-        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", label, (long long)n);
-    int status = bai_file_get(f, i, 0, n, *bytes, e);
-    return status < 0 ? status : n;
+        return ba_fail(e, BA_EDATA, "%.400s: %lld bytes; at most 256 MiB expected", out->name, (long long)n);
+    if (reserve_bytes(out, n, NULL) < 0)
+        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", out->name, (long long)n);
+    return bai_file_get(f, i, 0, n, out->bytes, e);
 }
 
 static int file_picture(const ba_files *f, int64_t i, ba_picture *out, ba_err *e)
 {
-    char label[512];
-    void *bytes;
-    int64_t n = read_file(f, i, label, &bytes, e);
-    int status = n < 0 ? (int)n : bai_decode(bytes, n, label, out, e);
-    free(bytes);
+    ba_encoded file = { .size = sizeof file };
+    int status = file_encoded(f, i, &file, e);
+    if (status >= 0)
+        status = bai_decode(file.bytes, file.n, file.name, out, e);
+    free(file.bytes);
     return status;
 }
 
 static int file_upright(const ba_files *f, int64_t i, ba_picture *p, ba_err *e)
 {
-    char label[512];
-    void *bytes;
-    int64_t n = read_file(f, i, label, &bytes, e);
-    int status = n < 0 ? (int)n : bai_upright(p, bai_orientation(bytes, n), e);
-    free(bytes);
+    ba_encoded file = { .size = sizeof file };
+    int status = file_encoded(f, i, &file, e);
+    if (status >= 0)
+        status = bai_upright(p, bai_orientation(file.bytes, file.n), e);
+    free(file.bytes);
     return status;
 }
 
@@ -67,5 +79,5 @@ const ba_data_host bai_data_host = {
     .file_name = bai_file_name, .file_size = bai_file_size, .file_find = bai_file_find,
     .file_read = bai_file_get, .file_label = bai_file_label,
     .reserve = bai_picture_reserve, .decode = bai_decode, .file_picture = file_picture, .resize = resize,
-    .file_upright = file_upright,
+    .file_upright = file_upright, .reserve_bytes = reserve_bytes, .file_encoded = file_encoded,
 };

@@ -1,5 +1,7 @@
 /* jpeg: one JPEG file by libjpeg: accurate integer DCT, smooth chroma upsampling, EXIF rotation ignored. Any warning is an
  * error, since libjpeg fills the rest of a truncated picture with grey and calls that a warning.
+ * Of a picture of which only a part will be looked at, only the blocks of that part are transformed: columns by jpeg_crop_scanline, rows by
+ * jpeg_skip_scanlines, with so much around it that smooth upsampling sees what it sees in the whole picture.
  * Four-channel files hold inverted inks (Adobe's way, and everybody's); they become RGB as Pillow converts them. */
 #include "decode.h"
 
@@ -93,12 +95,13 @@ static void inks_to_rgb(const uint8_t *in, uint8_t *out, int64_t columns)
         }
 }
 
-static void read_rows(j_decompress_ptr c, ba_picture *out)
+/* Rows up to `end`, of which the first pixel belongs into column `x`. */
+static void read_rows(j_decompress_ptr c, int64_t x, int64_t end, ba_picture *out)
 {
     JSAMPARRAY inks = c->num_components == 4 ?
         c->mem->alloc_sarray((j_common_ptr)c, JPOOL_IMAGE, c->output_width * 4, 1) : NULL;
-    while (c->output_scanline < c->output_height) {
-        uint8_t *row = out->pixels + (int64_t)c->output_scanline * out->columns * 3;
+    while (c->output_scanline < end) {
+        uint8_t *row = out->pixels + ((int64_t)c->output_scanline * out->columns + x) * 3;
         JSAMPROW to = inks ? inks[0] : row;
         jpeg_read_scanlines(c, &to, 1);
         if (inks)
@@ -106,9 +109,54 @@ static void read_rows(j_decompress_ptr c, ba_picture *out)
     }
 }
 
-/* Everything that may jump; it owns nothing. */
-static int read_all(j_decompress_ptr c, const uint8_t *bytes, int64_t n, const char *name, ba_picture *out, ba_err *e)
+/* ---- a part of a picture ---- */
+
+#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 2000000
+
+/* MARGIN: how far beyond its own place a pixel's colours come from. NARROWEST: libjpeg-turbo's upsampling counts on a few columns. */
+enum { MARGIN = 2, NARROWEST = 64 };
+
+/* Reads what region r needs; whether rows are left unread. */
+static int read_part(j_decompress_ptr c, const bai_region *r, ba_picture *out)
 {
+    int64_t left = r->x - MARGIN, right = r->x + r->width + MARGIN, top = r->y - MARGIN, end = r->y + r->height + MARGIN;
+    if (right - left < NARROWEST)
+        left = right - NARROWEST;
+    left = left < 0 ? 0 : left;
+    right = right - left < NARROWEST ? left + NARROWEST : right;
+    right = right > c->output_width ? c->output_width : right;
+    end = end > c->output_height ? c->output_height : end;
+    JDIMENSION x = (JDIMENSION)left, width = (JDIMENSION)(right - left);
+    if (width < c->output_width)
+        jpeg_crop_scanline(c, &x, &width);
+    if (top > 0)
+        jpeg_skip_scanlines(c, (JDIMENSION)top);
+    read_rows(c, x, end, out);
+    return end < c->output_height;
+}
+#else
+static int read_part(j_decompress_ptr c, const bai_region *r, ba_picture *out)
+{
+    (void)r; /* this libjpeg has no way to leave something out */
+    read_rows(c, 0, c->output_height, out);
+    return 0;
+}
+#endif
+
+/* Which part is wanted; the whole picture where leaving out would not pay, or where rows are converted whole. */
+static int choose(j_decompress_ptr c, const bai_wish *wish, bai_region *r, ba_err *e)
+{
+    *r = (bai_region){ 0, 0, c->image_width, c->image_height };
+    int status = wish ? wish->choose(wish->ctx, c->image_height, c->image_width, r, e) : BA_OK;
+    if (c->num_components == 4)
+        *r = (bai_region){ 0, 0, c->image_width, c->image_height };
+    return status;
+}
+
+/* Everything that may jump; it owns nothing. */
+static int read_all(j_decompress_ptr c, const uint8_t *bytes, int64_t n, const char *name, const bai_wish *wish, ba_picture *out, ba_err *e)
+{
+    bai_region r;
     jpeg_create_decompress(c);
     c->mem->max_memory_to_use = 256 << 20;
     c->progress = &((reader *)c->err)->progress;
@@ -119,15 +167,17 @@ static int read_all(j_decompress_ptr c, const uint8_t *bytes, int64_t n, const c
         return status;
     judge(c);
     settings(c);
+    if ((status = choose(c, wish, &r, e)) < 0)
+        return status;
     jpeg_start_decompress(c); /* first: it refuses what needs too much memory */
     if ((status = bai_picture_reserve(out, c->image_height, c->image_width, e)) < 0)
         return status;
-    read_rows(c, out);
-    jpeg_finish_decompress(c);
+    if (!read_part(c, &r, out))
+        jpeg_finish_decompress(c);
     return BA_OK;
 }
 
-int bai_decode_jpeg(const uint8_t *bytes, int64_t n, const char *name, ba_picture *out, ba_err *e)
+int bai_decode_jpeg(const uint8_t *bytes, int64_t n, const char *name, const bai_wish *wish, ba_picture *out, ba_err *e)
 {
     reader r = { .progress.progress_monitor = progress };
     struct jpeg_decompress_struct c;
@@ -140,7 +190,7 @@ int bai_decode_jpeg(const uint8_t *bytes, int64_t n, const char *name, ba_pictur
         jpeg_destroy_decompress(&c);
         return ba_fail(e, r.code, "%.400s: %.100s", name, r.why);
     }
-    int status = read_all(&c, bytes, n, name, out, e);
+    int status = read_all(&c, bytes, n, name, wish, out, e);
     jpeg_destroy_decompress(&c);
     return status;
 }

@@ -33,7 +33,7 @@ typedef struct slot {
 typedef struct worker {
     ba_loader *loader;
     pthread_t thread;
-    ba_picture scratch;
+    bai_scratch scratch;
     bai_resizer resizer;
     uint8_t *image;          /* room for one, when there are random operations */
 } worker;
@@ -107,27 +107,44 @@ static void make_order(ba_loader *l)
 
 /* ---- the threads ---- */
 
+/* What of a sample's picture is looked at, for those who can leave the rest undecoded. */
+typedef struct look { const ba_loader *l; int64_t sample, drawn; } look;
+
+static int draw(const look *k, int64_t rows, int64_t columns, bai_draw *d, ba_err *e)
+{
+    char why[sizeof e->msg];
+    int status = bai_augment_draw(&k->l->o.augment, rows, columns, (uint64_t)k->l->o.seed, (uint32_t)k->l->epoch, k->drawn, d, e);
+    if (status >= 0 || !e)
+        return status;
+    memcpy(why, e->msg, sizeof why);
+    return ba_fail(e, status, "sample %lld: %.450s", (long long)k->sample, why);
+}
+
+static int choose(void *ctx, int64_t rows, int64_t columns, bai_region *out, ba_err *e)
+{
+    const look *k = ctx;
+    bai_draw d;
+    int status = draw(k, rows, columns, &d, e);
+    if (status >= 0)
+        bai_augment_needs(&k->l->o.augment, &d, rows, columns, out);
+    return status;
+}
+
 static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
 {
     ba_loader *l = w->loader;
     const ba_picture *picture;
-    bai_draw draw;
+    bai_draw d;
     int64_t place = p->batch * l->o.batch + at, i = l->order[place / l->o.repeats];
     int64_t drawn = i + (l->o.view * l->o.repeats + place % l->o.repeats) * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
     p->s->samples[at] = i;
-    int status = bai_dataset_picture(l->data, i, &w->scratch, &picture, e);
-    if (status < 0)
+    look k = { l, i, drawn };
+    int status = bai_dataset_picture(l->data, i, &w->scratch, &(bai_wish){ choose, &k }, &picture, e);
+    if (status < 0 || (status = draw(&k, picture->rows, picture->columns, &d, e)) < 0)
         return status;
-    status = bai_augment_draw(&l->o.augment, picture->rows, picture->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, &draw,
-        e);
-    if (status < 0) {
-        char why[sizeof e->msg];
-        memcpy(why, e->msg, sizeof why);
-        return ba_fail(e, status, "sample %lld: %.450s", (long long)i, why);
-    }
     p->s->labels[at] = picture->label;
     uint8_t *image = p->s->images + at * l->image_bytes;
-    status = bai_augment_apply(&w->resizer, &l->o.augment, &draw, picture, image, &p->s->boxes[at], e);
+    status = bai_augment_apply(&w->resizer, &l->o.augment, &d, picture, image, &p->s->boxes[at], e);
     if (status < 0 || !w->image)
         return status;
     bai_randaugment(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, image, w->image, &p->s->boxes[at]);
@@ -213,7 +230,7 @@ static int start_threads(ba_loader *l, ba_err *e)
             failed = ENOMEM;
             break;
         }
-        w->scratch.size = sizeof w->scratch;
+        bai_scratch_begin(&w->scratch);
         failed = pthread_create(&w->thread, NULL, work, w);
         l->n_workers += !failed;
     }
@@ -318,7 +335,7 @@ void ba_loader_free(ba_loader *l)
         if (i < l->n_workers)
             pthread_join(l->workers[i].thread, NULL);
         free(l->workers[i].image);
-        free(l->workers[i].scratch.pixels);
+        bai_scratch_end(&l->workers[i].scratch);
         bai_resizer_end(&l->workers[i].resizer);
     }
     for (int64_t i = 0; l->slots && i < l->n_slots; i++) {

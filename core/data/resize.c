@@ -46,13 +46,44 @@ static int taps_room(struct bai_taps *t, int64_t n)
     return failed;
 }
 
+/* How far a filter reaches over `in` pixels made `full`. */
+typedef struct reach { double step, spread, reach; } reach;
+
+static reach reach_of(int64_t in, int64_t full, int interpolation)
+{
+    double step = (double)in / (double)full, spread = step > 1 ? step : 1;
+    return (reach){ step, spread, (interpolation == BA_BILINEAR ? 1 : 2) * spread };
+}
+
+/* The input pixels lo..hi-1 of output o, and where its middle lies among them. */
+static double span(const reach *r, int64_t in, int64_t o, int64_t *lo, int64_t *hi)
+{
+    double centre = ((double)o + 0.5) * r->step;
+    *lo = (int64_t)(centre - r->reach + 0.5);
+    *hi = (int64_t)(centre + r->reach + 0.5);
+    *lo = *lo < 0 ? 0 : *lo;
+    *hi = *hi > in ? in : *hi;
+    return centre;
+}
+
+void bai_resize_reads(int64_t in, int64_t full, int64_t first, int64_t n, int interpolation, int64_t *from, int64_t *end)
+{
+    reach r = reach_of(in, full, interpolation);
+    int64_t unused;
+    *from = first;
+    *end = first + n;
+    if (in == full)
+        return;
+    span(&r, in, first, from, &unused);
+    span(&r, in, first + n - 1, &unused, end);
+}
+
 /* The input pixels and weights of each output pixel first..first+n-1, for `in` pixels made `full`. */
 static int prepare(bai_resizer *r, struct bai_taps *t, int64_t in, int64_t full, int64_t first, int64_t n, int interpolation)
 {
     double (*kernel)(double) = interpolation == BA_BILINEAR ? tent : cubic;
-    double step = (double)in / (double)full, spread = step > 1 ? step : 1;
-    double reach = (interpolation == BA_BILINEAR ? 1 : 2) * spread;
-    int64_t width = (int64_t)ceil(reach) * 2 + 1;
+    const reach f = reach_of(in, full, interpolation);
+    int64_t width = (int64_t)ceil(f.reach) * 2 + 1;
     if (width != t->width) {
         free(t->weight);
         t->weight = NULL;
@@ -62,12 +93,10 @@ static int prepare(bai_resizer *r, struct bai_taps *t, int64_t in, int64_t full,
     if (taps_room(t, n) || room((void **)&r->real, &r->real_room, width, sizeof *r->real))
         return -1;
     for (int64_t o = 0; o < n; o++) {
-        double centre = ((double)(first + o) + 0.5) * step, sum = 0;
-        int64_t lo = (int64_t)(centre - reach + 0.5), hi = (int64_t)(centre + reach + 0.5);
-        lo = lo < 0 ? 0 : lo;
-        hi = hi > in ? in : hi;
+        int64_t lo, hi;
+        double centre = span(&f, in, first + o, &lo, &hi), sum = 0;
         for (int64_t j = lo; j < hi; j++)
-            sum += r->real[j - lo] = kernel(((double)(j - lo) + (double)lo - centre + 0.5) * (1 / spread));
+            sum += r->real[j - lo] = kernel(((double)(j - lo) + (double)lo - centre + 0.5) * (1 / f.spread));
         for (int64_t j = 0; j < hi - lo; j++) {
             double w = (sum != 0 ? r->real[j] / sum : r->real[j]) * (1 << BITS);
             t->weight[o * width + j] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);

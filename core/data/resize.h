@@ -26,6 +26,8 @@ typedef struct bai_resizer {
     int64_t real_room, between_room;
 } bai_resizer;
 
+/* Of `in` pixels made `full`, those that outputs first..first+n-1 are made from: *from up to, without, *end. */
+void bai_resize_reads(int64_t in, int64_t full, int64_t first, int64_t n, int interpolation, int64_t *from, int64_t *end);
 int bai_resize(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, uint8_t *out, ba_err *e);
 void bai_resizer_end(bai_resizer *r);
 extern int bai_resize_plain; /* for tests: 1 takes the way of machines without AVX2 */

@@ -172,7 +172,7 @@ static const char *missing(const ba_plugin_desc *d)
 
 static int judge_ops(const ba_plugin_desc *d, const char *file, ba_err *e)
 {
-    static const size_t sizes[KINDS] = { 0, sizeof(ba_mask_ops), sizeof(ba_loss_ops), sizeof(ba_arch_ops), sizeof(ba_data_ops),
+    static const size_t sizes[KINDS] = { 0, sizeof(ba_mask_ops), sizeof(ba_loss_ops), sizeof(ba_arch_ops), offsetof(ba_data_ops, encoded),
         sizeof(ba_reducer_ops) };
     char why[200];
     if (!d->ops)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define BA_WANT_MINOR 2
 #include "bauta/data.h"
 
 enum { MAX_NAME = 4096, MAX_TEXT = 1 << 26 };
@@ -459,7 +460,18 @@ static int read_image(const ba_host *h, void *self, int64_t i, ba_picture *out, 
     return s->upright ? h->data->file_upright(s->files, s->items[i].file, out, e) : status;
 }
 
-static const ba_data_ops ops = { .size = sizeof ops, .open = open_images, .read = read_image, .close = close_images };
+static int encoded_image(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *e)
+{
+    const images *s = self;
+    if (s->upright)
+        return 0; /* turned by read */
+    out->label = s->items[i].label;
+    out->box = s->items[i].box;
+    int status = h->data->file_encoded(s->files, s->items[i].file, out, e);
+    return status < 0 ? status : 1;
+}
+
+static const ba_data_ops ops = { .size = sizeof ops, .open = open_images, .read = read_image, .close = close_images, .encoded = encoded_image };
 
 const ba_plugin_desc ba_plugin = {
     BA_HEAD(DATA), .name = "images", .version = "1.0", .ops = &ops,

@@ -82,6 +82,9 @@ bytes make_jpeg(const uint8_t *pixels, int64_t columns, int64_t rows, jpeg_kind 
     if (!k.subsample)
         for (int i = 0; i < c.num_components; i++)
             c.comp_info[i].h_samp_factor = c.comp_info[i].v_samp_factor = 1;
+    if (k.across)
+        c.comp_info[0].h_samp_factor = k.across, c.comp_info[0].v_samp_factor = k.down;
+    c.restart_interval = (unsigned)k.restart;
     if (k.progressive)
         jpeg_simple_progression(&c);
     if (k.many_scans)

@@ -16,8 +16,8 @@ void bytes_end(bytes *b);
 uint8_t *test_picture(int64_t columns, int64_t rows);
 uint8_t *smooth_picture(int64_t columns, int64_t rows, int channels);
 
-typedef struct jpeg_kind { int channels, ycck, progressive, quality, arithmetic, subsample, many_scans; } jpeg_kind;
-/* channels 1, 3 or 4 (inks, stored as given) */
+typedef struct jpeg_kind { int channels, ycck, progressive, quality, arithmetic, subsample, many_scans, across, down, restart; } jpeg_kind;
+/* channels 1, 3 or 4 (inks, stored as given); across, down: so many pixels of brightness to one of colour, 0: as `subsample` says */
 bytes make_jpeg(const uint8_t *pixels, int64_t columns, int64_t rows, jpeg_kind k);
 
 typedef struct png_kind { int type, depth, interlaced, transparent, text; } png_kind;   /* type: PNG_COLOR_TYPE_* */

@@ -143,6 +143,11 @@ typedef struct ba_data_host { /* append only */
                   ba_picture *out, ba_err *e);
     /* Turns a picture that was read from file i, and its box, upright, as EXIF says there; without EXIF it stays as it is. */
     int (*file_upright)(const ba_files *f, int64_t i, ba_picture *p, ba_err *e);
+
+    /* Since ABI 1.2. Room for n bytes; sets n and bytes. Earlier bytes are lost. */
+    int (*reserve_bytes)(ba_encoded *p, int64_t n, ba_err *e);
+    /* All bytes of a file, and its label as name. */
+    int (*file_encoded)(const ba_files *f, int64_t i, ba_encoded *out, ba_err *e);
 } ba_data_host;
 #pragma GCC visibility pop
 

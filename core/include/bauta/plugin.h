@@ -15,7 +15,7 @@
 
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
-#define BA_ABI_MINOR 1            /* raised when something is appended */
+#define BA_ABI_MINOR 2            /* raised when something is appended */
 #ifndef BA_WANT_MINOR
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
@@ -233,6 +233,16 @@ typedef struct ba_picture {      /* one sample; the core owns and reuses it */
     ba_box box;
 } ba_picture;
 
+/* A sample as its file has it, not decoded: the core then decodes the part only that will be looked at. Since ABI 1.2. */
+typedef struct ba_encoded {
+    uint32_t size;
+    int32_t label;
+    ba_box box;                  /* in pixels of the picture */
+    void *bytes;                 /* a whole JPEG or PNG file; the core owns and reuses them, get room with ba_data_host.reserve_bytes */
+    int64_t n, capacity;
+    char name[512];              /* how messages call it */
+} ba_encoded;
+
 typedef struct ba_data_facts {
     uint32_t size;
     int64_t count, classes;
@@ -246,6 +256,9 @@ typedef struct ba_data_ops {
     /* Fills out with sample i. Called by several threads at once; a function of (params, split, i) only. */
     int (*read)(const ba_host *h, void *self, int64_t i, ba_picture *out, ba_err *e);
     void (*close)(const ba_host *h, void *self);
+    /* Since ABI 1.2; may be NULL. Sample i as it is stored: 1 when out is filled, 0 when it must be asked with read, which gives the same pixels,
+     * label and box. Called as read is. */
+    int (*encoded)(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *e);
 } ba_data_ops;
 
 /* ---- the descriptor ---- */
