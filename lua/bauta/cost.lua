@@ -80,11 +80,12 @@ function cost.views(e)
     return out
 end
 
--- Lines of `bauta plan`. images: of an epoch; epochs: of the run.
+-- Lines of `bauta plan`. images: of an epoch.
 function cost.lines(summary, e, images)
     local s, out = e.settings, {}
     local function line(fmt, ...) out[#out + 1] = fmt:format(...) end
-    line("%s: %s, %d images a step, %d epochs of %d images, %s", e:path(), e.kind, s.batch, s.epochs, images,
+    local seen = e.total and e.total * s.batch or e:epochs() * images
+    line("%s: %s, %d images a step, %s of %d images, %s", e:path(), e.kind, s.batch, e:length(), images,
         e.precision or s.precision)
     for _, text in ipairs(cost.views(e)) do line("%s", text) end
     line("")
@@ -100,12 +101,12 @@ function cost.lines(summary, e, images)
     if #s.teachers > 0 then
         local name = #s.teachers > 1 and "teachers" or "teacher"
         line("%s, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all",
-            name, teacher.papers / 1e9, teacher.papers * s.epochs / 1e9, teacher.papers * s.epochs * images / 1e15)
+            name, teacher.papers / 1e9, teacher.papers * seen / images / 1e9, teacher.papers * seen / 1e15)
         line("%s, executed:           %.3f GMACs an image, %.4g PMACs in all", name, teacher.macs / 1e9,
-            teacher.macs * s.epochs * images / 1e15)
+            teacher.macs * seen / 1e15)
     end
-    line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * s.epochs * images),
-        cost.si(t.flops * s.epochs * images))
+    line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * seen),
+        cost.si(t.flops * seen))
     line("memory: %s of activations and gradients, %s of weights and optimiser state", cost.iec(summary.arena),
         cost.iec(summary.variables))
     return out

@@ -25,9 +25,10 @@ local function masked(e, epoch)
     return out
 end
 
--- When an evaluation takes place, as criteria that change over the epochs see it: in the middle of the epoch that has just ended.
+-- When an evaluation takes place, as criteria that change over the epochs see it: in the middle of the epoch that has just ended. epochs: of
+-- the run, whole or not.
 function evaluation.moment(epoch, epochs)
-    return { epoch = math.max(epoch - 1, 0), progress = (math.max(epoch, 1) - 0.5) / epochs }
+    return { epoch = math.max(epoch - 1, 0), progress = math.min((math.max(epoch, 1) - 0.5) / epochs, 1) }
 end
 
 local function feed(program, images, labels, number, now)
@@ -119,7 +120,7 @@ function evaluation.epoch(self, last, again)
     local begun = ffi.clock()
     local teacher = last and #self.e.settings.teachers > 0
     local program, batch = evaluator(self, self.stores.student, teacher)
-    local now = evaluation.moment(self.epoch, self.e.settings.epochs)
+    local now = evaluation.moment(self.epoch, self.e:epochs())
     local r = evaluation.measure(self.e, program, self.test, batch, { teacher = teacher, epoch = self.eval_epoch, now = now,
         seen = last and function(...) draw(self, ...) end })
     local averaged = { top1 = 0 / 0 }
@@ -134,15 +135,16 @@ function evaluation.epoch(self, last, again)
     local better = r.top1 > self.best
     self.best = math.max(self.best, r.top1)
     local seconds = ffi.clock() - begun
-    local rate = self.per_epoch * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9)
+    local steps = self.done - (self.epoch - 1) * self.per_epoch -- of the epoch; of the last one perhaps not all
+    local rate, loss = steps * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9), self.sum / steps
     self.time_total = self.time_total + self.epoch_seconds + seconds
     self.run:row("eval", {
-        epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = self.sum / self.per_epoch,
+        epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = loss,
         ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
     mask_rows(self, r)
     local on_object = r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or ""
     self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch,
-        self.e.settings.epochs, self.sum / self.per_epoch, r.top1, on_object, rate))
+        self.e:whole_epochs(), loss, r.top1, on_object, rate))
     return better
 end
 

@@ -49,6 +49,9 @@ local common = {
         doc = "beginnings of the names of the weights that are trained, commas between (head); all: every one. When a part is " ..
             "frozen the student runs as in evaluation" },
     { name = "epochs", type = "int", default = 100, min = 1, max = most_epochs, doc = "passes over the training data" },
+    { name = "steps", type = "int", optional = true, min = 0, max = 2 ^ 40, doc = "instead of epochs: so many optimiser steps; 0, or left out: as many as the epochs have" },
+    { name = "minutes", type = "float", optional = true, min = 0, max = 1e6, unit = "minutes",
+        doc = "instead of epochs: as many steps as this time holds, counted in a rehearsal before the first; 0, or left out: not bounded" },
     { name = "batch", type = "int", default = 128, min = 1, max = 65536, unit = "images", doc = "images of a step" },
     { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0",
         doc = "of every random stream" },
@@ -116,11 +119,11 @@ local function judge_teacher(s, t, alone, lines)
     end
 end
 
-local function judge_keep(s, t, lines)
-    local mask, whom = t.settings.mask, t:who() == "student" and s.student or t:arch(s.student)
-    local before
-    for epoch = 0, s.epochs - 1 do
-        local v = keep.at(mask.settings.keep, epoch, s.epochs)
+local function judge_keep(e, t, lines)
+    local s, mask, whom = e.settings, t.settings.mask, t:who() == "student" and e.settings.student or t:arch(e.settings.student)
+    local before, epochs = nil, e:epochs()
+    for epoch = 0, math.ceil(epochs) - 1 do
+        local v = keep.at(mask.settings.keep, epoch, epochs)
         if v ~= before then
             local n, why = keep.count(v, whom.grid_rows, whom.grid_columns, "mask.keep")
             if not n then lines[#lines + 1] = why end
@@ -136,23 +139,37 @@ local function judge_keep(s, t, lines)
     end
 end
 
-local function judge_teachers(s, lines)
-    local seen = {}
+local function judge_teachers(e, lines)
+    local s, seen = e.settings, {}
     for _, t in ipairs(s.teachers) do
         local name = t.settings.name
         if seen[name] then lines[#lines + 1] = ("teachers: two are called %s"):format(name) end
         seen[name] = true
         judge_teacher(s, t, #s.teachers == 1, lines)
-        judge_keep(s, t, lines)
+        judge_keep(e, t, lines)
     end
 end
 
-local function judge(kind, s)
-    local lines = {}
-    lines[1] = s.schedule:defect(s.epochs)
+-- What bounds a run: epochs, steps or minutes.
+local function judge_length(e, lines)
+    local s = e.settings
+    if e:minutes() and e.total then
+        lines[#lines + 1] = ("steps = %d and minutes = %s: one of them expected (0: not given)"):format(s.steps, errors.show(s.minutes))
+    end
+    for _, t in ipairs(s.teachers) do
+        if e:minutes() and check.class_of(t.settings.mask.settings.keep) == "keep" then
+            lines[#lines + 1] = "minutes: how many epochs they hold is not known yet, and keep changes over the epochs; epochs or steps expected"
+        end
+    end
+    if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs()) end
+end
+
+local function judge(e)
+    local s, lines = e.settings, {}
+    judge_length(e, lines)
     lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch)
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
-    if kind == "distill" then judge_teachers(s, lines) end
+    if e.kind == "distill" then judge_teachers(e, lines) end
     return lines
 end
 
@@ -183,7 +200,9 @@ local function new(kind, given)
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
     if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", "cross-entropy") } end
     if kind == "distill" then complete_teachers(s) else s.teachers = {} end
-    local lines, self = judge(kind, s), setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
+    local self = setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
+    if s.steps and s.steps > 0 then self.total = s.steps end
+    local lines = judge(self)
     if kind == "distill" and #lines == 0 then lines = shadow.defects(self) end
     if #lines > 0 then errors.raise("arg", lines) end
     return self
@@ -193,6 +212,37 @@ function experiment.train(given) return new("train", given) end
 function experiment.distill(given) return new("distill", given) end
 
 -- ---- what follows from the settings ----
+
+-- Steps of an epoch. Opens the training data.
+function Experiment:per_epoch() return math.max(1, math.floor(self.settings.data:split("train").count / self.settings.batch)) end
+
+-- The minutes that bound the run, or nil.
+function Experiment:minutes()
+    local m = self.settings.minutes
+    return m and m > 0 and m or nil
+end
+
+-- So many steps are its length from now on; it was bound by minutes.
+function Experiment:settle(steps)
+    self.total = steps
+    local why = self.settings.schedule:defect(self:epochs())
+    if why then errors.raise("arg", ("%s (%d steps fit into %g minutes)"):format(why, steps, self:minutes()), self.where) end
+end
+
+-- Epochs of the run, not a whole number where steps bound it; 1 where minutes do, as long as their steps have not been counted.
+function Experiment:epochs()
+    if self.total then return self.total / self:per_epoch() end
+    return self:minutes() and 1 or self.settings.epochs
+end
+
+-- The same with the last one counted whole.
+function Experiment:whole_epochs() return self.total and math.ceil(self.total / self:per_epoch()) or self:epochs() end
+
+-- How long it is, for people.
+function Experiment:length()
+    if self.total then return ("%d steps (%.3g epochs)"):format(self.total, self:epochs()) end
+    return self:minutes() and ("%g minutes (of which one epoch is counted here)"):format(self:minutes()) or ("%d epochs"):format(self.settings.epochs)
+end
 
 -- The architecture that the criterion of a teacher masks: its own, or the student's.
 function Experiment:masked(t)
@@ -204,13 +254,13 @@ end
 function Experiment:kept(t, epoch)
     t = t or self.settings.teachers[1]
     if not t then return nil end
-    return t:count(self:masked(t), epoch, self.settings.epochs)
+    return t:count(self:masked(t), epoch, self:epochs())
 end
 
 -- The epochs of the run in stretches with equal counts of kept patches: { first, epochs }; one program is compiled for each.
 function Experiment:phases()
     local out, before = {}, nil
-    for epoch = 0, self.settings.epochs - 1 do
+    for epoch = 0, self:whole_epochs() - 1 do
         local counts = {}
         for i, t in ipairs(self.settings.teachers) do counts[i] = self:kept(t, epoch) or 0 end
         local now = table.concat(counts, " ")

@@ -85,7 +85,7 @@ local function feed(self, batch, room)
     p:feed("images", images)
     p:feed("labels", labels)
     p:feed("step", run.epoch * self.loader.batches + batch.number + 1)
-    local now = require("bauta.evaluation").moment(run.epoch, self.e.settings.epochs)
+    local now = require("bauta.evaluation").moment(run.epoch, self.e:epochs())
     p:feed("epoch", now.epoch)
     p:feed("progress", now.progress)
     p:run()
@@ -202,7 +202,7 @@ function Probe:epoch()
         log:row("probe", row)
     end
     self.run.time_total = self.run.time_total + seconds
-    if self.run.epoch == self.e.settings.epochs then self:report() end
+    if self.run.epoch == self.e:whole_epochs() then self:report() end
 end
 
 -- Draws report/selection.png.

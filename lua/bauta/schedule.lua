@@ -128,7 +128,7 @@ function schedule:schema() return schedule.kinds[self.kind].rows end
 -- What is wrong with it in a run of so many epochs, or nil.
 function schedule:defect(epochs)
     if self.warmup and self.warmup >= epochs then
-        return ("schedule.warmup = %s epochs; the run has %d"):format(errors.show(self.warmup), epochs)
+        return ("schedule.warmup = %s epochs; the run has %s"):format(errors.show(self.warmup), errors.show(epochs))
     end
 end
 

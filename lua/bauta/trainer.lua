@@ -11,6 +11,7 @@ local pictures = require "bauta.pictures"
 local probe = require "bauta.probe"
 local preflight = require "bauta.preflight"
 local progress = require "bauta.progress"
+local rehearsal = require "bauta.rehearsal"
 local record = require "bauta.record"
 local statistics = require "bauta.protocol.statistics"
 local steps = require "bauta.steps"
@@ -133,7 +134,7 @@ local function parts_of(self)
 end
 
 local function restore(self)
-    local c = self.run:resumed()
+    local c, e = self.run:resumed(), self.e
     if not c then return end
     for _, part in ipairs(parts_of(self)) do c.load(part[1], part[2]) end
     self.epoch, self.done = c.epoch, c.step
@@ -141,6 +142,7 @@ local function restore(self)
     self.time_train, self.time_total = c.value("time_train") or 0, c.value("time_total") or 0
     self.epoch_seconds = c.value("epoch_seconds") or 0
     self.unjudged = c.value("unjudged") == 1
+    if e:minutes() and c.value("steps") then e:settle(c.value("steps")) end
     if self.probe then self.probe:restore(c) end
     self:say(("going on from epoch %d, step %d"):format(c.epoch, c.step))
 end
@@ -165,6 +167,27 @@ local function open(e, options)
     return self, old
 end
 
+-- What the step after the last one reads. place: its batch in the epoch, from 0.
+local function feed(self, batch, place)
+    local s, p = self.e.settings, self.program
+    p:feed("images", batch.images)
+    if batch.local_images then p:feed("local_images", batch.local_images) end
+    p:feed("labels", batch.labels)
+    p:feed("step", self.done + 1)
+    p:feed("epoch", self.epoch)
+    p:feed("progress", (self.epoch + place / self.per_epoch) / self.e:epochs())
+    self.lr = s.schedule:lr(s.optimiser:peak(s.batch), self.e:epochs(), self.epoch, place / self.per_epoch, self.per_epoch)
+    p:feed("lr", self.lr)
+    local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), self.steps
+    if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
+    if self.wants_samples then
+        local list = {}
+        for i = 1, s.batch do list[i] = tonumber(batch.samples[i - 1]) end
+        p:feed("samples", list)
+    end
+    if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
+end
+
 local function prepare(self, old)
     local e = self.e
     if self.options.mode == "resume" then judge_resume(self, old) end
@@ -175,6 +198,11 @@ local function prepare(self, old)
     record.declare(self.run, e)
     self.probe = probe.new(self)
     restore(self)
+    self.steps = e.total or e:epochs() * self.per_epoch
+    if e:minutes() and not e.total then
+        self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)
+        e:settle(self.steps)
+    end
     if self.done == 0 then
         record.documents(self.run, e, self.device, self.options.script)
         record.cost(self.run, self.cost)
@@ -188,32 +216,12 @@ end
 function Run:checkpoint(best)
     self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
         best = self.best, sum_loss = self.sum, time_train = self.time_train,
-        time_total = self.time_total, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe:part() and self.probe.count or 0 })
+        time_total = self.time_total, steps = self.steps, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe:part() and self.probe.count or 0 })
 end
 
 -- ---- steps ----
 
 local function finite(v) return v == v and v > -math.huge and v < math.huge end
-
-local function feed(self, batch, place)
-    local s, p = self.e.settings, self.program
-    p:feed("images", batch.images)
-    if batch.local_images then p:feed("local_images", batch.local_images) end
-    p:feed("labels", batch.labels)
-    p:feed("step", self.done + 1)
-    p:feed("epoch", self.epoch)
-    p:feed("progress", (self.epoch + place / self.per_epoch) / s.epochs)
-    self.lr = s.schedule:lr(s.optimiser:peak(s.batch), s.epochs, self.epoch, place / self.per_epoch, self.per_epoch)
-    p:feed("lr", self.lr)
-    local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), s.epochs * self.per_epoch
-    if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
-    if self.wants_samples then
-        local list = {}
-        for i = 1, s.batch do list[i] = tonumber(batch.samples[i - 1]) end
-        p:feed("samples", list)
-    end
-    if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
-end
 
 local function numbers(self)
     local row = { step = self.done + 1, epoch = self.epoch, lr = self.lr }
@@ -290,7 +298,7 @@ local function train_epoch(self)
     compile(self, phase_of(self, self.epoch))
     self.loader:start(self.epoch, first)
     self.mark = ffi.clock()
-    for _ = first, self.per_epoch - 1 do
+    for _ = first, math.min(self.per_epoch, self.steps - self.epoch * self.per_epoch) - 1 do
         one_step(self, self.loader:next() or errors.raise("bug", "the loader ended early", self.e:path()))
         local signal = bind.signal()
         if signal ~= 0 then
@@ -309,7 +317,7 @@ local function result_row(self)
     local r, e = self.last, self.e
     local teacher, first = self.cost.teachers, e.settings.teachers[1]
     local patches = first and e:masked(first).patches
-    local k = first and (e:kept(first, e.settings.epochs - 1) or patches) or 0
+    local k = first and (e:kept(first, e:whole_epochs() - 1) or patches) or 0
     self.run:row("result", {
         epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
         weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers,
@@ -343,7 +351,7 @@ end
 -- What follows an epoch: evaluation, checkpoint, run.h5, the hook. False when a signal came.
 local function close_epoch(self)
     local s = self.e.settings
-    local last, better = self.epoch == s.epochs, false
+    local last, better = self.done >= self.steps, false
     if last or self.epoch % s.evaluate_every == 0 then
         better = evaluation.epoch(self, last)
         if better == nil then
@@ -360,14 +368,13 @@ local function close_epoch(self)
 end
 
 local function loop(self)
-    local s = self.e.settings
     self.columns = { "loss", "top1", "grad_norm" }
     for _, l in ipairs(self.e:losses()) do self.columns[#self.columns + 1] = l.column end
     for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
-    self.bar = progress.new { label = self.e:path(), total = s.epochs * self.per_epoch, epochs = s.epochs, from = self.done,
+    self.bar = progress.new { label = self.e:path(), total = self.steps, epochs = self.e:whole_epochs(), from = self.done,
         interval = self.options.interval }
     if self.probe and self.done == 0 then self.probe:epoch() end
-    while self.epoch < s.epochs or self.unjudged do
+    while self.done < self.steps or self.unjudged do
         if not self.unjudged and not train_epoch(self) then return end
         self.unjudged = true
         if not close_epoch(self) then return end

@@ -18,9 +18,10 @@ local largest = 32 -- pictures of a step that is compiled for its cost: more say
 -- The cost of the steps of a run with so many pictures each.
 local function compiled(e, device, batch, stores)
     local whole, costs = e.settings.batch, {}
+    local phases = e:phases()
     e.settings.batch = batch
     local ok, why = pcall(function()
-        for i, phase in ipairs(e:phases()) do
+        for i, phase in ipairs(phases) do
             local program = steps.train(e, device, stores, nil, phase.first)
             costs[i] = { summary = cost.summary(program:plan(), batch), epochs = phase.epochs }
             program:free()
@@ -65,7 +66,8 @@ local function shape_key(e)
     return bind.digest(json.encode(record))
 end
 
--- { macs, teacher_papers, memory } an image; images, tests; total: multiply-adds of the whole run.
+-- { macs, teacher_papers, memory } an image; images, tests; total: multiply-adds of the whole run. Of one that minutes bound: seconds, and the
+-- images and multiply-adds of one epoch.
 function estimate.cost(grid, task, device, known)
     local key = shape_key(task.run)
     if known[key] then return known[key] end
@@ -73,8 +75,8 @@ function estimate.cost(grid, task, device, known)
     local c = step_cost(e, device)
     local images, tests = counts(e, grid)
     local per_epoch = math.floor(images / s.batch) * s.batch
-    local looks = math.ceil(s.epochs / s.evaluate_every)
-    c.images, c.evaluated = per_epoch * s.epochs, tests * looks
+    c.seconds = e:minutes() and 60 * e:minutes()
+    c.images, c.evaluated = per_epoch * e:epochs(), tests * math.ceil(e:whole_epochs() / s.evaluate_every)
     c.total = c.macs * c.images + c.student * c.evaluated
     known[key] = c
     return c
@@ -129,7 +131,7 @@ end
 local function reached(list, out)
     local macs, seconds = 0, 0
     for _, one in ipairs(list) do
-        if one.state == "complete" then
+        if one.state == "complete" and not one.cost.seconds then
             local ok, r = pcall(archive.result, one.task.run, out)
             if ok and r.time_total > 0 then macs, seconds = macs + one.cost.total, seconds + r.time_total end
         end

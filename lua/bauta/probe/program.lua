@@ -80,7 +80,7 @@ function program.views(e, epoch, shadow_stores)
             image = whom.image_rows, shadows = {} }
         for i, mask in ipairs(e.settings.shadow) do
             view.shadows[i] = { number = i, label = labels[i], mask = mask, store = shadow_stores[i],
-                k = shadow.count(mask, whom, view.k or view.N, epoch, e.settings.epochs) }
+                k = shadow.count(mask, whom, view.k or view.N, epoch, e:epochs()) }
         end
         out[#out + 1] = view
     end

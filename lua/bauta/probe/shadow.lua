@@ -26,7 +26,7 @@ local function judge_one(e, mask, lines)
             errors.show(mask.settings.who))
     end
     for _, t in ipairs(e.settings.teachers) do
-        local n, why = shadow.count(mask, e:masked(t), e:kept(t, 0), 0, e.settings.epochs)
+        local n, why = shadow.count(mask, e:masked(t), e:kept(t, 0), 0, e:epochs())
         if why then lines[#lines + 1] = why
         elseif not n then
             lines[#lines + 1] = ("shadow %s.keep is missing, and %s sees every patch; how many patches?"):format(mask.name,

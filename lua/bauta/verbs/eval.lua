@@ -67,7 +67,7 @@ function judge.classifier(e, device, given)
     local stores = steps.stores(e, device)
     local test, count = pictures.plain_loader(e, "test", e.settings.student, 0, e.settings.batch)
     local batch = math.min(e.settings.batch, count)
-    local now = evaluation.moment(e.settings.epochs, e.settings.epochs) -- as after the last epoch
+    local now = evaluation.moment(e:whole_epochs(), e:epochs()) -- as after the last epoch
     local program = steps.evaluate(e, device, stores.student, stores, batch, false, now.epoch)
     load(e, stores.student, given)
     local r = evaluation.measure(e, program, test, batch, { epoch = now.epoch, now = now })

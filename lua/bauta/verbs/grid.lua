@@ -161,13 +161,15 @@ local function costed(grid, given)
     return list
 end
 
-local function duration(rate, macs, jobs)
+local function duration(seconds)
     local progress = require "bauta.progress"
-    if not rate then return "-" end
-    local seconds = macs / rate / (jobs or 1)
+    if not seconds then return "-" end
     if seconds > 1e5 then return ("%.3g days"):format(seconds / 86400) end
     return progress.duration(seconds)
 end
+
+-- Multiply-adds of a run as time: as long as its minutes, where they bound it.
+local function own_time(c, rate) return c.seconds or rate and c.total / rate end
 
 local function plan_json(list, rate)
     local json = require "bauta.json"
@@ -175,7 +177,7 @@ local function plan_json(list, rate)
         local c = one.cost
         io.stdout:write(json.encode { cell = one.task.label, id = one.task.id, state = one.state, folder = one.task.run.folder,
             macs = c.macs, teacher_papers = c.teacher_papers, images = c.images, total = c.total, memory = c.memory,
-            seconds = rate and c.total / rate or 0 / 0 }, "\n")
+            seconds = own_time(c, rate) or 0 / 0 }, "\n")
     end
 end
 
@@ -183,18 +185,22 @@ local function plan_lines(grid, list, rate, from, given)
     local cost, report = require "bauta.cost", require "bauta.report"
     local rows, all, left, teachers = { { "run", "state", "MACs/image", "teacher, papers' count", "images", "MACs", "memory", "time" } },
         0, 0, 0
+    local bound = 0 -- seconds of the runs that minutes bound
     for _, one in ipairs(list) do
         local c = one.cost
         rows[#rows + 1] = { one.task.label, one.state, cost.si(c.macs), c.teacher_papers > 0 and cost.si(c.teacher_papers) or "-",
-            cost.si(c.images), cost.si(c.total), cost.iec(c.memory), duration(rate, c.total) }
-        all, teachers = all + c.total, teachers + c.teacher_papers * c.images
-        if one.state ~= "complete" then left = left + c.total end
+            c.seconds and "-" or cost.si(c.images), c.seconds and "-" or cost.si(c.total), cost.iec(c.memory), duration(own_time(c, rate)) }
+        if not c.seconds then all, teachers = all + c.total, teachers + c.teacher_papers * c.images end
+        if one.state ~= "complete" then
+            left = left + (c.seconds and 0 or c.total)
+            bound = bound + (c.seconds or 0)
+        end
     end
     io.stdout:write(report.table(rows), "\n\n")
     io.stdout:write(("%s: %d cells, %d runs with what they share; %s MACs in all, %s to do; teachers, papers' count: %s\n"):format(
         grid.name, #grid.cells, #list, cost.si(all), cost.si(left), cost.si(teachers)))
     if rate then
-        io.stdout:write(("time: %s to do, at %.4g GMAC/s (%s), %d at a time\n"):format(duration(rate, left), rate / 1e9,
+        io.stdout:write(("time: %s to do, at %.4g GMAC/s (%s), %d at a time\n"):format(duration(left / rate + bound / given.jobs), rate / 1e9,
             from, given.jobs))
     else io.stdout:write(("time: not estimated: %s\n"):format(from)) end
 end
@@ -226,7 +232,8 @@ local function status(given)
             io.stdout:write(json.encode { cell = task.label, id = task.id, state = state, epoch = s and s.epoch or 0,
                 folder = task.run.folder, reason = s and s.reason or "" }, "\n")
         else
-            rows[#rows + 1] = { task.label, state, s and ("%d/%d"):format(state == "complete" and task.run.settings.epochs or s.epoch, task.run.settings.epochs) or "-",
+            local epochs = task.run:minutes() and "?" or task.run:whole_epochs()
+            rows[#rows + 1] = { task.label, state, s and ("%s/%s"):format(state == "complete" and epochs or s.epoch, epochs) or "-",
                 given.out .. "/" .. task.run.folder, s and s.reason:sub(1, 70) or "" }
         end
     end

@@ -42,7 +42,7 @@ local function one(e, given)
         local roles = {}
         for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops,
             peak = p.peak } end
-        io.stdout:write(json.encode { run = e:path(), images = images, epochs = s.epochs, batch = s.batch, roles = roles,
+        io.stdout:write(json.encode { run = e:path(), images = images, epochs = e:epochs(), batch = s.batch, roles = roles,
             total = summary.total,
             arena = summary.arena, variables = summary.variables, kept = e:kept() }, "\n")
     else
