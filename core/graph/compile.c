@@ -158,9 +158,11 @@ static void reuse_buffers(ba_program *p)
 
 static void *own(ba_program *p, int64_t bytes, ba_err *e)
 {
-    void *m = p->device->ops->alloc(p->device->self, (size_t)(bytes ? bytes : 1), e);
-    if (m)
-        p->owned[p->n_owned++] = m;
+    void *m = bai_device_take(p->device, bytes ? bytes : 1, e);
+    if (m) {
+        p->owned[p->n_owned] = m;
+        p->owned_bytes[p->n_owned++] = bytes ? bytes : 1;
+    }
     return m;
 }
 
@@ -252,8 +254,9 @@ static int make_memory(ba_program *p, ba_err *e)
         outs += n->n_out;
     p->buffer = bai_arena_take(&p->mem, (size_t)(outs + p->n_steps + 1) * sizeof *p->buffer);
     p->owned = bai_arena_take(&p->mem, (size_t)(outs + 4) * sizeof *p->owned);
+    p->owned_bytes = bai_arena_take(&p->mem, (size_t)(outs + 4) * sizeof *p->owned_bytes);
     int64_t *scratch = bai_arena_take(&p->mem, (size_t)(p->n_steps + 1) * sizeof *scratch);
-    if (!p->buffer || !p->owned || !scratch)
+    if (!p->buffer || !p->owned || !p->owned_bytes || !scratch)
         return oom(e);
     make_buffers(p);
     reuse_buffers(p);

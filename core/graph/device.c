@@ -57,7 +57,7 @@ ba_device *ba_device_open(const char *name, int64_t threads, const char *tier, b
         ba_fail(e, BA_EMACHINE, "no memory for a device");
         return NULL;
     }
-    *d = (ba_device){ BAI_TAG_DEVICE, ops, ops->open(threads, tier ? tier : "auto", e) };
+    *d = (ba_device){ BAI_TAG_DEVICE, ops, ops->open(threads, tier ? tier : "auto", e), 0, 0 };
     if (!d->self) {
         free(d);
         return NULL;
@@ -72,6 +72,30 @@ void ba_device_free(ba_device *d)
     d->tag = 0;
     d->ops->close(d->self);
     free(d);
+}
+
+void *bai_device_take(ba_device *d, int64_t bytes, ba_err *e)
+{
+    void *p = d->ops->alloc(d->self, (size_t)bytes, e);
+    d->held += p ? bytes : 0;
+    d->most = d->held > d->most ? d->held : d->most;
+    return p;
+}
+
+void bai_device_give(ba_device *d, void *p, int64_t bytes)
+{
+    d->ops->release(d->self, p);
+    d->held -= p ? bytes : 0;
+}
+
+int64_t ba_device_peak(ba_device *d, int32_t anew)
+{
+    if (bai_device_check(d, NULL))
+        return 0;
+    int64_t most = d->most;
+    if (anew)
+        d->most = d->held;
+    return most;
 }
 
 const char *ba_device_describe(const ba_device *d) { return bai_device_check(d, NULL) ? "" : d->ops->describe(d->self); }

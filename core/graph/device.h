@@ -39,10 +39,14 @@ struct ba_device {
     uint32_t tag;
     const bai_device_ops *ops;
     void *self;
+    int64_t held, most; /* bytes of its buffers now, and at most since that was asked to begin anew */
 };
 
 extern const bai_device_ops bai_device_cpu;
 int bai_device_check(const ba_device *d, ba_err *e);
+/* All buffers of programs and stores come from and go back through these, so that they are counted. */
+void *bai_device_take(ba_device *d, int64_t bytes, ba_err *e);
+void bai_device_give(ba_device *d, void *p, int64_t bytes);
 /* The CPU device's pool, for tests. */
 struct bai_pool *bai_device_cpu_pool(void *self);
 

@@ -22,7 +22,7 @@ void ba_program_free(ba_program *p)
         p->device->ops->forget(p->device->self, p->fixed);
     }
     for (int64_t i = 0; i < p->n_owned; i++)
-        p->device->ops->release(p->device->self, p->owned[i]);
+        bai_device_give(p->device, p->owned[i], p->owned_bytes[i]);
     free(p->row);
     bai_arena_free(&p->mem);
     bai_graph_unref(p->graph);

@@ -19,8 +19,8 @@ struct ba_program {
     bai_node **live;            /* every live operation, in order of execution */
     void *arena, *constants;    /* device memory */
     int64_t arena_bytes, variable_bytes, peak_step;
-    void **owned;               /* device blocks to release */
-    int64_t n_owned;
+    void **owned;               /* device blocks to release, and how long each is */
+    int64_t n_owned, *owned_bytes;
     bai_port *input, *fetch;
     int n_input, n_fetch;
     ba_store **stores;          /* every store it reads; the version decides whether `fixed` runs again */

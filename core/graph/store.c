@@ -54,7 +54,7 @@ void ba_store_free(ba_store *s)
         return;
     s->tag = 0;
     for (int64_t i = 0; i < s->count; i++) {
-        s->device->ops->release(s->device->self, s->e[i].data);
+        bai_device_give(s->device, s->e[i].data, 4 * ba_type_count(&s->e[i].type));
         free(s->e[i].name);
     }
     free(s->e);
@@ -149,11 +149,11 @@ int64_t ba_store_add(ba_store *s, const char *name, int32_t rank, const int64_t 
         s->e = more;
         s->room = room;
     }
-    entry n = { strdup(name), t, flags, s->device->ops->alloc(s->device->self, (size_t)bytes, e) };
+    entry n = { strdup(name), t, flags, bai_device_take(s->device, bytes, e) };
     if (!n.name || !n.data || initialise(s, &n, init, scale, e)) {
         if (!n.name)
             ba_fail(e, BA_EMACHINE, "%s: no memory", name);
-        s->device->ops->release(s->device->self, n.data);
+        bai_device_give(s->device, n.data, bytes);
         free(n.name);
         return e ? e->code : BA_EMACHINE;
     }

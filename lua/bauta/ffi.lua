@@ -68,7 +68,15 @@ function M.is_terminal() return ffi.C.isatty(1) == 1 end
 function M.make_folder(path) ffi.C.mkdir(path, 493) end -- rwxr-xr-x
 function M.processors() return tonumber(ffi.C.sysconf(84)) end
 
--- Largest memory this process ever had, in bytes.
+-- Lets the largest memory be counted from now on, where the kernel offers that.
+function M.peak_reset()
+    local f = io.open("/proc/self/clear_refs", "w")
+    if not f then return end
+    f:write "5"
+    f:close()
+end
+
+-- Largest memory this process ever had (or had since peak_reset), in bytes.
 function M.peak_memory()
     local u = ffi.new("bauta_rusage")
     ffi.C.getrusage(0, u)

@@ -25,11 +25,79 @@ status, out, err = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 
 t.check(status == 0 and out:find("scenes: read and decoded %d+ img/s") and out:find("with 2 threads", 1, true), "bench loader: %s%s", out, err)
 status, out = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 --threads 2 --json"
 t.check(status == 0 and (number(out, "read_per_s") or 0) > 0 and (number(out, "kept_images_per_s") or 0) > 0, "as JSON: %s", out)
-for _, what in ipairs { "step", "ops", "teacher" } do
-    status, out, err = shell.bauta(("bench %s --teacher-size tiny%s"):format(what, small))
-    t.check(status == 0 and #out > 20, "bench %s: %s%s", what, out, err)
+t.group "bench loader"
+
+-- Every timing of a device passes the gate and measures its ceilings first, and says both.
+local function head(what, text)
+    for _, line in ipairs { "^cpu: ", "\ngate: operations within", "\nceilings: products [%d.]+ GFLOP/s %(fp32", "load: other processes" } do
+        t.check(text:find(line), "bench %s says %s: %s", what, line, text)
+    end
 end
-t.group "the others"
+
+local function shares(what, text, names)
+    for _, name in ipairs(names) do
+        local v = number(text, name)
+        t.check(v and v > 0 and v < 1e4, "bench %s: %s is a share: %s", what, name, tostring(v))
+    end
+end
+
+status, out, err = shell.bauta("bench step" .. small)
+t.check(status == 0 and out:find("img/s: median", 1, true) and out:find("roofline: ", 1, true), "bench step: %s%s", out, err)
+head("step", out)
+status, out = shell.bauta("bench step --keep 4 --json" .. small)
+t.equal(status, 0, "with a teacher")
+t.equal(number(out, "kept"), 4, "kept")
+shares("step", out, { "mfu", "mfu_executed", "roofline" })
+t.check(number(out, "mfu") > number(out, "mfu_executed"), "what is left out gets no credit in the one, and is not there in the other: %s", out)
+t.check(number(out, "ideal") > 1 and number(out, "ideal_r") > 1 and number(out, "eta") and number(out, "eta_r"), "what masking realises: %s", out)
+t.check(number(out, "loss") < number(out, "loss_first"), "the loss has fallen")
+local memory = out:match '"memory": (%b{})'
+t.equal(number(memory, "device") >= number(memory, "arena") + number(memory, "variables"), true, "the device's buffers: " .. memory)
+t.check(number(memory, "device") < 1.02 * (number(memory, "arena") + number(memory, "variables")), "and no more than planned: %s", memory)
+t.check(number(memory, "process") > number(memory, "device"), "the process has them too: %s", memory)
+t.group "bench step"
+
+status, out, err = shell.bauta("bench ops --keep 4" .. small)
+t.check(status == 0 and out:find "student linear +%d+ +[%d.]+ +[%d.]+ %%" and out:find "teacher attention", "bench ops: %s%s", out, err)
+head("ops", out)
+status, out = shell.bauta("bench ops --json" .. small)
+local floor, seconds = 0, 0
+for one in out:match('"operations": (%b[])'):gmatch "%b{}" do
+    floor, seconds = floor + number(one, "floor"), seconds + number(one, "seconds")
+    t.check(one:find '"bound": "products"' or one:find '"bound": "memory"', "what it waits for: %s", one)
+end
+t.near(floor, number(out:gsub('"operations": %b[]', ""), "floor"), 1e-9, "the floors add up")
+t.near(seconds, number(out:gsub('"operations": %b[]', ""), "seconds"), 1e-9, "and the seconds")
+t.group "bench ops"
+
+status, out, err = shell.bauta("bench teacher --teacher-size tiny" .. small)
+t.check(status == 0 and out:find "16 of 16" and out:find "12 of 16" and out:find "8 of 16" and out:find "\n *4 of 16", "bench teacher: %s%s", out, err)
+head("teacher", out)
+status, out = shell.bauta("bench teacher --teacher-size tiny --json" .. small)
+local before
+for one in out:match('"keeps": (%b[])'):gmatch "%b{}" do
+    local macs = number(one, "macs")
+    t.check(not before or macs < before, "fewer patches, fewer MACs: %s", one)
+    shares("teacher", one, { "mfu_executed", "roofline", "speedup" })
+    before = macs
+end
+t.check(before, "it has rows: %s", out)
+t.group "bench teacher"
+
+-- What is dumped for a peer is what the step begins with and makes: dumped twice, the same bytes.
+local folder = shell.folder .. "/dump"
+for _, n in ipairs { 1, 2 } do
+    status, out, err = shell.bauta(("bench step --teacher-size tiny --keep 4 --dump '%s%d'%s"):format(folder, n, small))
+    t.equal(status, 0, "bench step --dump: " .. err)
+end
+for _, name in ipairs { "student.safetensors", "teacher.safetensors", "images.1.u8", "images.3.u8", "facts.json" } do
+    t.check(shell.same("dump1/" .. name, "dump2/" .. name), "%s is the same", name)
+end
+t.equal(#shell.read(folder .. "1/images.2.u8"), 2 * 32 * 32 * 3, "bytes of a batch")
+local facts = shell.read(folder .. "1/facts.json")
+t.check(#facts:match('"first_kept": %[(.-)%]'):gsub("[^,]", "") == 2 * 4 - 1 and number(facts, "grad_norm") > 0, "facts: %s", facts)
+t.group "bench step --dump"
+
 
 local function fails(want, arguments)
     local s, _, e = shell.bauta(arguments)
@@ -42,6 +110,9 @@ fails(2, "bench mask --keep half" .. small)
 fails(4, "bench loader --source nosuch")
 fails(3, "bench loader --data /nonexistent")
 fails(2, "bench step --size enormous" .. small)
+fails(2, "bench step --keep 17" .. small)
+fails(2, "bench step --precision fp8" .. small)
+fails(2, "bench step --dump /nonexistent/folder" .. small)
 t.group "refused"
 shell.clean()
 return t.done()

@@ -21,6 +21,7 @@ typedef struct ba_device ba_device;
 ba_device *ba_device_open(const char *name, int64_t threads, const char *tier, ba_err *e);
 void ba_device_free(ba_device *d);
 const char *ba_device_describe(const ba_device *d);   /* one line: name, tier, threads, GEMM library */
+int64_t ba_device_peak(ba_device *d, int32_t anew);   /* most bytes its buffers ever held together; anew: from now on */
 int ba_device_has(const ba_device *d, const char *what); /* 1 or 0: "bf16" (fast matrix products in bf16) */
 
 /* ---- stores: named, persistent fp32 tensors (weights, optimiser state, averages) ---- */

@@ -1,81 +1,204 @@
--- bench/rig: what the timings share: an experiment of the size that was asked for, its compiled step, and timing it.
+-- bench/rig: what the timings share: an experiment of the size that was asked for, its compiled step, batches, turns, medians.
 local errors = require "bauta.errors"
 
 local rig = {}
 
-function rig.median(list)
+function rig.median(list) return rig.quantile(list, 0.5) end
+
+-- The q-th part of a list of numbers, between neighbours by their distance.
+function rig.quantile(list, q)
     local sorted = { unpack(list) }
     table.sort(sorted)
-    local n = #sorted
-    return n % 2 == 1 and sorted[(n + 1) / 2] or (sorted[n / 2] + sorted[n / 2 + 1]) / 2
+    local at = 1 + q * (#sorted - 1)
+    local low = math.floor(at)
+    return sorted[low] + (at - low) * ((sorted[low + 1] or sorted[low]) - sorted[low])
 end
 
-local function precision_of(device, given)
+-- The precision that the device will compute in; what it cannot do fast is said.
+function rig.precision(given, device)
     if given.precision ~= "fp32" and given.precision ~= "bf16" then
         errors.raise("arg", "--precision " .. errors.show(given.precision) .. "; fp32 or bf16 expected", "command line")
     end
     if given.precision == "bf16" and not device:has("bf16") then
-        io.stderr:write("bauta: this device has no fast bf16; fp32 is used\n")
+        if not rig.said then io.stderr:write("bauta: this device has no fast bf16; fp32 is used\n") end
+        rig.said = true
         return "fp32"
     end
     return given.precision
 end
 
+-- keep as the command line has it: a count, a share or a text.
+function rig.keep(given) return tonumber(given.keep) or given.keep end
+
+-- What the command line asks of the teacher in a step: nothing, everything, or so many patches. { mask, keep } or nil.
+function rig.teacher(given)
+    if not (given.keep or given.teacher_size) then return nil end
+    local keep = given.keep and rig.keep(given) or "all"
+    return { mask = keep == "all" and "none" or "student", keep = keep }
+end
+
+function rig.arch(given, size)
+    return require("bauta.plugin").describe("arch", given.arch, { size = size, image = given.image, patch = given.patch,
+        classes = given.classes, drop_path = 0 })
+end
+
 -- teacher: { mask, keep }, or nil for training alone; mask: the name of a criterion, or one that was made.
-function rig.experiment(given, size, teacher)
+function rig.experiment(given, teacher)
     local plugin, experiment = require "bauta.plugin", require "bauta.experiment"
-    local function arch(which)
-        return plugin.describe("arch", given.arch, { size = which, image = given.image, patch = given.patch,
-            classes = given.classes, drop_path = 0 })
-    end
-    local e = { name = "bench", data = plugin.describe("data", "scenes", {}), student = arch(size), batch = given.batch,
-        epochs = 1 }
-    if teacher then
-        e.teacher, e.mask = arch(given.teacher_size), type(teacher.mask) == "string" and
-            plugin.describe("mask", teacher.mask, { keep = teacher.keep }) or teacher.mask
-        e.losses = { plugin.describe("loss", "cross-entropy"), plugin.describe("loss", "logit") }
-        return experiment.distill(e)
-    end
-    return experiment.train(e)
+    local e = { name = "bench", data = plugin.describe("data", "scenes", {}), student = rig.arch(given, given.size),
+        batch = given.batch, epochs = 1 }
+    if not teacher then return experiment.train(e) end
+    e.teacher = rig.arch(given, given.teacher_size or "small")
+    e.mask = type(teacher.mask) == "string" and plugin.describe("mask", teacher.mask, { keep = teacher.keep }) or teacher.mask
+    e.losses = { plugin.describe("loss", "cross-entropy"), plugin.describe("loss", "logit") }
+    return experiment.distill(e)
 end
 
--- Noise as pictures: the values do not matter, but they are no constant.
-function rig.feed(program, given)
-    local images, labels, x = {}, {}, 1
-    for i = 1, given.batch * given.image * given.image * 3 do
-        x = (x * 16807) % 2147483647
-        images[i] = x % 256
-    end
-    for i = 1, given.batch do labels[i] = (i * 7) % given.classes end
-    program:feed("images", images)
-    program:feed("labels", labels)
-    program:feed("epoch", 0)
-    program:feed("lr", 1e-4)
-end
-
--- Milliseconds of each step, after two that do not count.
-function rig.timed(program, given)
-    local ffi, times = require "bauta.ffi", {}
-    rig.feed(program, given)
-    for i = 1, given.steps + 2 do
-        program:feed("step", i)
-        local t = ffi.clock()
-        program:run()
-        if i > 2 then times[i - 2] = 1000 * (ffi.clock() - t) end
-    end
-    return times
-end
-
--- stores: those of an earlier step of the same models, or nil.
-function rig.compiled(given, teacher, profile, stores)
+-- The compiled step of an experiment. stores: those of an earlier step of the same models, or nil. start(stores): before the first step.
+function rig.compiled(given, teacher, stores)
     local session, steps = require "bauta.session", require "bauta.steps"
     local device = session.device()
-    local e = rig.experiment(given, given.size, teacher)
-    e.precision = precision_of(device, given)
+    local e = rig.experiment(given, teacher)
+    e.precision = rig.precision(given, device)
     stores = stores or steps.stores(e, device)
-    local program = steps.train(e, device, stores)
-    if profile then program:profile(true) end
-    return program, e, stores
+    return { program = steps.train(e, device, stores), e = e, stores = stores, sync = "loss", times = {} }
+end
+
+-- ---- batches ----
+
+local rotation = 8 -- batches that take turns, so that none is found in a cache only because it was there before
+
+-- Batches of noise, as raw memory: the values do not matter, but they are no constant. Labels are the same in all and use half of the
+-- classes, so that there is something to learn.
+function rig.batches(given)
+    local bind = require "bauta.bind.graph"
+    local images, labels = given.batch * given.image * given.image * 3, {}
+    for i = 1, given.batch do labels[i] = (i * 7) % math.ceil(given.classes / 2) end
+    local out = { labels = labels }
+    for i = 1, rotation do out[i] = bind.noise("u8", images, i) end
+    return out
+end
+
+-- One step: a batch goes in, the step runs, its loss is read as a training loop reads it. Seconds.
+function rig.step(one, batches, i)
+    local clock, p = require("bauta.ffi").clock, one.program
+    local start = clock()
+    p:feed("images", batches[(i - 1) % rotation + 1])
+    p:feed("step", i)
+    p:run()
+    one.loss = p:read(one.sync)
+    return clock() - start
+end
+
+function rig.ready(one, batches)
+    one.program:feed("labels", batches.labels)
+    one.program:feed("epoch", 0)
+    one.program:feed("progress", 0)
+    one.program:feed("lr", 1e-4)
+end
+
+rig.warm = 2 -- steps that do not count: the first runs kernel by kernel, the second may be recorded
+
+-- Steps of several programs in turn, so that a slow moment of the machine hits all of them: one.times in milliseconds.
+function rig.turns(list, given, step)
+    for i = 1, given.steps + rig.warm do
+        for _, one in ipairs(list) do
+            local seconds = step(one, i)
+            if i == 1 then one.first_loss = one.loss end
+            if i > rig.warm then one.times[#one.times + 1] = 1000 * seconds end
+        end
+    end
+    for _, one in ipairs(list) do one.ms = rig.median(one.times) end
+end
+
+-- The same for training steps of one batch size; then the first batch once more, whose loss must have fallen.
+function rig.timed(list, given, batches)
+    for _, one in ipairs(list) do rig.ready(one, batches) end
+    local before = rig.load()
+    rig.turns(list, given, function(one, i) return rig.step(one, batches, i) end)
+    local foreign = rig.foreign(before)
+    for _, one in ipairs(list) do
+        one.foreign = foreign
+        rig.fallen(one, batches)
+    end
+end
+
+function rig.fallen(one, batches)
+    rig.step(one, batches, 1)
+    require("bauta.bench.gate").falling(one.first_loss, one.loss, "the timed steps, on their first batch")
+end
+
+-- Ticks of all processors and of this process so far: { busy, idle, own }; nil where the system does not say.
+function rig.load()
+    local all, mine = io.open "/proc/stat", io.open "/proc/self/stat"
+    local text, own = all and all:read "*l", mine and mine:read "*a"
+    if all then all:close() end
+    if mine then mine:close() end
+    if not (text and own) then return nil end
+    local ticks = {}
+    for v in text:gmatch "%d+" do ticks[#ticks + 1] = tonumber(v) end
+    local user, system = own:match "%) %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)"
+    local idle = ticks[4] + ticks[5]
+    local busy = -idle
+    for i = 1, 8 do busy = busy + (ticks[i] or 0) end
+    return { busy = busy, idle = idle, own = tonumber(user) + tonumber(system) }
+end
+
+-- What other processes took of the processors since then, in percent; figures with more than 3 are of a busy machine.
+function rig.foreign(before)
+    local now = before and rig.load()
+    if not now then return nil end
+    local busy, own = now.busy - before.busy, now.own - before.own
+    return 100 * math.max(busy - own, 0) / math.max(busy + now.idle - before.idle, 1)
+end
+
+function rig.foreign_line(foreign)
+    if not foreign then return "load: the system does not say what else ran" end
+    return ("load: other processes took %.1f %% of the processors meanwhile%s"):format(foreign,
+        foreign >= 3 and " (the figures are those of a busy machine)" or "")
+end
+
+function rig.free(list)
+    local seen = {}
+    for _, one in ipairs(list) do
+        one.program:free()
+        for _, store in pairs(one.stores) do
+            if not seen[store] then store:free() end
+            seen[store] = true
+        end
+    end
+end
+
+-- ---- words ----
+
+function rig.threads(given)
+    return given.threads > 0 and given.threads or require("bauta.ffi").processors()
+end
+
+-- "deit tiny" or "deit tiny <- deit small at 98 of 196".
+function rig.name(given, one)
+    local name = given.arch .. " " .. given.size
+    local t = one.e.settings.teachers[1]
+    if not t then return name end
+    local all = one.e:masked(t).patches
+    return ("%s <- %s %s at %d of %d"):format(name, given.arch, given.teacher_size or "small", one.e:kept() or all, all)
+end
+
+-- What was asked, and on what: every JSON begins with it.
+function rig.facts(given, precision)
+    local session = require "bauta.session"
+    return { who = "bauta", device = session.device():describe(), arch = given.arch, size = given.size, image = given.image,
+        patch = given.patch, classes = given.classes, batch = given.batch, precision = precision, threads = rig.threads(given),
+        steps = given.steps }
+end
+
+function rig.write(given, facts, lines)
+    if given.json then
+        io.stdout:write(require("bauta.json").encode(facts), "\n")
+    else
+        io.stdout:write(table.concat(lines, "\n"), "\n")
+    end
+    return 0
 end
 
 return rig

@@ -19,6 +19,9 @@ end
 
 function Device:describe() return M.text(M.C.ba_device_describe(M.ptr(self, Device))) end
 function Device:has(what) return M.C.ba_device_has(M.ptr(self, Device), M.string(what, "feature")) == 1 end
+-- The most bytes that buffers of programs and stores held together. anew: counted from now on.
+function Device:peak(anew) return M.number(M.C.ba_device_peak(M.ptr(self, Device), anew and 1 or 0)) end
+function Device:free() M.free(self) end
 
 -- ---- stores ----
 
@@ -245,7 +248,7 @@ function bind.made_by(t) return M.text(M.C.ba_tensor_op(bind.tensor_ptr(t, "tens
 local buffers = { f32 = "float[?]", i32 = "int32_t[?]", u8 = "uint8_t[?]", bf16 = "uint16_t[?]" }
 local bytes_of = { f32 = 4, i32 = 4, u8 = 1, bf16 = 2 }
 
--- Shape, type, buffer and size of an input or of something fetched.
+-- Shape, type and size of an input or of something fetched.
 local function slot(self, name)
     local s = self.types[name]
     if not s then
@@ -254,22 +257,52 @@ local function slot(self, name)
         local shape, dtype = M.shape(t)
         s = { shape = shape, dtype = dtype, count = 1 }
         for _, d in ipairs(shape) do s.count = s.count * d end
-        s.buffer = M.new(buffers[dtype], s.count)
         s.bytes = s.count * bytes_of[dtype]
         self.types[name] = s
     end
     return s
 end
 
+-- Memory for its values, kept as long as the program; made when somebody wants it, since raw memory needs none.
+local function buffer_of(s)
+    s.buffer = s.buffer or M.new(buffers[s.dtype], s.count)
+    return s.buffer
+end
+
+-- Numbers that nobody chose, as raw memory for Program:feed: u8 over all of its range, f32 and bf16 in +-[0.5,1). A block of them
+-- repeats, each time from another place.
+function bind.noise(dtype, count, seed)
+    local out, size = M.new(buffers[dtype], count), bytes_of[dtype]
+    local block, x = math.min(count, 65536), seed % 2147483646 + 1
+    for i = 0, block - 1 do
+        x = x * 16807 % 2147483647
+        local r = math.floor(x / 8388608) -- 0..255
+        if dtype == "u8" then out[i] = r
+        elseif dtype == "bf16" then out[i] = 0x3f00 + r % 128 + (r < 128 and 0 or 0x8000)
+        else out[i] = (0.5 + x % 65536 / 131072) * (r < 128 and 1 or -1) end
+    end
+    local at = block
+    while at < count do
+        x = x * 16807 % 2147483647
+        local from = x % (block / 2)
+        local n = math.min(block - from, count - at)
+        M.copy(out + at, out + from, n * size)
+        at = at + n
+    end
+    return out
+end
+
 -- value: a number for a scalar, a plain list, or raw memory lent by bind/data.
 function Program:feed(name, value)
     local s = slot(self, name)
-    local p = s.buffer
+    local p
     if type(value) == "number" then
         if s.count ~= 1 then errors.fail("%s: a list of %d numbers expected, got one number", name, s.count) end
+        p = buffer_of(s)
         p[0] = value
     elseif type(value) == "table" then
         if #value ~= s.count then errors.fail("%s: %d numbers expected, got %d", name, s.count, #value) end
+        p = buffer_of(s)
         for i = 1, s.count do p[i - 1] = value[i] end
     elseif type(value) == "cdata" then p = value
     else errors.fail("%s: a number or a list of numbers expected, got %s", name, errors.show(value)) end
@@ -281,7 +314,7 @@ function Program:run() M.call("ba_program_run", M.ptr(self, Program)) end
 -- A scalar as a number, anything else as a plain list.
 function Program:read(name)
     local s = slot(self, name)
-    M.call("ba_program_read", M.ptr(self, Program), name, s.buffer, s.bytes)
+    M.call("ba_program_read", M.ptr(self, Program), name, buffer_of(s), s.bytes)
     if #s.shape == 0 then return tonumber(s.buffer[0]) end
     local out = {}
     for i = 1, s.count do out[i] = tonumber(s.buffer[i - 1]) end
@@ -291,7 +324,7 @@ end
 -- Raw memory, valid until the next read of this name; its element type and shape.
 function Program:view(name)
     local s = slot(self, name)
-    M.call("ba_program_read", M.ptr(self, Program), name, s.buffer, s.bytes)
+    M.call("ba_program_read", M.ptr(self, Program), name, buffer_of(s), s.bytes)
     return s.buffer, s
 end
 

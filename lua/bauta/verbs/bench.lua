@@ -4,18 +4,21 @@ local options = require "bauta.options"
 
 local verb = {
     name = "bench", usage = "step|ops|mask|teacher|loader [options]", least = 1, most = 1,
-    doc = "measure a training step, its operations, what masking saves and what criteria cost, the teacher by kept patches, or the loader",
+    doc = "measure a training step, its operations, what masking saves and what criteria cost, the teacher's forward pass by kept patches, or " ..
+        "the loader; each against what this machine reaches at best, and only after a gate of correctness",
     options = options.join({
         { name = "arch", value = "NAME", default = "deit", doc = "architecture of the student" },
         { name = "size", value = "NAME", default = "tiny", doc = "its size" },
-        { name = "teacher-size", value = "NAME", default = "small", doc = "size of the teacher (bench teacher, mask)" },
-        { name = "keep", value = "N", default = "50%", doc = "patches the teacher sees (bench mask): 98, 0.5, 50%" },
+        { name = "teacher-size", value = "NAME", doc = "size of the teacher: small in bench mask and teacher; in step and ops there is one when " ..
+            "this or --keep is given" },
+        { name = "keep", value = "N", doc = "patches the teacher sees: 98, 0.5, 50%, all; 50% in bench mask, all in step and ops" },
         { name = "image", value = "PIXELS", kind = "int", min = 8, max = 4096, default = 224, doc = "side of the pictures" },
         { name = "patch", value = "PIXELS", kind = "int", min = 1, max = 1024, default = 16, doc = "side of a patch" },
         { name = "classes", value = "N", kind = "int", min = 2, max = 1000000, default = 1000, doc = "outputs of the head" },
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, default = 32, doc = "images of a step" },
         { name = "precision", value = "NAME", default = "fp32", doc = "fp32 or bf16" },
         { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after two others" },
+        { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
         { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of bench loader" },
         { name = "data", value = "PATH", doc = "pictures for bench loader; otherwise those of --source" },
         { name = "source", value = "NAME", default = "scenes", doc = "data plugin of bench loader, with its defaults" },
@@ -25,7 +28,7 @@ local verb = {
 
 local function of(module, name) return function(given) return require("bauta.bench." .. module)[name](given) end end
 
-local what = { step = of("steps", "step"), ops = of("steps", "ops"), teacher = of("steps", "teacher"), mask = of("mask", "run"),
+local what = { step = of("steps", "step"), ops = of("steps", "ops"), teacher = of("teacher", "run"), mask = of("mask", "run"),
     loader = of("loader", "run") }
 
 function verb.run(given)
