@@ -1,6 +1,12 @@
 /* registry: the table of operations, from the list in kernels/meson.build. */
 #include <stdio.h>
 #include <string.h>
+#if BA_AMX
+#include <cpuid.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "../core/graph/ops.h"
 
@@ -22,16 +28,36 @@
 #undef BA_LISTED
 #endif
 
-static const ba_op *const table[][BAI_TIERS] = {
+static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #if BA_X86
 #define BA_LISTED(name) { &ba_op_##name##_plain, &ba_op_##name##_avx2, &ba_op_##name##_avx512 },
 #else
 #define BA_LISTED(name) { &ba_op_##name##_plain, NULL, NULL },
 #endif
 #include "ops.inc"
+#undef BA_LISTED
 };
 
-enum { COUNT = sizeof table / sizeof *table };
+/* The few operations with a kernel on tiles: [0] for the processor's, [1] for the emulated. */
+#if BA_AMX
+#define BA_LISTED(name) extern const ba_op ba_op_##name##_amx;
+#include "tile_ops.inc"
+#undef BA_LISTED
+#endif
+#define BA_LISTED(name) extern const ba_op ba_op_##name##_tiles;
+#include "tile_ops.inc"
+#undef BA_LISTED
+
+static const ba_op *const tiled[][2] = {
+#if BA_AMX
+#define BA_LISTED(name) { &ba_op_##name##_amx, &ba_op_##name##_tiles },
+#else
+#define BA_LISTED(name) { NULL, &ba_op_##name##_tiles },
+#endif
+#include "tile_ops.inc"
+};
+
+enum { COUNT = sizeof table / sizeof *table, TILED = sizeof tiled / sizeof *tiled };
 
 int bai_op_count(void) { return COUNT; }
 const ba_op *bai_op_at(int i) { return i >= 0 && i < COUNT ? table[i][0] : NULL; }
@@ -44,15 +70,7 @@ const ba_op *bai_op_find(const char *name)
     return NULL;
 }
 
-const ba_op *bai_op_tier(const ba_op *op, int tier)
-{
-    for (int i = 0; tier >= 0 && tier < BAI_TIERS && i < COUNT; i++)
-        if (table[i][0] == op)
-            return table[i][tier];
-    return NULL;
-}
-
-int bai_tier_best(void)
+static int best_vectors(void)
 {
 #if BA_X86
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -64,9 +82,54 @@ int bai_tier_best(void)
     return BAI_TIER_PLAIN;
 }
 
+/* Whether the processor multiplies tiles of bf16, the kernel saves them, and, asked once for the process, lets us use them. */
+#if BA_AMX
+static int ask_for_tiles(void)
+{
+    enum { REQUEST = 0x1023, TILE_DATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, OSXSAVE = 1 << 27, SAVED = 3 << 17 };
+    unsigned a, b, c, d, low, high;
+    if (best_vectors() != BAI_TIER_AVX512 || !__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
+        return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE))
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & SAVED) == SAVED && !syscall(SYS_arch_prctl, REQUEST, TILE_DATA);
+}
+
+static int granted;
+static void ask_once(void) { granted = ask_for_tiles(); }
+static int tiles_granted(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_once);
+    return granted;
+}
+#else
+static int tiles_granted(void) { return 0; }
+#endif
+
+static const ba_op *on_tiles(const char *name, int tier)
+{
+    for (int i = 0; i < TILED; i++)
+        if (!strcmp(tiled[i][1]->name, name))
+            return tiled[i][tier - BAI_TIER_AMX];
+    return NULL;
+}
+
+const ba_op *bai_op_tier(const ba_op *op, int tier)
+{
+    for (int i = 0; tier >= 0 && tier < BAI_TIERS && i < COUNT; i++)
+        if (table[i][0] == op)
+            return tier < BAI_TIER_AMX ? table[i][tier] : on_tiles(op->name, tier) ? on_tiles(op->name, tier) : table[i][best_vectors()];
+    return NULL;
+}
+
+int bai_tier_best(void) { return tiles_granted() ? BAI_TIER_AMX : best_vectors(); }
+int bai_tier_has(int tier) { return tier == BAI_TIER_TILES || (tier >= 0 && tier <= bai_tier_best()); }
+
 const char *bai_tier_name(int tier)
 {
-    static const char *const names[] = { "plain", "avx2", "avx512" };
+    static const char *const names[] = { "plain", "avx2", "avx512", "amx", "tiles" };
     return tier >= 0 && tier < BAI_TIERS ? names[tier] : "?";
 }
 

@@ -27,11 +27,18 @@ static int tier_of(const char *name, ba_err *e)
         return best;
     for (int t = 0; t <= BAI_TIERS - 1; t++)
         if (!strcmp(name, bai_tier_name(t))) {
-            if (t <= best)
+            if (bai_tier_has(t))
                 return t;
             return ba_fail(e, BA_EMACHINE, "tier '%s': this processor (or build) goes up to '%s'", name, bai_tier_name(best));
         }
-    return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2 or avx512 expected", name);
+    return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2, avx512, amx or tiles (AMX emulated, for tests) expected", name);
+}
+
+/* AVX-512's own instruction for pairs of bf16 does half the multiply-adds of its fp32 one in the same time: without AMX, fp32 stays. */
+static const char *halves(int tier)
+{
+    return tier == BAI_TIER_AMX ? "fast bf16 (AMX)" : tier == BAI_TIER_TILES ? "bf16 on emulated tiles (for tests, slow)"
+         : tier == BAI_TIER_AVX512 ? "no fast bf16 (fp32 is faster than AVX-512's bf16)" : "no fast bf16";
 }
 
 static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
@@ -48,8 +55,8 @@ static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
         free(c);
         return NULL;
     }
-    snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, no fast bf16", bai_tier_name(c->tier), bai_pool_workers(c->pool),
-             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(c->tier));
+    snprintf(c->text, sizeof c->text, "cpu: %s kernels, %d thread%s, %s, %s", bai_tier_name(c->tier), bai_pool_workers(c->pool),
+             bai_pool_workers(c->pool) == 1 ? "" : "s", bai_gemm_library(c->tier), halves(c->tier));
     return c;
 }
 
@@ -62,12 +69,8 @@ static void cpu_close(void *self)
 
 static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
 
-/* "bf16" is answered with no: these kernels take it (converted to fp32 block by block), but no faster than fp32. */
-static int cpu_has(void *self, const char *what)
-{
-    (void)self, (void)what;
-    return 0;
-}
+/* "bf16": the tiers with tiles. The others take it too (converted to fp32 block by block), but no faster than fp32. */
+static int cpu_has(void *self, const char *what) { return ((cpu *)self)->tier >= BAI_TIER_AMX && !strcmp(what, "bf16"); }
 
 static int cpu_workers(void *self) { return bai_pool_workers(((cpu *)self)->pool); }
 bai_pool *bai_device_cpu_pool(void *self) { return ((cpu *)self)->pool; }
@@ -112,13 +115,25 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static const ba_op *own(const cpu *c, const ba_op *op)
+{
+    const ba_op *mine = bai_op_tier(op, c->tier);
+    return mine ? mine : op;
+}
+
+/* Kernels of different tiers need different room. */
+static size_t cpu_scratch(void *self, const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
+{
+    const ba_op *mine = own(self, op);
+    return mine->scratch ? mine->scratch(params, n_in, in, out, cpu_workers(self)) : 0;
+}
+
 static int run_step(cpu *c, bai_step *s, uint64_t seed, ba_err *e)
 {
-    const ba_op *op = bai_op_tier(s->op, c->tier);
     ba_kernel k = { .params = s->params, .n_in = s->n_in, .n_out = s->n_out, .in = s->in, .out = s->out, .scratch = s->scratch,
                     .seed = seed, .workers = bai_pool_workers(c->pool), .pool = c->pool, .parallel = parallel };
     ba_err inner = { 0 };
-    int r = (op ? op : s->op)->cpu(&k, &inner);
+    int r = own(c, s->op)->cpu(&k, &inner);
     return r ? ba_fail(e, r, "%s: %s", s->where, inner.msg) : BA_OK;
 }
 
@@ -142,4 +157,5 @@ const bai_device_ops bai_device_cpu = {
     .magic = BAI_DEVICE_MAGIC, .abi = BAI_DEVICE_ABI, .size = sizeof(bai_device_ops), .name = "cpu",
     .open = cpu_open, .close = cpu_close, .describe = cpu_describe, .has = cpu_has, .workers = cpu_workers,
     .supports = cpu_supports, .alloc = cpu_alloc, .release = cpu_release, .put = cpu_move, .get = cpu_move, .run = cpu_run,
+    .scratch = cpu_scratch,
 };

@@ -3,6 +3,7 @@
  * out1 f32 [B,heads,T]: log-sum-exp of the scores, for the backward pass; out2 f32 [B,heads,E,T]: the attention of the first E (`prefix`)
  * tokens, the only rows of the attention matrix that leave the cache. One task a head. */
 #include "../shared/attention.h"
+#include "../shared/tile_attention.h"
 
 typedef struct attention_params { int64_t heads, prefix; } attention_params;
 
@@ -37,6 +38,10 @@ typedef struct job { const ba_kernel *k; int64_t H, T, D, d, per_worker; } job;
 static int64_t room(const ba_type *x, int64_t heads) /* floats a worker needs: P, and q k v o of a head where they are bf16 */
 {
     int64_t T = x->dim[1], d = x->dim[2] / 3 / heads;
+#if BAI_TILES
+    if (x->dtype == BA_BF16)
+        return (int64_t)bai_tile_forward_bytes(T, d) / 4;
+#endif
     return bai_round64(T * T * 4) / 4 + (x->dtype == BA_BF16 ? 4 * bai_round64(T * d * 4) / 4 : 0);
 }
 
@@ -45,6 +50,19 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
     (void)n_in, (void)out;
     return (size_t)(workers * room(in[0], ((const attention_params *)params)->heads) * 4);
 }
+
+#if BAI_TILES
+static void tile_task(void *ctx, int64_t t, int worker)
+{
+    const job *j = ctx;
+    const ba_view *y = j->k->out;
+    int64_t b = t / j->H, col = t % j->H * j->d, T = j->T, D = j->D, E = y[2].type.dim[2];
+    const uint16_t *q = (const uint16_t *)j->k->in[0].data + b * T * 3 * D + col;
+    const bai_half_head h = { T, j->d, 3 * D, q, q + D, q + 2 * D };
+    bai_tile_forward(&h, (float *)j->k->scratch + worker * j->per_worker, y[0].data ? (uint16_t *)y[0].data + b * T * D + col : NULL, D,
+                     y[1].data ? (float *)y[1].data + t * T : NULL, y[2].data ? (float *)y[2].data + t * E * T : NULL, E);
+}
+#endif
 
 static void task(void *ctx, int64_t t, int worker)
 {
@@ -78,6 +96,12 @@ static int cpu(const ba_kernel *k, ba_err *e)
     const attention_params *p = k->params;
     const ba_type *x = &k->in[0].type;
     job j = { k, p->heads, x->dim[1], x->dim[2] / 3, x->dim[2] / 3 / p->heads, room(x, p->heads) };
+#if BAI_TILES
+    if (x->dtype == BA_BF16) {
+        k->parallel(k, x->dim[0] * j.H, tile_task, &j);
+        return BA_OK;
+    }
+#endif
     k->parallel(k, x->dim[0] * j.H, task, &j);
     return BA_OK;
 }

@@ -1,6 +1,7 @@
 /* attention_grad: gradient of attention. qkv [B,T,3D], lse [B,heads,T], dout [B,T,D] (may be left out), dclass f32 [B,heads,E,T] (may be
  * left out): dqkv [B,T,3D]. The attention matrix is made again from the scores and lse, in the cache. One task a head. */
 #include "../shared/attention.h"
+#include "../shared/tile_attention.h"
 
 typedef struct grad_params { int64_t heads; } grad_params;
 
@@ -33,6 +34,10 @@ typedef struct job { const ba_kernel *k; int64_t H, T, D, d, per_worker; } job;
 static int64_t room(const ba_type *x, int64_t heads)
 {
     int64_t T = x->dim[1], d = x->dim[2] / 3 / heads;
+#if BAI_TILES
+    if (x->dtype == BA_BF16)
+        return (int64_t)bai_tile_backward_bytes(T, d) / 4;
+#endif
     return 2 * bai_round64(T * T * 4) / 4 + (x->dtype == BA_BF16 ? 7 * bai_round64(T * d * 4) / 4 : 0);
 }
 
@@ -48,6 +53,20 @@ static const float *widened(const ba_view *v, int64_t at, int64_t stride, int64_
         bai_row(v, at + r * stride, d, to + r * d);
     return to;
 }
+
+#if BAI_TILES
+static void tile_task(void *ctx, int64_t t, int worker)
+{
+    const job *j = ctx;
+    const ba_kernel *k = j->k;
+    int64_t b = t / j->H, col = t % j->H * j->d, T = j->T, D = j->D, row = b * T * 3 * D + col, E = k->n_in > 3 && k->in[3].data ? k->in[3].type.dim[2] : 0;
+    const uint16_t *q = (const uint16_t *)k->in[0].data + row, *dout = k->n_in > 2 && k->in[2].data ? (const uint16_t *)k->in[2].data + b * T * D + col : NULL;
+    uint16_t *dq = (uint16_t *)k->out[0].data + row;
+    const bai_half_head h = { T, j->d, 3 * D, q, q + D, q + 2 * D };
+    bai_tile_backward(&h, (float *)k->scratch + worker * j->per_worker, (const float *)k->in[1].data + t * T, dout, D,
+                      E ? (const float *)k->in[3].data + t * E * T : NULL, E, dq, dq + D, dq + 2 * D);
+}
+#endif
 
 static void task(void *ctx, int64_t t, int worker)
 {
@@ -82,6 +101,12 @@ static int cpu(const ba_kernel *k, ba_err *e)
     const grad_params *p = k->params;
     const ba_type *x = &k->in[0].type;
     job j = { k, p->heads, x->dim[1], x->dim[2] / 3, x->dim[2] / 3 / p->heads, room(x, p->heads) };
+#if BAI_TILES
+    if (x->dtype == BA_BF16) {
+        k->parallel(k, x->dim[0] * j.H, tile_task, &j);
+        return BA_OK;
+    }
+#endif
     k->parallel(k, x->dim[0] * j.H, task, &j);
     return BA_OK;
 }

@@ -2,11 +2,12 @@
  * A task makes one band of one product, of a size that follows from the shape alone. */
 #include "../shared/elementwise.h"
 #include "../shared/gemm.h"
+#include "../shared/tile_product.h"
 #include "../shared/widen.h"
 
 typedef struct matmul_params { int64_t transpose_a, transpose_b; } matmul_params;
 
-enum { ROWS = 192, COLUMNS = 384 };
+enum { ROWS = 192, COLUMNS = 384 }; /* both whole tiles */
 
 static ba_type head(const ba_type *t) /* the leading axes */
 {
@@ -44,8 +45,18 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->macs = (double)ba_type_count(&out[0]) * (double)in[0]->dim[in[0]->rank - (p->transpose_a ? 2 : 1)];
 }
 
+#if BAI_TILES
+/* What a worker packs: a band of b, and a panel of a. */
+static int64_t packed_bytes(int64_t nb, int64_t K) { return bai_strips_bytes(bai_ceil(nb, BAI_SIDE), K) + bai_strips_bytes(1, K); }
+#endif
+
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
+#if BAI_TILES
+    if (in[0]->dtype == BA_BF16)
+        return (size_t)(workers * packed_bytes(bai_min(COLUMNS, ba_type_last(&out[0])),
+                                               in[0]->dim[in[0]->rank - (((const matmul_params *)params)->transpose_a ? 2 : 1)]));
+#endif
     (void)params, (void)n_in;
     int64_t y = bai_widen_bytes(&out[0], bai_min(ROWS, out[0].dim[out[0].rank - 2]) * bai_min(COLUMNS, ba_type_last(&out[0])));
     return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) + workers * y);
@@ -76,6 +87,32 @@ static void task(void *ctx, int64_t t, int worker)
         bai_row_done(y, at + r * j->N, cols, c + r * cols);
 }
 
+#if BAI_TILES
+typedef struct place { const ba_view *y; int64_t at, ld; } place;
+
+static void put(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc)
+{
+    const place *p = ctx;
+    for (int64_t r = 0; r < rows; r++)
+        bai_row_done(p->y, p->at + (m + r) * p->ld + n, cols, c + r * ldc);
+}
+
+static void tile_task(void *ctx, int64_t t, int worker)
+{
+    const job *j = ctx;
+    const matmul_params *p = j->k->params;
+    int64_t off[BAI_EACH], batch = t / j->bands, m0 = t % j->bands / j->across * j->mb, n0 = t % j->across * j->nb, cols = bai_min(j->nb, j->N - n0);
+    bai_walk_seek(&j->w, batch, off);
+    bai_half a = { (const uint16_t *)j->k->in[0].data + off[0] * j->M * j->K, p->transpose_a ? j->M : j->K, p->transpose_a != 0 };
+    bai_half b = { (const uint16_t *)j->k->in[1].data + off[1] * j->K * j->N, p->transpose_b ? j->K : j->N, p->transpose_b != 0 };
+    uint16_t *strips = (uint16_t *)((char *)j->room + worker * packed_bytes(j->nb, j->K)), *panel = strips + bai_strips_bytes(bai_ceil(j->nb, BAI_SIDE), j->K) / 2;
+    int64_t first = n0 / BAI_SIDE, last = bai_ceil(n0 + cols, BAI_SIDE);
+    place to = { &j->k->out[0], batch * j->M * j->N, j->N };
+    bai_pack_strips(b, j->K, j->N, first, last, strips);
+    bai_tile_product(a, m0, bai_min(j->M, m0 + j->mb), strips, first, last, j->N, j->K, panel, put, &to);
+}
+#endif
+
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     const matmul_params *p = k->params;
@@ -84,12 +121,18 @@ static int cpu(const ba_kernel *k, ba_err *e)
     job j = { .k = k, .M = y->dim[y->rank - 2], .N = ba_type_last(y), .K = a->dim[a->rank - (p->transpose_a ? 2 : 1)], .room = k->scratch };
     (void)e;
     bai_walk_plan(&j.w, &h[2], 2, (const ba_type *[]){ &h[0], &h[1] });
-    j.a = bai_widen(k, &k->in[0], 0, ba_type_count(a), &j.room);
-    j.b = bai_widen(k, &k->in[1], 0, ba_type_count(b), &j.room);
     j.mb = bai_min(ROWS, j.M);
     j.nb = bai_min(COLUMNS, j.N);
     j.across = bai_ceil(j.N, j.nb);
     j.bands = bai_ceil(j.M, j.mb) * j.across;
+#if BAI_TILES
+    if (a->dtype == BA_BF16) {
+        k->parallel(k, ba_type_count(&h[2]) * j.bands, tile_task, &j);
+        return BA_OK;
+    }
+#endif
+    j.a = bai_widen(k, &k->in[0], 0, ba_type_count(a), &j.room);
+    j.b = bai_widen(k, &k->in[1], 0, ba_type_count(b), &j.room);
     k->parallel(k, ba_type_count(&h[2]) * j.bands, task, &j);
     return BA_OK;
 }

@@ -46,7 +46,7 @@ static void call_free(call *b)
     *b = (call){ .into = -1 };
 }
 
-static int call_new(call *b, const op_case *c, unsigned wanted, int workers, int into)
+static int call_new(call *b, const op_case *c, const ba_op *op, unsigned wanted, int workers, int into)
 {
     *b = (call){ .into = into };
     int r = 0;
@@ -56,8 +56,8 @@ static int call_new(call *b, const op_case *c, unsigned wanted, int workers, int
     for (int i = 0; i < c->op->n_out && !r; i++)
         if ((wanted >> i & 1) && !(into >= 0 && i == 0))
             r = guard_new(&b->out[i], case_bytes(&c->out[i]), 0xff);
-    if (!r && c->op->scratch)
-        r = guard_new(&b->scratch, (int64_t)c->op->scratch(c->params, c->n_in, c->in_p, c->out, workers), 0xff);
+    if (!r && op->scratch)
+        r = guard_new(&b->scratch, (int64_t)op->scratch(c->params, c->n_in, c->in_p, c->out, workers), 0xff);
     return r;
 }
 
@@ -131,7 +131,7 @@ static void repeat(walk *w, walk_tally *t, const op_case *c, const call *first, 
 {
     call b;
     ba_err e = { 0 };
-    if (walk_check(w, t, !call_new(&b, c, outs, workers, into), "no memory") &&
+    if (walk_check(w, t, !call_new(&b, c, op, outs, workers, into), "no memory") &&
         walk_check(w, t, !run(w, c, &b, op, workers, &e), "%s: the kernel fails: %s", how, e.msg)) {
         walk_check(w, t, same_bits(c, first, &b, outs), "%s: other bits than with one worker", how);
         intact(w, c, &b, how);
@@ -148,7 +148,7 @@ static void on_tier(walk *w, const op_case *c, int tier)
     ba_err e = { 0 };
     const char *name = bai_tier_name(tier);
     snprintf(how, sizeof how, "%s", name);
-    if (!walk_check(w, &w->forward, !call_new(&first, c, all, 1, -1), "no memory") ||
+    if (!walk_check(w, &w->forward, !call_new(&first, c, op, all, 1, -1), "no memory") ||
         !walk_check(w, &w->forward, !run(w, c, &first, op, 1, &e), "%s: the kernel fails: %s", how, e.msg)) {
         call_free(&first);
         return;
@@ -172,11 +172,21 @@ static void on_tier(walk *w, const op_case *c, int tier)
     call_free(&first);
 }
 
+/* A tier may run the kernel of a lower one. */
+static int seen_before(const ba_op *op, int tier)
+{
+    const ba_op *mine = bai_op_tier(op, tier);
+    for (int t = 0; t < tier; t++)
+        if (mine == bai_op_tier(op, t))
+            return 1;
+    return !mine;
+}
+
 void walk_direct(walk *w, const op_case *c)
 {
     unsigned state = bai_denormals_off();
-    for (int tier = 0; tier <= bai_tier_best(); tier++)
-        if (bai_op_tier(c->op, tier))
+    for (int tier = 0; tier < BAI_TIERS; tier++)
+        if (bai_tier_has(tier) && !seen_before(c->op, tier))
             on_tier(w, c, tier);
     bai_denormals_restore(state);
 }

@@ -222,8 +222,8 @@ static void test_adamw(void)
 
 int main(void)
 {
-    static const char *const tiers[] = { "plain", "avx2", "avx512" };
-    for (int i = 0; i < 3; i++) {
+    static const char *const tiers[] = { "plain", "avx2", "avx512", "amx", "tiles" };
+    for (int i = 0; i < 5; i++) {
         tier = tiers[i];
         dev = ba_device_open("cpu", 2, tier, &err);
         if (!dev) {

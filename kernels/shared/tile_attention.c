@@ -1,0 +1,178 @@
+/* tile_attention: see tile_attention.h. Queries go through in panels of 32: scores, softmax and, backward, their gradient are made for one panel at a
+ * time. A row of scores has the stride `wide`, the tokens filled up to whole tiles; what is filled up is zero in all that is multiplied. */
+#include "tile_attention.h"
+
+#if BAI_TILES
+
+typedef struct sizes { int64_t wide, long_strips, short_strips, panel, scores; } sizes; /* bytes but for wide; long: T columns, d to sum over */
+
+static sizes sizes_of(int64_t T, int64_t d)
+{
+    return (sizes){ .wide = bai_side(T), .long_strips = bai_strips_bytes(bai_ceil(T, BAI_SIDE), d), .short_strips = bai_strips_bytes(bai_ceil(d, BAI_SIDE), T),
+                    .panel = bai_strips_bytes(1, bai_max(T, d)), .scores = BAI_SIDE * bai_side(T) * 4 };
+}
+
+static void *take(char **room, int64_t bytes) { char *p = *room; *room += bytes; return p; }
+
+typedef struct rows { float *to; int64_t ld; } rows;
+
+/* Into the scores of one panel, whose rows are counted from its own first. */
+static void keep(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
+{
+    const rows *w = ctx;
+    (void)m;
+    for (int64_t r = 0; r < count; r++)
+        memcpy(w->to + r * w->ld + n, c + r * ldc, (size_t)cols * 4);
+}
+
+typedef struct halves { uint16_t *to; int64_t ld; const float *by; } halves; /* by: a factor for each row, or NULL */
+
+static void halve(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
+{
+    const halves *w = ctx;
+    for (int64_t r = 0; r < count; r++) {
+        uint16_t *to = w->to + (m + r) * w->ld + n;
+        const float by = w->by ? w->by[r] : 1;
+        for (int64_t i = 0; i < cols; i++)
+            to[i] = f32_to_bf16(c[r * ldc + i] * by);
+    }
+}
+
+/* row = exp(scale row - top), zeros up to `wide`; returns the sum, and top. */
+static float soften(float *row, int64_t n, int64_t wide, float scale, float *top)
+{
+    vf most = v_set(-3.0e38f), sum = { 0 };
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t c = bai_min(VL, n - i);
+        vf x = v_load_part(row + i, c) * scale;
+        for (int64_t k = c; k < VL; k++)
+            x[k] = -3.0e38f;
+        most = v_max(most, x);
+    }
+    *top = v_top(most);
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t c = bai_min(VL, n - i);
+        vf x = v_exp(v_load_part(row + i, c) * scale - *top);
+        for (int64_t k = c; k < VL; k++)
+            x[k] = 0;
+        sum += x;
+        v_store_part(row + i, x, c);
+    }
+    memset(row + n, 0, (size_t)(wide - n) * 4);
+    return v_sum(sum);
+}
+
+size_t bai_tile_forward_bytes(int64_t T, int64_t d)
+{
+    sizes z = sizes_of(T, d);
+    return (size_t)(z.long_strips + z.short_strips + z.panel + z.scores + z.scores / 2);
+}
+
+void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t ldo, float *lse, float *first, int64_t E)
+{
+    const int64_t T = h->T, d = h->d, across = bai_ceil(T, BAI_SIDE);
+    const sizes z = sizes_of(T, d);
+    const float scale = 1.0f / sqrtf((float)d);
+    char *at = room;
+    uint16_t *keys = take(&at, z.long_strips), *values = take(&at, z.short_strips), *panel = take(&at, z.panel), *P = take(&at, z.scores / 2);
+    float *S = take(&at, z.scores), by[BAI_SIDE];
+    bai_pack_strips((bai_half){ h->k, h->ld, 1 }, d, T, 0, across, keys);
+    bai_pack_strips((bai_half){ h->v, h->ld, 0 }, T, d, 0, bai_ceil(d, BAI_SIDE), values);
+    for (int64_t m = 0; m < T; m += BAI_SIDE) {
+        int64_t n = bai_min(BAI_SIDE, T - m);
+        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, keep, &(rows){ S, z.wide });
+        for (int64_t r = 0; r < n; r++) {
+            float top, *row = S + r * z.wide, sum = soften(row, T, z.wide, scale, &top);
+            by[r] = 1.0f / sum;
+            if (lse)
+                lse[m + r] = top + logf(sum);
+            for (int64_t i = 0; first && m + r < E && i < T; i++)
+                first[(m + r) * T + i] = row[i] * by[r];
+            bai_halve(P + r * z.wide, row, z.wide);
+        }
+        if (out)
+            bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, z.wide, panel, halve, &(halves){ out + m * ldo, ldo, by });
+    }
+}
+
+size_t bai_tile_backward_bytes(int64_t T, int64_t d)
+{
+    sizes z = sizes_of(T, d);
+    return (size_t)(2 * z.long_strips + 3 * z.short_strips + z.panel + 2 * z.scores + 2 * z.wide * z.wide * 2);
+}
+
+/* One row of P and of dS = P (dP - sum P dP) scale, from the scores and dP; both in bf16, zeros up to `wide`. */
+static void score_row(float *s, float *dp, int64_t n, int64_t wide, float scale, float lse, uint16_t *P, uint16_t *dS)
+{
+    vf sum = { 0 };
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t c = bai_min(VL, n - i);
+        vf p = v_exp(v_load_part(s + i, c) * scale - lse);
+        v_store_part(s + i, p, c);
+        for (int64_t k = c; k < VL; k++)
+            p[k] = 0;
+        sum += p * v_load_part(dp + i, c);
+    }
+    const float dot = v_sum(sum);
+    for (int64_t i = 0; i < n; i++)
+        dp[i] = s[i] * (dp[i] - dot) * scale;
+    memset(s + n, 0, (size_t)(wide - n) * 4);
+    memset(dp + n, 0, (size_t)(wide - n) * 4);
+    bai_halve(P, s, wide);
+    bai_halve(dS, dp, wide);
+}
+
+typedef struct backward { /* what the panels share */
+    const bai_half_head *h;
+    sizes z;
+    const float *lse, *dfirst;
+    const uint16_t *dout;
+    int64_t ldo, E;
+    uint16_t *keys, *values, *panel, *P, *dS;
+    float *S, *dP;
+} backward;
+
+static void score_panel(const backward *b, int64_t m)
+{
+    const int64_t T = b->h->T, d = b->h->d, n = bai_min(BAI_SIDE, T - m), across = bai_ceil(T, BAI_SIDE), wide = b->z.wide;
+    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, keep, &(rows){ b->S, wide });
+    if (b->dout)
+        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, keep, &(rows){ b->dP, wide });
+    else
+        memset(b->dP, 0, (size_t)b->z.scores);
+    for (int64_t r = 0; r < n; r++) {
+        float *dp = b->dP + r * wide;
+        for (int64_t i = 0; b->dfirst && m + r < b->E && i < T; i++)
+            dp[i] += b->dfirst[(m + r) * T + i];
+        score_row(b->S + r * wide, dp, T, wide, 1.0f / sqrtf((float)d), b->lse[m + r], b->P + (m + r) * wide, b->dS + (m + r) * wide);
+    }
+}
+
+void bai_tile_backward(const bai_half_head *h, void *room, const float *lse, const uint16_t *dout, int64_t ldo, const float *dfirst, int64_t E,
+                       uint16_t *dq, uint16_t *dk, uint16_t *dv)
+{
+    const int64_t T = h->T, d = h->d, across = bai_ceil(d, BAI_SIDE);
+    backward b = { .h = h, .z = sizes_of(T, d), .lse = lse, .dfirst = dfirst, .dout = dout, .ldo = ldo, .E = E };
+    char *at = room;
+    b.keys = take(&at, b.z.long_strips), b.values = take(&at, b.z.long_strips);
+    uint16_t *q = take(&at, b.z.short_strips), *k = take(&at, b.z.short_strips), *o = take(&at, b.z.short_strips);
+    b.panel = take(&at, b.z.panel);
+    b.S = take(&at, b.z.scores), b.dP = take(&at, b.z.scores);
+    b.P = take(&at, b.z.wide * b.z.wide * 2), b.dS = take(&at, b.z.wide * b.z.wide * 2);
+    bai_pack_strips((bai_half){ h->k, h->ld, 1 }, d, T, 0, bai_ceil(T, BAI_SIDE), b.keys);
+    bai_pack_strips((bai_half){ h->v, h->ld, 1 }, d, T, 0, bai_ceil(T, BAI_SIDE), b.values);
+    for (int64_t m = 0; m < T; m += BAI_SIDE)
+        score_panel(&b, m);
+    bai_pack_strips((bai_half){ h->q, h->ld, 0 }, T, d, 0, across, q);
+    bai_pack_strips((bai_half){ h->k, h->ld, 0 }, T, d, 0, across, k);
+    bai_tile_product((bai_half){ b.dS, b.z.wide, 0 }, 0, T, k, 0, across, d, b.z.wide, b.panel, halve, &(halves){ dq, h->ld, NULL });
+    bai_tile_product((bai_half){ b.dS, b.z.wide, 1 }, 0, T, q, 0, across, d, T, b.panel, halve, &(halves){ dk, h->ld, NULL });
+    for (int64_t r = 0; !dout && r < T; r++)
+        memset(dv + r * h->ld, 0, (size_t)d * 2);
+    if (!dout)
+        return;
+    bai_pack_strips((bai_half){ dout, ldo, 0 }, T, d, 0, across, o);
+    bai_tile_product((bai_half){ b.P, b.z.wide, 1 }, 0, T, o, 0, across, d, T, b.panel, halve, &(halves){ dv, h->ld, NULL });
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* tile_product: products of bf16 matrices on tiles, summed in fp32, on the calling thread; what the tiers with tiles use for bf16.
+ *
+ * C[M,N] = op(A) op(B). B is packed beforehand, in strips of 32 columns, so that a weight is packed once for all rows; rows of A are read in place
+ * where they are whole, else packed into a panel. What is missing at the borders is zero in the packed copies. C comes in blocks of 32x32, handed to
+ * a function (bias, GELU, rounding, adding up) while they are in the first cache. Every number of C is one sum in one order, whatever the blocks. */
+#ifndef BAI_TILE_PRODUCT_H
+#define BAI_TILE_PRODUCT_H
+
+#include "kernel.h"
+#include "tile.h"
+
+enum { BAI_SIDE = 32 }; /* rows of a panel, columns of a strip, steps of the sum that are taken at once */
+
+/* A block of C: rows x cols numbers from row m and column n on, row stride ldc. */
+typedef void (*bai_block_fn)(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc);
+
+static inline int64_t bai_side(int64_t n) { return (n + BAI_SIDE - 1) / BAI_SIDE * BAI_SIDE; }
+/* Bytes of n strips of B, or of a panel of A (n = 1), K long. */
+static inline int64_t bai_strips_bytes(int64_t n, int64_t K) { return n * BAI_SIDE * bai_side(K) * 2; }
+
+/* A matrix of bf16: [rows, cols] with its row stride, taken as its transpose on request. */
+typedef struct bai_half { const uint16_t *data; int64_t ld; int transposed; } bai_half;
+
+#define bai_pack_strips BAI_TIERED(bai_pack_strips)
+#define bai_tile_product BAI_TIERED(bai_tile_product)
+/* Strips first..last-1 of B [K,N] to `to`. */
+void bai_pack_strips(bai_half b, int64_t K, int64_t N, int64_t first, int64_t last, uint16_t *to);
+/* Rows m0..m1-1 of C (m0 a multiple of BAI_SIDE) in the columns of strips first..last-1, which begin at `strips`. panel: bai_strips_bytes(1, K). */
+void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips, int64_t first, int64_t last, int64_t N, int64_t K, uint16_t *panel,
+                      bai_block_fn done, void *ctx);
+
+/* Numbers to and from bf16 in rows. */
+static inline void bai_halve(uint16_t *to, const float *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = f32_to_bf16(from[i]);
+}
+
+#endif

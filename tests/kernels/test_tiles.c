@@ -1,0 +1,136 @@
+/* test_tiles: bf16 products on tiles at every border of their blocks, against sums in double. On the emulated tiles, and on the processor's where it
+ * has them, which then have to give the same bits where nothing but products is computed. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../core/graph/ops.h"
+#include "../check.h"
+#include "case.h"
+
+static uint64_t seed;
+static ba_device *device[2][2]; /* [emulated, processor's][one thread, two] */
+
+static const char *const names[] = { "a", "b", "c", "d" };
+
+static ba_program *program_of(ba_device *d, const op_case *c, ba_err *e)
+{
+    ba_tensor *x[4] = { 0 };
+    ba_attr attr[8];
+    ba_graph *g = ba_graph_new(d, 1, e);
+    for (int i = 0; g && i < c->n_in; i++)
+        x[i] = ba_input(g, names[i], c->in[i].dtype, c->in[i].rank, c->in[i].dim, e);
+    ba_tensor *y = ba_op_apply(g, c->op->name, c->n_in, x, case_attrs(c, attr, 8), attr, e);
+    ba_program *p = y && !ba_fetch(g, "y", y, e) ? ba_compile(g, e) : NULL;
+    ba_graph_free(g);
+    return p;
+}
+
+/* Output 0 of an operation, raw; 0 or -1. */
+static int output(ba_device *d, const op_case *c, void *y)
+{
+    ba_err e = { 0 };
+    ba_program *p = program_of(d, c, &e);
+    for (int i = 0; p && i < c->n_in; i++) {
+        void *raw = malloc((size_t)case_bytes(&c->in[i]));
+        case_store(c->x[i], ba_type_count(&c->in[i]), c->in[i].dtype, raw);
+        ba_program_feed(p, names[i], raw, case_bytes(&c->in[i]), &e);
+        free(raw);
+    }
+    int ok = p && !e.code && !ba_program_run(p, &e) && !ba_program_read(p, "y", y, case_bytes(&c->out[0]), &e);
+    CHECK(ok, "%s: %s", c->op->name, e.msg);
+    ba_program_free(p);
+    return ok ? 0 : -1;
+}
+
+/* All numbers together, as lengths of vectors, within `bound`; and, unless `sized` is 0, each one within what rounding does (half of the last bit), where
+ * terms cancel relative to `sized`. */
+static void close_enough(const op_case *c, const void *y, const char *what, double bound, double sized)
+{
+    const double last = c->out[0].dtype == BA_BF16 ? 0x1p-8 + 1e-5 : 1e-5;
+    int64_t n = ba_type_count(&c->out[0]), off = 0;
+    double length = 0, apart = 0, *got = malloc((size_t)n * sizeof *got);
+    case_load(y, n, c->out[0].dtype, got);
+    for (int64_t i = 0; i < n; i++) {
+        double d = got[i] - c->y[0][i];
+        off += sized > 0 && !(fabs(d) <= last * (fabs(c->y[0][i]) + sized));
+        apart += d * d;
+        length += c->y[0][i] * c->y[0][i];
+    }
+    if (n < 256) /* too few for an average */
+        bound *= 2;
+    CHECK(sqrt(apart) <= bound * sqrt(length) && !off, "%s {%s}, %s: off by %.3g of the length, %lld of %lld numbers by more than rounding", c->op->name,
+          c->sample->attrs, what, sqrt(apart / length), (long long)off, (long long)n);
+    free(got);
+}
+
+static void one(const char *op, const ba_op_sample *s, double bound, double sized)
+{
+    op_case c;
+    ba_err e = { 0 };
+    int ok = !case_new(&c, bai_op_find(op), s, seed++, &e);
+    CHECK(ok, "%s: %s", op, e.msg);
+    if (ok) {
+        size_t bytes = (size_t)case_bytes(&c.out[0]);
+        char *y = malloc(bytes), *z = malloc(bytes);
+        if (!output(device[0][0], &c, y)) {
+            close_enough(&c, y, "emulated tiles", bound, sized);
+            CHECK(!output(device[0][1], &c, z) && !memcmp(y, z, bytes), "%s {%s}: other bits with two threads", op, s->attrs);
+            for (int i = 0; i < 2 && device[1][i]; i++)
+                if (!output(device[1][i], &c, z)) {
+                    close_enough(&c, z, "AMX", bound, sized);
+                    CHECK(strstr(s->attrs, "gelu") || !sized || !memcmp(y, z, bytes), "%s {%s}: AMX gives other bits than its emulation", op, s->attrs);
+                }
+        }
+        free(y);
+        free(z);
+    }
+    case_free(&c);
+}
+
+static void product(int64_t M, int64_t N, int64_t K)
+{
+    static const char *const transposes[] = { "", "transpose_a=1", "transpose_b=1", "transpose_a=1,transpose_b=1" };
+    const int way = (int)((M + N + K) % 4), ta = way & 1, tb = way >> 1;
+    const double size = 0.1 * sqrt((double)K);
+    one("linear", &(ba_op_sample){ "", 3, { { BA_BF16, 2, { M, K }, 0, -1, 1 }, { BA_BF16, 2, { N, K }, 0, -1, 1 }, { BA_F32, 1, { N }, 0, -1, 1 } } }, 2e-3, size);
+    one("linear", &(ba_op_sample){ "gelu=1", 3, { { BA_BF16, 2, { M, K }, 0, -1, 1 }, { BA_BF16, 2, { N, K }, 0, -1, 1 }, { BA_F32, 1, { N }, 0, -1, 1 } } }, 2e-3, size);
+    one("linear_dx", &(ba_op_sample){ "", 2, { { BA_BF16, 2, { M, K }, 0, -1, 1 }, { BA_BF16, 2, { K, N }, 0, -1, 1 } } }, 2e-3, size);
+    one("linear_dw", &(ba_op_sample){ "", 2, { { BA_BF16, 2, { K, M }, 0, -1, 1 }, { BA_BF16, 2, { K, N }, 0, -1, 1 } } }, 2e-3, size);
+    one("matmul", &(ba_op_sample){ transposes[way], 2, { { BA_BF16, 2, { ta ? K : M, ta ? M : K }, 0, -1, 1 },
+        { BA_BF16, 2, { tb ? N : K, tb ? K : N }, 0, -1, 1 } } }, 2e-3, size);
+}
+
+static void attention(int64_t T, int64_t d)
+{
+    const double least = log((double)T) + 1;
+    one("attention", &(ba_op_sample){ "heads=2", 1, { { BA_BF16, 3, { 2, T, 6 * d }, 0, -1, 1 } } }, 3e-3, 0);
+    one("attention_grad", &(ba_op_sample){ "heads=2", 3, { { BA_BF16, 3, { 2, T, 6 * d }, 0, -1, 1 }, { BA_F32, 3, { 2, 2, T }, 0, least, least + .5 },
+        { BA_BF16, 3, { 2, T, 2 * d }, 0, -1, 1 } } }, 3e-3, 0);
+}
+
+int main(void)
+{
+    static const int64_t edge[] = { 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65 };
+    enum { EDGES = sizeof edge / sizeof *edge };
+    const char *given = getenv("BAUTA_SEED");
+    ba_err e = { 0 };
+    seed = given && *given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+    printf("seed %llu (BAUTA_SEED repeats it)\n", (unsigned long long)seed);
+    for (int i = 0; i < 2; i++) {
+        CHECK((device[0][i] = ba_device_open("cpu", i + 1, "tiles", &e)) && ba_device_has(device[0][i], "bf16"), "%s", e.msg);
+        if (!(device[1][i] = ba_device_open("cpu", i + 1, "amx", &e)))
+            check_skip("the processor's tiles", e.msg);
+    }
+    for (int i = 0; device[0][1] && i < EDGES; i++)
+        for (int k = 0; k < EDGES; k++) {
+            product(edge[i], edge[(3 * i + k) % EDGES], edge[k]); /* every pair of rows and depth, of columns and depth */
+            product(edge[k], edge[i], edge[(i + 5 * k) % EDGES]);
+        }
+    check_group("borders of tiles");
+    for (int i = 0; device[0][1] && i < EDGES; i++)
+        attention(edge[i], (const int64_t[]){ 8, 32, 33, 64 }[i % 4]);
+    check_group("attention");
+    return check_done();
+}
