@@ -135,7 +135,7 @@ const char *bai_tier_name(int tier)
 
 const char *bai_gemm_library(int tier)
 {
-    if (tier < BA_LIBRARY_FROM)
+    if (tier < BA_LIBRARY_FROM || tier == BAI_TIER_TILES)
         return "own products";
 #if BA_HAVE_DNNL
     static char text[48];

@@ -2,6 +2,7 @@
  * out1 is y before the GELU, written only when the backward pass wants it.
  * `from`, `to` use rows from..to of W (and b) only: columns of y; to = 0 means all. */
 #include "../shared/gemm.h"
+#include "../shared/tile_linear.h"
 #include "../shared/widen.h"
 
 typedef struct linear_params { int64_t gelu, from, to, counted; } linear_params;
@@ -55,6 +56,10 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
 {
     (void)params, (void)n_in;
     int64_t N = ba_type_last(&out[0]), K = in[1]->dim[1], mb, nb;
+#if BAI_TILES
+    if (in[0]->dtype == BA_BF16)
+        return bai_tile_linear_bytes(N, K, workers);
+#endif
     blocks(ba_type_rows(in[0]), N, &mb, &nb);
     return (size_t)(bai_widen_bytes(in[1], N * K) + bai_panels_bytes(K, N) + workers * (bai_widen_bytes(in[0], mb * K) + bai_widen_bytes(&out[0], mb * nb)));
 }
@@ -63,9 +68,15 @@ typedef struct place { const job *j; int64_t at, column; } place; /* the block's
 
 static inline void put(const ba_view *v, int64_t at, vf a, int64_t n)
 {
-    float tmp[VL];
-    v_store_part(v->type.dtype == BA_F32 ? (float *)v->data + at : tmp, a, n);
-    bai_row_done(v, at, n, tmp);
+    if (v->type.dtype == BA_F32) {
+        v_store_part((float *)v->data + at, a, n);
+        return;
+    }
+    vh h = v_to_bf16(a);
+    if (n >= VL)
+        memcpy((uint16_t *)v->data + at, &h, sizeof h);
+    else
+        memcpy((uint16_t *)v->data + at, &h, (size_t)n * 2);
 }
 
 static inline void finish_as(int gelu, const job *j, int64_t at, const float *bias, int64_t rows, int64_t cols, const float *t, int64_t ldt)
@@ -118,8 +129,15 @@ static int cpu(const ba_kernel *k, ba_err *e)
     const linear_params *p = k->params;
     job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1] };
     float *room = k->scratch;
-    blocks(j.M, j.N, &j.mb, &j.nb);
     j.bias = k->n_in > 2 && k->in[2].data ? (const float *)k->in[2].data + first(p) : NULL;
+#if BAI_TILES
+    if (k->in[0].type.dtype == BA_BF16) {
+        const bai_half x = { k->in[0].data, j.K, 0 }, w = { (const uint16_t *)k->in[1].data + first(p) * j.K, j.K, 1 };
+        bai_tile_linear(k, x, w, j.M, j.N, j.K, k->scratch, finish, &(place){ &j, 0, 0 });
+        return BA_OK;
+    }
+#endif
+    blocks(j.M, j.N, &j.mb, &j.nb);
     j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], first(p) * j.K, j.N * j.K, &room), .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
     j.w.at = room;
     j.room = (char *)room + bai_panels_bytes(j.K, j.N);

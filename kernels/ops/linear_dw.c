@@ -1,6 +1,7 @@
 /* linear_dw: dW = d^T x and db = column sums of d, the gradients of linear's weights. d [..,O], x [..,K]; dW f32 [O,K], db f32 [O].
  * A task makes a tile of dW from a run of the rows; where there are several runs, their tiles are added up in order. */
 #include "../shared/gemm.h"
+#include "../shared/tile_linear.h"
 #include "../shared/widen.h"
 
 static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
@@ -32,9 +33,17 @@ static int64_t rows_of_run(int64_t M, int64_t N, int64_t K)
 
 static int64_t size_of_run(int64_t N, int64_t K) { return bai_round64((N * K + N) * 4) / 4; } /* dW, then db */
 
+#if BAI_TILES
+static int on_tiles(const ba_type *d, const ba_type *x) { return d->dtype == BA_BF16 && x->dtype == BA_BF16; }
+#endif
+
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in, (void)out, (void)workers;
+#if BAI_TILES
+    if (on_tiles(in[0], in[1]))
+        return bai_tile_dw_bytes(ba_type_rows(in[0]), ba_type_last(in[0]), ba_type_last(in[1]), workers);
+#endif
     int64_t M = ba_type_rows(in[0]), N = ba_type_last(in[0]), K = ba_type_last(in[1]), runs = bai_ceil(M, rows_of_run(M, N, K));
     return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) + (runs > 1 ? runs * size_of_run(N, K) * 4 : 0));
 }
@@ -100,6 +109,12 @@ static int cpu(const ba_kernel *k, ba_err *e)
     float *room = k->scratch;
     job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->in[0].type), .K = ba_type_last(&k->in[1].type),
               .dw = k->out[0].data, .db = k->out[1].data };
+#if BAI_TILES
+    if (on_tiles(&k->in[0].type, &k->in[1].type)) {
+        bai_tile_dw(k, k->in[0].data, k->in[1].data, j.M, j.N, j.K, k->scratch, j.dw, j.db);
+        return BA_OK;
+    }
+#endif
     j.run = rows_of_run(j.M, j.N, j.K);
     j.runs = bai_ceil(j.M, j.run);
     j.across = bai_ceil(j.K, TILE_K);

@@ -1,5 +1,6 @@
 /* linear_dx: dx = d W, the gradient of linear's input. d [..,O'], W [O,K] of which rows from..to are used; dx [..,K]. */
 #include "../shared/gemm.h"
+#include "../shared/tile_linear.h"
 #include "../shared/widen.h"
 
 typedef struct dx_params { int64_t from, to; } dx_params;
@@ -28,10 +29,25 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
 
 typedef struct job { const ba_kernel *k; int64_t M, N, K; bai_panels w; char *room; int64_t d_bytes, x_bytes; } job; /* room: of each worker, where bf16 */
 
+#if BAI_TILES
+static int on_tiles(const ba_type *d, const ba_type *w) { return d->dtype == BA_BF16 && w->dtype == BA_BF16; }
+
+static void halve(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
+{
+    const job *j = ctx;
+    for (int64_t r = 0; r < rows; r++)
+        bai_halve((uint16_t *)j->k->out[0].data + (m + r) * j->K + n, t + r * ldt, cols);
+}
+#endif
+
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in;
     int64_t N = ba_type_last(in[0]), K = in[1]->dim[1];
+#if BAI_TILES
+    if (on_tiles(in[0], in[1]))
+        return bai_tile_linear_bytes(K, N, workers);
+#endif
     return (size_t)(bai_widen_bytes(in[1], N * K) + bai_panels_bytes(N, K) +
                     workers * (bai_widen_bytes(in[0], BAI_MB * N) + bai_widen_bytes(&out[0], BAI_MB * K)));
 }
@@ -54,6 +70,13 @@ static int cpu(const ba_kernel *k, ba_err *e)
     (void)e;
     const dx_params *p = k->params;
     job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->in[0].type), .K = k->in[1].type.dim[1] };
+#if BAI_TILES
+    if (on_tiles(&k->in[0].type, &k->in[1].type)) {
+        const bai_half d = { k->in[0].data, j.N, 0 }, w = { (const uint16_t *)k->in[1].data + p->from * j.K, j.K, 0 };
+        bai_tile_linear(k, d, w, j.M, j.K, j.N, k->scratch, halve, &j);
+        return BA_OK;
+    }
+#endif
     float *room = k->scratch;
     j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &room), .ldb = j.K, .K = j.N, .N = j.K };
     j.w.at = room;

@@ -32,8 +32,10 @@ void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips
 /* Numbers to and from bf16 in rows. */
 static inline void bai_halve(uint16_t *to, const float *from, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        to[i] = f32_to_bf16(from[i]);
+    for (int64_t i = 0; i < n; i += VL) {
+        vh h = v_to_bf16(v_load_part(from + i, n - i));
+        memcpy(to + i, &h, (size_t)bai_min(VL, n - i) * 2);
+    }
 }
 
 #endif
