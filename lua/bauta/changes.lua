@@ -101,6 +101,16 @@ function change(rows, s, key, text)
     return true, set_inner(s[part], inner, text)
 end
 
+-- The value of a setting that decides about others before they are judged, or nil; the change is done with it.
+function changes.early(key)
+    for _, c in ipairs(list) do
+        if c.key == key and not c.by_script then
+            c.used = true
+            return c.value
+        end
+    end
+end
+
 -- Applies all of them; a parameter of the script goes first.
 function changes.apply(rows, s)
     for _, c in ipairs(list) do

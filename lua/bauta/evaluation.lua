@@ -148,4 +148,13 @@ function evaluation.epoch(self, last, again)
     return better
 end
 
+-- Percent of the test pictures whose class most of the k nearest training pictures have, by the student's class tokens; nil when a signal came.
+function evaluation.neighbours(self, k)
+    local features, knn = require "bauta.protocol.features", require "bauta.protocol.knn"
+    local how = { kind = "class", store = self.stores.student, batch = 256, unit = true, load = function() end, threads = self.options.loaders }
+    local gallery = features.all(self.e, self.device, "train", how)
+    local queries = gallery and features.all(self.e, self.device, "test", how)
+    return queries and knn.run(self.device, gallery, queries, { neighbours = { k }, temperature = 0.07, classes = self.e.settings.data.classes })[1].top1
+end
+
 return evaluation

@@ -6,6 +6,7 @@ local errors = require "bauta.errors"
 local keep = require "bauta.keep"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
+local recipe = require "bauta.recipe"
 local schedule = require "bauta.schedule"
 local selection = require "bauta.selection"
 local shadow = require "bauta.probe.shadow"
@@ -40,6 +41,7 @@ local common = {
         doc = "the run's folder below --out" },
     { name = "data", type = "data", doc = "what is learned from" },
     { name = "student", type = "arch", doc = "the model that is trained" },
+    { name = "recipe", type = "string", optional = true, doc = "how a paper trains, by name (bauta recipes): settings that are not given here" },
     { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy" },
     { name = "optimiser", type = "optimiser", optional = true, doc = 'default: bauta.optimiser "adamw" {}' },
     { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine" {}' },
@@ -48,6 +50,9 @@ local common = {
     { name = "trains", type = "string", default = "all", filled = true,
         doc = "beginnings of the names of the weights that are trained, commas between (head); all: every one. When a part is " ..
             "frozen the student runs as in evaluation" },
+    { name = "freeze", type = "string", optional = true, filled = true,
+        doc = "beginnings of names of the student's weights that rest in the first epochs, commas between (head.last_layer, DINO); left out: none" },
+    { name = "freeze_epochs", type = "int", optional = true, min = 1, max = most_epochs, unit = "epochs", doc = "of freeze: how many; left out: 1" },
     { name = "epochs", type = "int", default = 100, min = 1, max = most_epochs, doc = "passes over the training data" },
     { name = "steps", type = "int", optional = true, min = 0, max = 2 ^ 40, doc = "instead of epochs: so many optimiser steps; 0, or left out: as many as the epochs have" },
     { name = "minutes", type = "float", optional = true, min = 0, max = 1e6, unit = "minutes",
@@ -63,6 +68,8 @@ local common = {
         doc = "and after the last" },
     { name = "checkpoint_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs",
         doc = "and after the last" },
+    { name = "knn", type = "int", optional = true, min = 1, max = 2 ^ 20, unit = "neighbours",
+        doc = "at the end the student's class tokens are judged by so many nearest training pictures (column knn_top1); left out: not" },
     { name = "after_epoch", type = "function", optional = true, doc = "a hook: called with the run after each epoch" },
     { name = "overlays", type = "int", default = 8, min = 0, max = 64, unit = "pictures",
         doc = "test pictures drawn with what the teacher was shown" },
@@ -150,6 +157,12 @@ local function judge_teachers(e, lines)
     end
 end
 
+local function judge_freeze(e, lines)
+    local s, frozen = e.settings, e:resting()
+    if s.freeze_epochs and not s.freeze then lines[#lines + 1] = ("freeze_epochs = %d: freeze = beginnings of names expected as well"):format(s.freeze_epochs) end
+    lines[#lines + 1] = frozen and not e:minutes() and e:resting_defect() or nil
+end
+
 -- What bounds a run: epochs, steps or minutes.
 local function judge_length(e, lines)
     local s = e.settings
@@ -167,6 +180,7 @@ end
 local function judge(e)
     local s, lines = e.settings, {}
     judge_length(e, lines)
+    judge_freeze(e, lines)
     lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch)
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     if e.kind == "distill" then judge_teachers(e, lines) end
@@ -191,6 +205,8 @@ experiment.default_name = nil
 
 local function new(kind, given)
     if type(given) == "table" and given.name == nil then given.name = experiment.default_name end
+    local named = changes.early "recipe" or type(given) == "table" and given.recipe
+    if named and type(given) == "table" then given = recipe.filled(named, given) end
     local s = check.settings(experiment.rows[kind], given, kind)
     s.optimiser = s.optimiser or optimiser.new("adamw")
     s.schedule = s.schedule or schedule.new("cosine")
@@ -225,8 +241,23 @@ end
 -- So many steps are its length from now on; it was bound by minutes.
 function Experiment:settle(steps)
     self.total = steps
-    local why = self.settings.schedule:defect(self:epochs())
+    local why = self.settings.schedule:defect(self:epochs()) or self:resting_defect()
     if why then errors.raise("arg", ("%s (%d steps fit into %g minutes)"):format(why, steps, self:minutes()), self.where) end
+end
+
+-- The weights that rest in the first epochs, { names (beginnings), epochs }; nil: none.
+function Experiment:resting()
+    local s = self.settings
+    return s.freeze and { names = s.freeze, epochs = s.freeze_epochs or 1 } or nil
+end
+
+-- What is wrong with them in a run as long as this one.
+function Experiment:resting_defect()
+    local frozen = self:resting()
+    if frozen and frozen.epochs >= self:epochs() then
+        return ("freeze = %s: for %d epochs of the %s that the run has; less expected (trains leaves weights out for good)"):format(
+            errors.show(frozen.names), frozen.epochs, errors.show(self:epochs()))
+    end
 end
 
 -- Epochs of the run, not a whole number where steps bound it; 1 where minutes do, as long as their steps have not been counted.
@@ -257,12 +288,13 @@ function Experiment:kept(t, epoch)
     return t:count(self:masked(t), epoch, self:epochs())
 end
 
--- The epochs of the run in stretches with equal counts of kept patches: { first, epochs }; one program is compiled for each.
+-- The epochs of the run in stretches with equal counts of kept patches and equal weights at rest: { first, epochs }; one program is compiled for
+-- each. (Of a run bound by minutes as many as may be.)
 function Experiment:phases()
-    local out, before = {}, nil
-    for epoch = 0, self:whole_epochs() - 1 do
-        local counts = {}
-        for i, t in ipairs(self.settings.teachers) do counts[i] = self:kept(t, epoch) or 0 end
+    local out, before, frozen = {}, nil, self:resting()
+    for epoch = 0, math.max(self:whole_epochs(), frozen and frozen.epochs + 1 or 0) - 1 do
+        local counts = { frozen and epoch < frozen.epochs and "frozen" or "" }
+        for i, t in ipairs(self.settings.teachers) do counts[i + 1] = self:kept(t, epoch) or 0 end
         local now = table.concat(counts, " ")
         if now ~= before then out[#out + 1] = { first = epoch, epochs = 0 } end
         out[#out].epochs, before = out[#out].epochs + 1, now
@@ -305,7 +337,7 @@ function Experiment:record()
         elseif row.name == "teachers" then
             if not s.teacher then out.teachers = records(v) end
         elseif row.type:find "^list of" then out[row.name] = records(v)
-        elseif type(v) ~= "function" and row.name ~= "name" then out[row.name] = v end
+        elseif type(v) ~= "function" and row.name ~= "name" and row.name ~= "recipe" then out[row.name] = v end
     end
     return out
 end

@@ -4,7 +4,7 @@ local options = require "bauta.options"
 
 local help = {}
 
-local verbs = { "run", "grid", "plan", "eval", "show", "mask", "data", "export", "statistics", "inspect", "convert", "plugins", "plugin", "ops", "bench", "doctor", "selftest", "log", "version" }
+local verbs = { "run", "grid", "plan", "eval", "show", "mask", "data", "export", "statistics", "inspect", "convert", "plugins", "plugin", "recipes", "ops", "bench", "doctor", "selftest", "log", "version" }
 local hidden = { lua = true }
 
 function help.verb(name)

@@ -178,7 +178,7 @@ function apply.lars(self, b, w, state, u)
     b:op("sgd", { w.variable, g, u.lr, mu, false, ratio(b, w.variable, g, self.trust) }, { momentum = self.momentum })
 end
 
--- One update. weights: list of { variable, gradient, name (in the state), shape, no_decay, of_loss }; given: lr, step, weight_decay
+-- One update. weights: list of { variable, gradient, name (in the state), shape, no_decay, of_loss, step (its own, or nil) }; given: lr, step, weight_decay
 -- (tensors; the last with weight_decay_end only), depth of the student. Returns the norm of all gradients.
 function optimiser:update(b, weights, state, given)
     local gradients = {}
@@ -188,7 +188,7 @@ function optimiser:update(b, weights, state, given)
     local lr, factor = rates(self, b, weights, given.lr, given.depth), factors(self, b, weights, norm)
     for i, w in ipairs(weights) do
         local spared = not self.decay_all and (#w.shape <= 1 or (w.no_decay and not self.decay_tokens))
-        apply[self.kind](self, b, w, state, { lr = lr[i], step = given.step, factor = factor[i],
+        apply[self.kind](self, b, w, state, { lr = lr[i], step = w.step or given.step, factor = factor[i],
             decay = spared and 0 or self.weight_decay, scheduled_decay = given.weight_decay })
     end
     return norm

@@ -142,8 +142,9 @@ function plugin.describe(kind, name, given)
     if type(name) ~= "string" then errors.fail("bauta.%s: a name expected, got %s", kind, errors.show(name)) end
     local found = plugin.find(kind, name)
     local settings = check.settings(union(kind, found.rows), given, kind .. " " .. name)
-    local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position() },
+    local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position(), given = {} },
         classes[kind])
+    for k in pairs(given or {}) do self.given[k] = true end
     if found.desc then self:params() end -- also what C knows is judged at the script's line
     if kind == "arch" then self:params():fact("patches") end
     if kind == "mask" then
@@ -185,6 +186,25 @@ function Description:set(name, text)
     local names = {}
     for i, row in ipairs(union(self.kind, self.plugin.rows)) do names[i] = row.name end
     return ("%s %s.%s: %s"):format(self.kind, self.name, name, errors.unknown("setting", name, names))
+end
+
+-- A copy with other settings, but for those that the script gave itself and those that this plugin does not have.
+function plugin.overlaid(d, more)
+    local out, own = {}, {}
+    for k, v in pairs(d) do out[k] = v end
+    for _, row in ipairs(d.plugin.rows) do own[row.name] = true end
+    out.settings, out.opened = {}, rawget(d, "opened") or {}
+    for k, v in pairs(d.settings) do out.settings[k] = v end
+    for _, row in ipairs(union(d.kind, d.plugin.rows)) do
+        if more[row.name] ~= nil and not d.given[row.name] then
+            out.settings[row.name] = more[row.name]
+            if own[row.name] then out.made, out.opened = nil, nil end -- it is another object to C
+        end
+    end
+    if out.opened then rawset(d, "opened", out.opened) end
+    setmetatable(out, getmetatable(d))
+    out:params()
+    return out
 end
 
 -- Loads a weights file into a store as an architecture's settings say: whose names it has, which part of it, positions on another grid.

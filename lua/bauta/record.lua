@@ -49,6 +49,7 @@ local result_fields = {
     i("epochs", "epochs", "done"), i("step", "steps", "done"), f("top1", "%", "test accuracy after the last epoch"),
         f("top5", "%", nil),
     f("best_top1", "%", "highest of all evaluations"), f("ema_top1", "%", "of the averaged weights; NaN without"),
+    f("knn_top1", "%", "by the nearest training pictures; NaN where the run does not ask"),
     i("weights", nil, "of the student"), f("teacher_macs", nil, "an image, executed"),
         f("teacher_papers", nil, "an image, as the papers count"),
     f("total_macs", nil, "of a training step, an image"), i("kept", "patches", nil), f("kept_share", "%", nil),

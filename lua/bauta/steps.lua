@@ -64,7 +64,7 @@ function steps.train(e, device, list, load, epoch)
     b:states(list.state)
     local loss = build_losses(b, e, list)
     b:fetch("top1", b:accuracy(logits))
-    b:fetch("grad_norm", update.weights(b, e, list, loss, lr))
+    b:fetch("grad_norm", update.weights(b, e, list, loss, lr, given.epoch))
     if load then load(list) end
     update.averages(b, e, list)
     b:update()

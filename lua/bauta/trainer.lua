@@ -65,6 +65,9 @@ end
 local function load_statistics(self)
     for _, l in ipairs(self.e:losses()) do
         local path = l.loss.settings.statistics
+        if path == "auto" then
+            path = statistics.own(self, l) or errors.raise("machine", "stopped by a signal before the first step, at the teacher's embeddings", self.e:path())
+        end
         if path and path ~= "" then statistics.load(self.device, self.stores.state, l.label, path) end
     end
 end
@@ -180,6 +183,8 @@ local function feed(self, batch, place)
     p:feed("lr", self.lr)
     local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), self.steps
     if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
+    local rest = self.e:resting()
+    if rest and self.epoch >= rest.epochs then p:feed("step_freed", self.done + 1 - rest.epochs * self.per_epoch) end
     if self.wants_samples then
         local list = {}
         for i = 1, s.batch do list[i] = tonumber(batch.samples[i - 1]) end
@@ -194,6 +199,10 @@ local function prepare(self, old)
     choose_precision(self)
     self.loader, self.test = pictures.loaders(e, self.options.loaders)
     self.per_epoch = self.loader.batches
+    local train = e.settings.data:split("train").count
+    if e.settings.knn and e.settings.knn > train then
+        errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(e.settings.knn, train), e.where)
+    end
     first_program(self)
     record.declare(self.run, e)
     self.probe = probe.new(self)
@@ -320,6 +329,7 @@ local function result_row(self)
     local k = first and (e:kept(first, e:whole_epochs() - 1) or patches) or 0
     self.run:row("result", {
         epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
+        knn_top1 = self.knn or 0 / 0,
         weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers,
         total_macs = self.cost.total.macs,
         kept = k, kept_share = first and 100 * k / patches or 0 / 0, on_object = r.on_object,
@@ -328,12 +338,19 @@ local function result_row(self)
         time_train = self.time_train, time_total = self.time_total, memory_peak = ffi.peak_memory() })
 end
 
+-- False when a signal came.
 local function complete(self)
-    local arch = self.e.settings.student
+    local arch, k = self.e.settings.student, self.e.settings.knn
+    if k then
+        self.knn = evaluation.neighbours(self, k)
+        if not self.knn then return false end
+        self:say(("by %d neighbours %.2f %%"):format(k, self.knn))
+    end
     self.stores.student:save(self.path .. "/student.safetensors", { format = "pt", architecture = arch.name, run = self.e:path(),
         made_by = "bauta " .. ffi.version() })
     result_row(self)
     self.run:finish("complete", 0, nil)
+    return true
 end
 
 local function call_hook(self)
@@ -380,7 +397,7 @@ local function loop(self)
         if not close_epoch(self) then return end
     end
     if not self.last and evaluation.epoch(self, true, true) == nil then return stop(self, bind.signal()) end -- resumed after the last epoch
-    complete(self)
+    if not complete(self) then stop(self, bind.signal()) end
 end
 
 local function close(self)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <bauta/vit.h>
 
-typedef struct dino_params { ba_vit_settings vit; int64_t table, kernel, head, outputs; } dino_params;
+typedef struct dino_params { ba_vit_settings vit; int64_t table, kernel, head, outputs, norm_last_layer; } dino_params;
 
 static const char *const sizes[] = { "tiny", "small", "base", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 } };
@@ -30,25 +30,25 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
     return h->vit_facts(&v, out, e);
 }
 
-/* g v / |v|, row by row, times the unit vectors of the neck: [B,outputs]. */
-static ba_tensor *last_layer(const ba_host *h, ba_build *b, ba_tensor *x, int64_t outputs, ba_err *e)
+/* g v / |v|, row by row, times the unit vectors of the neck: [B,outputs]. g is fixed (as it is in the released runs, to 1) or learned. */
+static ba_tensor *last_layer(const ba_host *h, ba_build *b, const dino_params *p, ba_tensor *x, ba_err *e)
 {
-    const int64_t g[] = { outputs, 1 }, rows[] = { outputs, NECK };
+    const int64_t g[] = { p->outputs, 1 }, rows[] = { p->outputs, NECK };
     ba_tensor *w[2] = { h->weight(b, "head.last_layer.weight_v", 2, rows, BA_INIT_UNIFORM, 1.0 / 16, 0, e), NULL };
     w[0] = w[0] ? h->op(b, "normalise", 1, &w[0], BA_ATTRS(BA_F("eps", 1e-12)), e) : NULL;
-    w[1] = w[0] ? h->weight(b, "head.last_layer.weight_g", 2, g, BA_INIT_ONE, 0, 0, e) : NULL;
+    w[1] = w[0] ? h->weight(b, "head.last_layer.weight_g", 2, g, BA_INIT_ONE, 0, p->norm_last_layer ? BA_FIXED : 0, e) : NULL;
     ba_tensor *in[2] = { x, w[1] ? h->op(b, "mul", 2, w, 0, NULL, e) : NULL };
     return in[1] ? h->op(b, "matmul", 2, in, BA_ATTRS(BA_I("transpose_b", 1)), e) : NULL;
 }
 
-static int projection(const ba_host *h, ba_build *b, ba_tensor *x, int64_t outputs, ba_err *e)
+static int projection(const ba_host *h, ba_build *b, const dino_params *p, ba_tensor *x, ba_err *e)
 {
     x = h->linear(b, "head.mlp.0", x, HIDDEN, 1, 1, e);
     x = x ? h->linear(b, "head.mlp.2", x, HIDDEN, 1, 1, e) : NULL;
     x = x ? h->linear(b, "head.mlp.4", x, NECK, 1, 0, e) : NULL;
     x = x && h->dtype(x) != BA_F32 ? h->op(b, "cast", 1, &x, BA_ATTRS(BA_S("dtype", "f32")), e) : x;
     x = x ? h->op(b, "normalise", 1, &x, BA_ATTRS(BA_F("eps", 1e-12)), e) : NULL;
-    x = x ? last_layer(h, b, x, outputs, e) : NULL;
+    x = x ? last_layer(h, b, p, x, e) : NULL;
     return x ? h->publish(b, "projection", -1, x, e) : e->code;
 }
 
@@ -74,7 +74,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     ba_tensor *f32 = h->dtype(x) == BA_F32 ? x : h->op(b, "cast", 1, &x, BA_ATTRS(BA_S("dtype", "f32")), e);
     if (!f32 || h->publish(b, "logits", -1, f32, e))
         return e->code;
-    return p->head ? projection(h, b, x, p->outputs, e) : BA_OK;
+    return p->head ? projection(h, b, p, x, e) : BA_OK;
 }
 
 static const ba_arch_ops ops = { .size = sizeof ops, .facts = facts, .build = build };
@@ -87,6 +87,7 @@ const ba_plugin_desc ba_plugin = {
         BA_INT(dino_params, table, 0, 0, 4096, "pixels", "side of the picture that the position table is for; 0: image"),
         BA_CHOICE(dino_params, kernel, 0, kernels, "how the table is brought to the grid of the picture; dino: bicubic with the authors' step"),
         BA_FLAG(dino_params, head, 0, "the projection head, published as `projection`; backbone and head then have their names in front"),
-        BA_INT(dino_params, outputs, 65536, 1, 1048576, NULL, "outputs of the projection head")),
+        BA_INT(dino_params, outputs, 65536, 1, 1048576, NULL, "outputs of the projection head"),
+        BA_FLAG(dino_params, norm_last_layer, 1, "rows of the head's last layer keep the length that they begin with (1); otherwise it is learned")),
     .ops = &ops,
 };

@@ -23,7 +23,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     const cc_params *p = params;
     const ba_on o = { h, b, e };
     if (!*p->statistics)
-        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher expected");
+        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher, or auto, expected");
     const int64_t images = h->fact(b, "data", "images", e);
     ba_tensor *samples = images < 0 ? NULL : h->signal(b, "batch", "samples", -1, e);
     ba_tensor *table = samples ? h->state(b, "labels", 1, &images, BA_INIT_ZERO, 0, e) : NULL;
@@ -43,6 +43,6 @@ const ba_plugin_desc ba_plugin = {
     BA_PARAMS(cc_params,
         BA_FLOAT(cc_params, weight, 1, 0, 1e6, NULL, "factor of this loss in the sum"),
         BA_INT(cc_params, clusters, 2000, 2, 1 << 24, NULL, "how many clusters the file has"),
-        BA_STRING(cc_params, statistics, "", "safetensors file with labels [pictures]: the cluster of each picture of the training set")),
+        BA_STRING(cc_params, statistics, "", "safetensors file with labels [pictures]: the cluster of each picture of the training set; auto: made before the first step")),
     .ops = &ops,
 };

@@ -23,7 +23,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     const kdep_params *p = params;
     const ba_on o = { h, b, e };
     if (!*p->statistics)
-        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher expected");
+        return BA_FAIL(h, e, BA_EARG, "statistics = \"\": the file that `bauta statistics` wrote for this teacher, or auto, expected");
     ba_tensor *t = ba_embedding(o, "teacher"), *s = t ? ba_embedding(o, "student") : NULL;
     if (!s)
         return e->code;
@@ -50,6 +50,6 @@ const ba_plugin_desc ba_plugin = {
         BA_CHOICE(kdep_params, scaling, 0, scalings, "power scaling, or none"),
         BA_FLOAT(kdep_params, divisor, 0.1, 1e-6, 1e6, NULL, "T of the power scaling"),
         BA_FLOAT(kdep_params, root, 3, 1, 100, NULL, "n of the power scaling: the n-th root is taken"),
-        BA_STRING(kdep_params, statistics, "", "safetensors file with mean [d] and basis [d,d] of the teacher's embeddings")),
+        BA_STRING(kdep_params, statistics, "", "safetensors file with mean [d] and basis [d,d] of the teacher's embeddings; auto: made before the first step")),
     .ops = &ops,
 };

@@ -26,7 +26,7 @@ local kinds = {
     schedule = { teacher = vit { dim = 36 }, losses = { ce, logit }, ema = 0.9,
         mask = bauta.mask "student" { keep = { [0] = "all", [1] = 0.5, [3] = 4 } } },
     views = { student = bauta.arch "dino" { dim = 24, depth = 2, heads = 2, image = 16, patch = 4, head = true, outputs = 32, drop_path = 0.1 },
-        teacher = "ema", mask = bauta.mask "student" { keep = 0.5 }, losses = { bauta.loss "dino" {} },
+        teacher = "ema", mask = bauta.mask "student" { keep = 0.5 }, losses = { bauta.loss "dino" {} }, freeze = "head.last_layer",
         views = bauta.views { locals = 3, local_image = 8 } },
     recipe = { teacher = "ema", momentum = 0.9, losses = { ce, logit, bauta.loss "fitnet" {} }, ema = 0.9, mixing = bauta.mixing {},
         mask = bauta.mask "student" { keep = 0.5 }, optimiser = bauta.optimiser "adamw" { lr = 1e-3, weight_decay = 0.04,

@@ -180,13 +180,14 @@ local images, labels = {}, { 3, 1, 4, 1 }
 for i = 1, 4 * 16 * 16 * 3 do images[i] = (i * i * 7 + i * 13) % 256 end
 
 -- Compiles a step; returns run(step, feeds) and the stores.
-local function compiled(e)
+local function compiled(e, epoch)
     local list = steps.stores(e, session.device())
-    local program = steps.train(e, session.device(), list)
+    local program = steps.train(e, session.device(), list, nil, epoch)
     if list.average then list.average:take(list.student) end
     return function(step, feeds)
-        for name, v in pairs { images = images, labels = labels, step = step, epoch = 0, progress = 0, lr = 0.01 } do program:feed(name, v) end
-        for name, v in pairs(feeds or {}) do program:feed(name, v) end
+        local given = { images = images, labels = labels, step = step, epoch = 0, progress = 0, lr = 0.01 }
+        for name, v in pairs(feeds or {}) do given[name] = v end
+        for name, v in pairs(given) do program:feed(name, v) end
         program:run()
         return program
     end, list
@@ -217,6 +218,48 @@ end
 t.equal(stores.optimiser:count(), 4, "moments of the head's weight and bias only")
 t.refused(function() compiled(describe { trains = "haed" }) end, "a part that is not there")
 t.group "frozen parts"
+
+-- ---- parts that rest in the first epochs ----
+local function moves(epoch, feeds)
+    local step, own = compiled(describe { freeze = "head, norm", freeze_epochs = 2, losses = { ce }, optimiser = bauta.optimiser "adamw" { weight_decay = 0 } }, epoch)
+    local was, out = {}, {}
+    for _, w in ipairs(own.student:list()) do was[w.name] = own.student:read(w.name) end
+    step(9, feeds)
+    for _, w in ipairs(own.student:list()) do
+        out[w.name] = 0
+        for i, v in ipairs(own.student:read(w.name)) do out[w.name] = math.max(out[w.name], math.abs(v - was[w.name][i])) end
+    end
+    return out, own
+end
+for _, epoch in ipairs { 0, 1 } do
+    local moved, own = moves(epoch)
+    for name, by in pairs(moved) do t.equal(by > 0, not (name:find "^head" or name:find "^norm"), ("epoch %d moves %s"):format(epoch, name)) end
+    for _, w in ipairs(own.optimiser:list()) do t.check(not w.name:find "head", "no moments yet: %s", w.name) end
+end
+-- Freed, the optimiser counts their steps from 1: AdamW's first step is the rate itself, in the direction of the gradient, whatever its size.
+local moved = moves(2, { step_freed = 1 })
+t.near(moved["head.bias"], 0.01, 1e-5, "the first step of what was freed")
+t.near(moved["blocks.0.norm1.bias"], 0.01 * 0.1 / (1 - 0.9 ^ 9) / math.sqrt(0.001 / (1 - 0.999 ^ 9)), 1e-4, "and the ninth of others, whose moments begin with it")
+local phases = describe({ freeze = "head", freeze_epochs = 2, losses = { ce } }):phases()
+t.check(#phases == 2 and phases[2].first == 2 and phases[2].epochs == 2, "two programs")
+t.raises("freeze_epochs = 2: freeze = beginnings of names expected as well", function() describe { freeze_epochs = 2 } end)
+t.raises('freeze = "head": for 4 epochs of the 4 that the run has; less expected (trains leaves weights out for good)',
+    function() describe { freeze = "head", freeze_epochs = 4 } end)
+t.refused(function() compiled(describe { freeze = "haed" }) end, "a part that is not there")
+
+-- The length of the rows of DINO's last layer is fixed, or learned.
+for _, fixed in ipairs { true, false } do
+    local step, own = compiled(describe { student = bauta.arch "dino" { dim = 24, depth = 1, heads = 2, image = 16, patch = 4, head = true, outputs = 8,
+        norm_last_layer = fixed }, teacher = "ema", views = bauta.views { locals = 0 }, losses = { bauta.loss "dino" {} } })
+    local two = {}
+    for i = 1, 2 * #images do two[i] = (i * 31 + i * i * 3) % 251 end
+    step(1, { images = two, momentum = 0.9 })
+    local off = 0
+    for _, g in ipairs(own.student:read "head.last_layer.weight_g") do off = math.max(off, math.abs(g - 1)) end
+    t.equal(off > 0, not fixed, "norm_last_layer = " .. tostring(fixed))
+    t.equal(own.optimiser:has "m/head.last_layer.weight_g", not fixed, "moments of it")
+end
+t.group "parts that rest in the first epochs"
 
 -- ---- a teacher that is the student's average ----
 local averaged, list = compiled(describe { teacher = "ema", momentum = 0.9, losses = { ce, bauta.loss "logit" {} },

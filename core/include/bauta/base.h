@@ -39,7 +39,8 @@ enum { BA_MAX_RANK = 5 };
 /* initialisers of learned tensors: */
 enum { BA_INIT_ZERO = 0, BA_INIT_ONE = 1, BA_INIT_NORMAL = 2, BA_INIT_UNIFORM = 3, /* scale: standard deviation, or bound of +-bound */
        BA_INIT_UNIT = 4 }; /* rows of the last axis of length `scale`, in directions drawn evenly */
-enum { BA_NO_DECAY = 1 };                                                           /* never weight-decayed (tokens, positions) */
+enum { BA_NO_DECAY = 1,                                                            /* never weight-decayed (tokens, positions) */
+       BA_FIXED = 2 };                                                             /* never trained: stays as initialised or loaded */
 
 typedef struct ba_type {               /* what a tensor is: element type and static shape */
     int32_t dtype, rank;               /* rank 0 is a scalar of one element */

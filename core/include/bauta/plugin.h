@@ -62,7 +62,7 @@ typedef struct ba_host {          /* append only */
     /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes". -1 and a sentence if unknown. */
     int64_t (*fact)(ba_build *b, const char *who, const char *what, ba_err *e);
 
-    /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY. */
+    /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY, BA_FIXED. */
     ba_tensor *(*weight)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, ba_err *e);
     /* Uniform fp32 numbers in [0,1), new at every step, from the stream PLUGIN/NAME. */
     ba_tensor *(*random)(ba_build *b, const char *name, int rank, const int64_t *dim, ba_err *e);

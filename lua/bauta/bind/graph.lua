@@ -43,15 +43,16 @@ end
 function Store:count() return M.number(M.C.ba_store_count(M.ptr(self, Store))) end
 function Store:has(name) return M.C.ba_store_find(M.ptr(self, Store), M.string(name, "name")) >= 0 end
 
--- All tensors in order: { name, shape, count, no_decay }.
+-- All tensors in order: { name, shape, count, no_decay, fixed }.
 function Store:list()
     local p, out, t = M.ptr(self, Store), {}, M.new("ba_type")
     for i = 0, self:count() - 1 do
         M.call("ba_store_type", p, i, t)
         local shape, count = M.shape(t), 1
         for _, d in ipairs(shape) do count = count * d end
-        out[i + 1] = { name = M.text(M.C.ba_store_name(p, i)), shape = shape, count = count,
-            no_decay = M.C.ba_store_flags(p, i) % 2 == 1 }
+        local flags = M.C.ba_store_flags(p, i)
+        out[i + 1] = { name = M.text(M.C.ba_store_name(p, i)), shape = shape, count = count, no_decay = flags % 2 == 1,
+            fixed = math.floor(flags / 2) % 2 == 1 }
     end
     return out
 end

@@ -6,6 +6,7 @@ local clusters = require "bauta.protocol.clusters"
 local errors = require "bauta.errors"
 local features = require "bauta.protocol.features"
 local graph = require "bauta.bind.graph"
+local stores = require "bauta.step.stores"
 
 local statistics = {}
 
@@ -60,6 +61,24 @@ function statistics.write(e, device, given)
     if found then store:save(given.path, { made_by = "bauta statistics", model = given.arch.name, pictures = tostring(found.n) }) end
     store:free()
     return found
+end
+
+-- The file of `statistics = "auto"`: made from the run's own teacher before its first step, and left in its folder for a run that goes on.
+-- l: one of experiment:losses(). Returns its path, or nil when a signal came.
+function statistics.own(run, l)
+    local path, e, t = ("%s/%s.statistics.safetensors"):format(run.path, l.label), run.e, l.teacher
+    local there = io.open(path, "rb")
+    if there then
+        there:close()
+        return path
+    end
+    if not t or t:averaged() then errors.fail("%s: statistics = auto: there is no teacher that has embeddings before training", l.label) end
+    local n, k = e.settings.data:split("train").count, l.loss.settings.clusters or 0
+    local found = statistics.write(e, run.device, { arch = t:arch(e.settings.student), store = stores.of(run.stores, t), load = function() end, path = path,
+        clusters = k, iterations = 20, seed = e.settings.seed, limit = math.min(n, math.max(2048, math.ceil(n / 10))), batch = math.min(256, n) })
+    if not found then return nil end
+    run:say(("%s: embeddings of %d pictures, width %d%s: %s"):format(l.label, found.n, found.width, k > 0 and (", %d clusters"):format(k) or "", path))
+    return path
 end
 
 return statistics

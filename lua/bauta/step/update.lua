@@ -3,25 +3,30 @@ local errors = require "bauta.errors"
 
 local update = {}
 
--- Whether a tensor of the student is trained. trains: "all", or beginnings of names with commas between.
-local function is_trained(trains, name)
-    if trains == "all" then return true end
-    for beginning in trains:gmatch "[^,%s]+" do
+-- Whether a name begins with one of the beginnings, commas between.
+local function begins(beginnings, name)
+    for beginning in beginnings:gmatch "[^,%s]+" do
         if name:sub(1, #beginning) == beginning then return true end
     end
     return false
 end
 
--- Every trained tensor with its gradient: { variable, gradient, name (in the optimiser's state), shape, no_decay, of_loss }.
-local function trained(b, e, list, loss)
-    local all, wrt, out, trains = {}, {}, {}, e.settings.trains
+-- Whether a tensor of the student is trained. trains: "all", or beginnings of names.
+local function is_trained(trains, name) return trains == "all" or begins(trains, name) end
+
+-- Every tensor that is trained in an epoch with its gradient: { variable, gradient, name (in the optimiser's state), shape, no_decay, of_loss,
+-- step (of its own, where it was frozen at first: the optimiser counts from its first one) }.
+local function trained(b, e, list, loss, epoch)
+    local all, wrt, out, trains, frozen = {}, {}, {}, e.settings.trains, e:resting()
+    local late = frozen and epoch >= frozen.epochs and b:input("step_freed", "i32") or nil
     for _, part in ipairs { "student", "losses" } do
         local of_loss = part == "losses"
         for _, t in ipairs(list[part]:list()) do
-            if of_loss or is_trained(trains, t.name) then
+            local waits = frozen and not of_loss and begins(frozen.names, t.name)
+            if not t.fixed and (of_loss or is_trained(trains, t.name)) and (late or not waits) then
                 local v = b:variable(list[part], t.name)
                 all[#all + 1] = { variable = v, name = (of_loss and "losses/" or "") .. t.name, shape = t.shape,
-                    no_decay = t.no_decay, of_loss = of_loss }
+                    no_decay = t.no_decay, of_loss = of_loss, step = waits and late or nil }
                 wrt[#wrt + 1] = v
             end
         end
@@ -33,32 +38,35 @@ local function trained(b, e, list, loss)
     return out
 end
 
--- A beginning that no weight of the student has, or weights that no loss depends on: what is wrong, with the names there are.
-local function nothing_trained(e, list, beginning)
+-- A beginning (of the setting `which`) that no weight of the student has, or weights that no loss depends on: what is wrong, with the names there are.
+local function nothing_trained(e, list, which, beginning)
     local seen, names = {}, {}
     for _, t in ipairs(list.student:list()) do
         local first = t.name:match "^[^.]+"
         if not seen[first] then names[#names + 1] = first end
         seen[first] = true
     end
-    errors.fail("trains = %s: no weight of the student that the losses depend on begins so (its names begin with %s)",
-        errors.show(beginning or e.settings.trains), table.concat(names, ", "))
+    errors.fail("%s = %s: no weight of the student that the losses depend on begins so (its names begin with %s)", which,
+        errors.show(beginning or e.settings[which]), table.concat(names, ", "))
 end
 
-local function judge_trains(e, list)
-    for beginning in (e.settings.trains == "all" and "" or e.settings.trains):gmatch "[^,%s]+" do
+-- Each beginning has to be one.
+local function judge_beginnings(e, list, which)
+    local beginnings = e.settings[which]
+    for beginning in (beginnings and beginnings ~= "all" and beginnings or ""):gmatch "[^,%s]+" do
         local found = false
-        for _, t in ipairs(list.student:list()) do found = found or is_trained(beginning, t.name) end
-        if not found then nothing_trained(e, list, beginning) end
+        for _, t in ipairs(list.student:list()) do found = found or begins(beginning, t.name) end
+        if not found then nothing_trained(e, list, which, beginning) end
     end
 end
 
--- One step of the optimiser. Returns the norm of all gradients together.
-function update.weights(b, e, list, loss, lr)
-    local weights, students, o = trained(b, e, list, loss), 0, e.settings.optimiser
+-- One step of the optimiser in an epoch. Returns the norm of all gradients together.
+function update.weights(b, e, list, loss, lr, epoch)
+    judge_beginnings(e, list, "trains")
+    judge_beginnings(e, list, "freeze")
+    local weights, students, o = trained(b, e, list, loss, epoch), 0, e.settings.optimiser
     for _, w in ipairs(weights) do students = students + (w.of_loss and 0 or 1) end
-    if students == 0 then nothing_trained(e, list) end
-    judge_trains(e, list)
+    if students == 0 then nothing_trained(e, list, "trains") end
     return o:update(b, weights, list.optimiser, { lr = lr, step = b:signal("batch", "step"), depth = e.settings.student.depth,
         weight_decay = o.weight_decay_end and b:input("weight_decay", "f32") or nil })
 end

@@ -47,6 +47,7 @@ local function one(e, given)
             arena = summary.arena, variables = summary.variables, kept = e:kept() }, "\n")
     else
         io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n")
+        if s.recipe then io.stdout:write(("recipe %s, as it stands here: %s\n"):format(s.recipe, require("bauta.recipe").standing(e))) end
         if given.nodes then io.stdout:write("\n", node_lines(program), "\n") end
     end
     program:free()
