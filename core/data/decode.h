@@ -21,6 +21,8 @@ typedef struct bai_wish {
 /* As bai_decode, but pixels outside of the wanted part may stay undefined; inside they are the same. Only what had to be read was judged. */
 int bai_decode_part(const void *bytes, int64_t n, const char *name, const bai_wish *wish, ba_picture *out, ba_err *e);
 int bai_decode_jpeg(const uint8_t *bytes, int64_t n, const char *name, const bai_wish *wish, ba_picture *out, ba_err *e);
+/* A JPEG file of a picture, to be freed; quality 1..100. */
+int bai_encode_jpeg(const uint8_t *rgb, int64_t rows, int64_t columns, int quality, uint8_t **out, int64_t *n, ba_err *e);
 int bai_decode_png(const uint8_t *bytes, int64_t n, const char *name, ba_picture *out, ba_err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include "files.h"
 
 #include "base/file.h"
+#include "pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,6 +85,8 @@ static int open_archive(ba_files *f, const char *path, ba_err *e)
     f->stamp = stamp_of(&st);
     if (f->size < 18) /* the least a gzip file has */
         return ba_fail(e, BA_EDATA, "%.300s: %lld bytes; a tar, a gzipped tar or a folder expected", path, (long long)f->size);
+    if (bai_is_pack(path))
+        return ba_fail(e, BA_EDATA, "%.300s: is a packed data set; the data plugin images reads it, and no other", path);
     if (bai_pread_all(f->fd, magic, 2, 0))
         return ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(errno));
     if (magic[0] == 0x1f && magic[1] == 0x8b) {

@@ -3,6 +3,7 @@
 #include "decode.h"
 #include "exif.h"
 #include "files.h"
+#include "pack.h"
 #include "resize.h"
 
 #include <stdlib.h>
@@ -80,4 +81,6 @@ const ba_data_host bai_data_host = {
     .file_read = bai_file_get, .file_label = bai_file_label,
     .reserve = bai_picture_reserve, .decode = bai_decode, .file_picture = file_picture, .resize = resize,
     .file_upright = file_upright, .reserve_bytes = reserve_bytes, .file_encoded = file_encoded,
+    .is_pack = bai_is_pack, .pack_open = bai_pack_open, .pack_close = bai_pack_close, .pack_label = bai_pack_label,
+    .pack_read = bai_pack_read, .pack_encoded = bai_pack_encoded,
 };

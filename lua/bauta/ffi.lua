@@ -57,6 +57,12 @@ char *getcwd(char *out, size_t size);
 
 local now = ffi.new("bauta_timespec")
 
+-- Seconds of the processor that this process has taken, all threads together.
+function M.processor_clock()
+    ffi.C.clock_gettime(2, now)
+    return tonumber(now.seconds) + tonumber(now.nanoseconds) * 1e-9
+end
+
 -- Seconds of a clock that never jumps.
 function M.clock()
     ffi.C.clock_gettime(1, now)

@@ -2,7 +2,7 @@
  * ImageNet's own layout, whose text files tell the boxes of the objects and the classes of the validation pictures.
  *
  * Classes are the folders of train/ in byte order, the same for both splits. Pictures of a class are in byte order of their
- * paths. A single folder above train/ is looked through. */
+ * paths. A single folder above train/ is looked through. What `bauta data pack` has written is read, too. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ typedef struct images {
     const ba_host *h;
     const ba_data_host *d;
     const params *p;            /* during open only */
-    ba_files *files;
+    ba_files *files;            /* NULL: a packed data set */
+    ba_pack *pack;
     char top[MAX_NAME];         /* what all names begin with: "" or "cifar10/" */
     char folder[MAX_NAME];      /* of this split, with the slash at its end */
     char **classes;
@@ -403,6 +404,7 @@ static void close_images(const ba_host *h, void *self)
     if (!s)
         return;
     h->data->files_close(s->files);
+    h->data->pack_close(s->pack);
     for (int64_t i = 0; i < s->n_classes; i++)
         free(s->classes[i]);
     free(s->classes);
@@ -426,6 +428,36 @@ static int list(images *s, const char *split, ba_err *e)
     return status < 0 || annotated ? status : read_boxes(s, e);
 }
 
+/* A packed data set has its order, its classes and its test split already; `limit` takes the first of each class. */
+static int open_pack(images *s, const char *split, ba_data_facts *facts, ba_err *e)
+{
+    const char *const wrong = s->p->test[0] ? "test" : s->p->upright ? "upright" : NULL;
+    if (wrong)
+        return BA_FAIL(s->h, e, BA_EARG, "%s: %.300s is packed, and stays as it was packed; pack it with this setting", wrong, s->p->path);
+    s->pack = s->d->pack_open(s->p->path, split, facts, e);
+    int64_t *n = s->pack ? calloc((size_t)facts->classes, sizeof *n) : NULL;
+    int status = n ? BA_OK : s->pack ? no_memory(s, e) : e ? e->code : BA_EDATA;
+    for (int64_t i = 0; status >= 0 && i < facts->count; i++) {
+        int32_t label = s->d->pack_label(s->pack, i);
+        if (!s->p->limit || n[label]++ < s->p->limit)
+            status = add_item(s, i, label, (ba_box){ 0 }, e);
+    }
+    free(n);
+    facts->count = s->count;
+    return status;
+}
+
+static int open_files(images *s, const char *split, ba_data_facts *facts, ba_err *e)
+{
+    s->files = s->d->files_open(s->p->path, e);
+    int status = s->files ? list(s, split, e) : e ? e->code : BA_EDATA;
+    facts->count = s->count;
+    facts->classes = s->n_classes;
+    facts->class_names = (const char *const *)s->classes;
+    facts->has_boxes = s->has_boxes;
+    return status;
+}
+
 static int open_images(const ba_host *h, const void *given, const char *split, void **self, ba_data_facts *facts, ba_err *e)
 {
     const params *p = given;
@@ -433,8 +465,7 @@ static int open_images(const ba_host *h, const void *given, const char *split, v
     if (!s)
         return BA_FAIL(h, e, BA_EMACHINE, "%.300s: no memory", p->path);
     *s = (images){ .h = h, .d = h->data, .p = p };
-    s->files = s->d->files_open(p->path, e);
-    int status = s->files ? list(s, split, e) : e ? e->code : BA_EDATA;
+    int status = (s->d->is_pack(p->path) ? open_pack : open_files)(s, split, facts, e);
     if (status < 0) {
         close_images(h, s);
         return status;
@@ -442,16 +473,14 @@ static int open_images(const ba_host *h, const void *given, const char *split, v
     s->upright = p->upright != 0;
     s->p = NULL;
     *self = s;
-    facts->count = s->count;
-    facts->classes = s->n_classes;
-    facts->class_names = (const char *const *)s->classes;
-    facts->has_boxes = s->has_boxes;
     return BA_OK;
 }
 
 static int read_image(const ba_host *h, void *self, int64_t i, ba_picture *out, ba_err *e)
 {
     const images *s = self;
+    if (s->pack)
+        return h->data->pack_read(s->pack, s->items[i].file, out, e);
     int status = h->data->file_picture(s->files, s->items[i].file, out, e);
     if (status < 0)
         return status;
@@ -463,6 +492,8 @@ static int read_image(const ba_host *h, void *self, int64_t i, ba_picture *out, 
 static int encoded_image(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *e)
 {
     const images *s = self;
+    if (s->pack)
+        return h->data->pack_encoded(s->pack, s->items[i].file, out, e);
     if (s->upright)
         return 0; /* turned by read */
     out->label = s->items[i].label;
@@ -476,9 +507,9 @@ static const ba_data_ops ops = { .size = sizeof ops, .open = open_images, .read 
 const ba_plugin_desc ba_plugin = {
     BA_HEAD(DATA), .name = "images", .version = "1.0", .ops = &ops,
     .doc = "pictures in one folder per class below train/ and test/ (or val/): a folder, a .tar or a .tar.gz; "
-        "also Tiny ImageNet's layout, with boxes",
+        "also Tiny ImageNet's layout, with boxes; or the file that `bauta data pack` has made",
     BA_PARAMS(params,
-        BA_STRING(params, path, "", "folder, .tar or .tar.gz"),
+        BA_STRING(params, path, "", "folder, .tar, .tar.gz, or a packed data set"),
         BA_STRING(params, test, "", "folder of the test split; empty: test if there is one, otherwise val"),
         BA_INT(params, limit, 0, 0, 1000000000, "images", "use only so many of each class, the first ones; 0: all"),
         BA_FLAG(params, upright, 0, "turn photographs, and boxes given for them, as their EXIF orientation says")),

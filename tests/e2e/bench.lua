@@ -21,10 +21,15 @@ status, out = shell.bauta("bench mask --teacher-size tiny" .. small)
 t.check(status == 0 and out:find("student %(Lua%) +8 of 16") and out:find("eta = ", 1, true), "as text: %s", out)
 t.group "bench mask"
 
-status, out, err = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 --threads 2"
-t.check(status == 0 and out:find("scenes: read and decoded %d+ img/s") and out:find("with 2 threads", 1, true), "bench loader: %s%s", out, err)
-status, out = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 --threads 2 --json"
-t.check(status == 0 and (number(out, "read_per_s") or 0) > 0 and (number(out, "kept_images_per_s") or 0) > 0, "as JSON: %s", out)
+status, out, err = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 --threads 2 --source scenes"
+t.check(status == 0 and out:find("scenes: decoded whole [%d.]+ ms of a core, %d+ img/s") and out:find("2 threads", 1, true) and not out:find "nan", "bench loader: %s%s", out, err)
+for _, way in ipairs { "decoded each time", "packed, raw", "packed, raw, shorter side 18", "kept in memory" } do
+    local ms, core, share, all = out:match("  " .. way:gsub("%p", "%%%0") .. " +([%d.]+) +(%d+) +([%d.]+) %% +(%d+)\n")
+    t.check(tonumber(core or 0) > 0 and tonumber(all) > 0 and math.abs(tonumber(share) - 12000 / tonumber(core)) < 0.1 + 0.02 * tonumber(share),
+        "%s: %s ms, %s", way, ms or "no", out)
+end
+status, out = shell.bauta "bench loader --seconds 0.1 --image 16 --batch 8 --threads 1 --json --rate 7"
+t.check(status == 0 and out:find("JPEG of 500x375", 1, true) and (number(out, "decoded_ms") or 0) > 0 and number(out, "rate") == 7, "as JSON: %s", out)
 t.group "bench loader"
 
 -- Every timing of a device passes the gate and measures its ceilings first, and says both.

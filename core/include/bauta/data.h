@@ -39,6 +39,28 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
 /* SHA-256 of a sample's size and pixels, 64 hexadecimal digits and a zero byte. Returns its label. */
 int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e);
 
+/* ---- packed data sets: both splits in one file, which the data plugin `images` reads ---- */
+enum { BA_PACK_RAW = 0,          /* pixels as they are: largest and fastest */
+       BA_PACK_JPEG = 1,         /* as JPEG of a quality */
+       BA_PACK_SAME = 2 };       /* the source's own files, byte by byte; never with another size */
+typedef struct ba_packer ba_packer;
+typedef struct ba_pack_how {
+    uint32_t size;               /* sizeof(ba_pack_how) */
+    int32_t coding;              /* BA_PACK_* */
+    int32_t quality;             /* JPEG: 1..100 */
+    int32_t interpolation;       /* BA_BICUBIC or BA_BILINEAR, as Pillow resizes */
+    int32_t threads;             /* 0: as many as there are processors, at most 16 */
+    int64_t rows, columns;       /* both 0: sizes stay; columns 0: the shorter side becomes `rows`; 1..4096 */
+} ba_pack_how;
+
+/* Nothing is there under this path before ba_packer_end; what was there stays until then. */
+ba_packer *ba_packer_new(const char *path, const ba_pack_how *how, ba_err *e);
+void ba_packer_free(ba_packer *p);
+/* The data set that pictures come from next, "train" before "test"; it must live until they are added. Both have the same classes. */
+int ba_packer_split(ba_packer *p, ba_dataset *d, const char *split, ba_err *e);
+int ba_packer_add(ba_packer *p, int64_t first, int64_t n, ba_err *e);
+int64_t ba_packer_end(ba_packer *p, ba_err *e);           /* bytes of the file */
+
 /* ---- augmentation ---- */
 enum { BA_AUGMENT_NONE = 0,      /* pictures must have the wanted size already */
        BA_AUGMENT_CROP = 1,      /* random resized crop, then flip: training on photographs */
@@ -112,6 +134,7 @@ double ba_loader_speed(ba_loader *l, double seconds, ba_err *e);
 /* cdef end */
 
 /* ---- for data plugins ---- */
+typedef struct ba_pack ba_pack;   /* one split of a packed data set */
 typedef struct ba_files ba_files; /* the files of a folder, a .tar or a .tar.gz: sorted by name, read in place */
 
 /* A data plugin's ba_host has `fail` and `data` and nothing that builds graphs. All functions here may be called from any
@@ -148,6 +171,16 @@ typedef struct ba_data_host { /* append only */
     int (*reserve_bytes)(ba_encoded *p, int64_t n, ba_err *e);
     /* All bytes of a file, and its label as name. */
     int (*file_encoded)(const ba_files *f, int64_t i, ba_encoded *out, ba_err *e);
+
+    /* Packed data sets (`bauta data pack`): whether a path names one; a split of it, with the facts of the plugin's `open` filled, names included,
+     * which live as long as it does. */
+    int (*is_pack)(const char *path);
+    ba_pack *(*pack_open)(const char *path, const char *split, ba_data_facts *facts, ba_err *e);
+    void (*pack_close)(ba_pack *p);
+    int32_t (*pack_label)(const ba_pack *p, int64_t i);
+    /* As a plugin's `read` and `encoded`. */
+    int (*pack_read)(const ba_pack *p, int64_t i, ba_picture *out, ba_err *e);
+    int (*pack_encoded)(const ba_pack *p, int64_t i, ba_encoded *out, ba_err *e);
 } ba_data_host;
 #pragma GCC visibility pop
 

@@ -5,7 +5,8 @@ local errors = require "bauta.errors"
 local bind = {}
 local Dataset = M.class("dataset", "ba_dataset_free")
 local Loader = M.class("loader", "ba_loader_free")
-bind.Dataset, bind.Loader = Dataset, Loader
+local Packer = M.class("packer", "ba_packer_free")
+bind.Dataset, bind.Loader, bind.Packer = Dataset, Loader, Packer
 
 -- desc, params: raw, from bind/plugin.
 function bind.dataset(desc, params, split, hold)
@@ -109,5 +110,33 @@ function Loader:speed(seconds)
 end
 
 function Loader:free() M.free(self) end
+
+-- ---- packed data sets ----
+
+local codings = { raw = 0, jpeg = 1, same = 2 }
+
+-- how: coding (raw, jpeg, same), quality, rows, columns, bilinear, threads. Nothing is there under this path before finish().
+function bind.packer(path, how)
+    local h = M.new("ba_pack_how", { size = M.sizeof("ba_pack_how"), coding = codings[how.coding], quality = how.quality or 0, interpolation = how.bilinear and 1 or 0,
+        threads = how.threads or 0, rows = how.rows or 0, columns = how.columns or 0 })
+    return M.own(Packer, M.call("ba_packer_new", M.string(path, "path"), h), {}, {})
+end
+
+-- The data set whose pictures come next; name: train or test.
+function Packer:split(set, name)
+    M.call("ba_packer_split", M.ptr(self, Packer), M.ptr(set, Dataset, "split"), name)
+    self.set = set -- lives as long as it is read
+end
+
+function Packer:add(first, n) M.call("ba_packer_add", M.ptr(self, Packer), M.whole(first, "first"), M.whole(n, "pictures")) end
+
+-- Returns the bytes of the file.
+function Packer:finish()
+    local bytes = M.number(M.call("ba_packer_end", M.ptr(self, Packer)))
+    self:free()
+    return bytes
+end
+
+function Packer:free() M.free(self) end
 
 return bind

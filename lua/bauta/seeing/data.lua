@@ -10,12 +10,12 @@ local shown = 5 -- of everything that is listed
 
 local function say(fmt, ...) io.stdout:write(fmt:format(...), "\n") end
 
--- A path alone is a tree of folders.
-local function described(text)
+-- A path alone is a tree of folders. what: the verb.
+function data.described(text, what)
     if text:find "^[%a_][%w_-]*$" and not session.exists(text) or text:find "^[%a_][%w_-]*:[%a_][%w_]*=" then
-        return spec.describe("data", text, nil, "data check")
+        return spec.describe("data", text, nil, what)
     end
-    return spec.describe("data", "images", { path = text }, "data check")
+    return spec.describe("data", "images", { path = text }, what)
 end
 
 -- Reads a split: { name, set, sums = { [i] = hash }, labels, broken = list of { i, why } }.
@@ -132,7 +132,7 @@ end
 
 -- given: [1] the data; list, compare (files), strict. Returns the exit status.
 function data.check(text, given)
-    local description = described(text)
+    local description = data.described(text, "data check")
     local splits = {}
     for i, name in ipairs { "train", "test" } do
         splits[i] = read(name, description:split(name))

@@ -19,9 +19,10 @@ local verb = {
         { name = "precision", value = "NAME", default = "fp32", doc = "fp32 or bf16" },
         { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after two others" },
         { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
-        { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of bench loader" },
-        { name = "data", value = "PATH", doc = "pictures for bench loader; otherwise those of --source" },
-        { name = "source", value = "NAME", default = "scenes", doc = "data plugin of bench loader, with its defaults" },
+        { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of each figure of bench loader" },
+        { name = "data", value = "PATH", doc = "pictures for bench loader (a folder, a tar, a packed data set); otherwise those of --source" },
+        { name = "source", value = "NAME", default = "photographs", doc = "bench loader: JPEGs of 500x375 made for it, or a data plugin with its defaults" },
+        { name = "rate", value = "N", kind = "int", min = 1, max = 10000000, default = 120, doc = "bench loader: images a second of a step, to say what share of a core they take" },
         { name = "json", doc = "one line of JSON" },
     }, options.device),
 }
