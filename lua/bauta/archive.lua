@@ -32,10 +32,15 @@ function archive.documents(path)
     return found
 end
 
+-- Lines that say in which settings a run on disk differs from e.
+function archive.differences(e, path)
+    local old = archive.documents(path).configuration
+    return old and record.differences(old, e) or { "its log has no settings" }
+end
+
 -- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
 function archive.same(e, path, accept)
-    local old = archive.documents(path).configuration
-    local lines = old and record.differences(old, e) or { "its log has no settings" }
+    local lines = archive.differences(e, path)
     if #lines == 0 then return true end
     if accept then return false end
     for i = #lines, 21, -1 do lines[i] = nil end

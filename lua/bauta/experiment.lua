@@ -44,7 +44,7 @@ local common = {
     { name = "recipe", type = "string", optional = true, doc = "how a paper trains, by name (bauta recipes): settings that are not given here" },
     { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy" },
     { name = "optimiser", type = "optimiser", optional = true, doc = 'default: bauta.optimiser "adamw" {}' },
-    { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine" {}' },
+    { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine-shifted" {}' },
     { name = "mixing", type = "mixing", optional = true, doc = "bauta.mixing {...}: mixup and CutMix; left out: none" },
     { name = "views", type = "views", optional = true, doc = "bauta.views {...}: several crops of each picture (DINO); left out: one" },
     { name = "trains", type = "string", default = "all", filled = true,
@@ -174,7 +174,7 @@ local function judge_length(e, lines)
             lines[#lines + 1] = "minutes: how many epochs they hold is not known yet, and keep changes over the epochs; epochs or steps expected"
         end
     end
-    if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs()) end
+    if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs(), s.optimiser:peak(s.batch)) end
 end
 
 local function judge(e)
@@ -209,7 +209,7 @@ local function new(kind, given)
     if named and type(given) == "table" then given = recipe.filled(named, given) end
     local s = check.settings(experiment.rows[kind], given, kind)
     s.optimiser = s.optimiser or optimiser.new("adamw")
-    s.schedule = s.schedule or schedule.new("cosine")
+    s.schedule = s.schedule or schedule.new("cosine-shifted")
     if kind == "distill" and #s.teachers == 0 then s.mask = s.mask or plugin.describe("mask", "none") end
     changes.apply(experiment.rows[kind], s)
     local own = 0
@@ -241,7 +241,8 @@ end
 -- So many steps are its length from now on; it was bound by minutes.
 function Experiment:settle(steps)
     self.total = steps
-    local why = self.settings.schedule:defect(self:epochs()) or self:resting_defect()
+    local s = self.settings
+    local why = s.schedule:defect(self:epochs(), s.optimiser:peak(s.batch)) or self:resting_defect()
     if why then errors.raise("arg", ("%s (%d steps fit into %g minutes)"):format(why, steps, self:minutes()), self.where) end
 end
 

@@ -125,10 +125,24 @@ end
 
 function schedule:schema() return schedule.kinds[self.kind].rows end
 
--- What is wrong with it in a run of so many epochs, or nil.
-function schedule:defect(epochs)
+-- The highest rate of a run, looked for at the beginning, in the middle and at the end of every epoch.
+local function highest(self, base, epochs)
+    local most = 0
+    for epoch = 0, math.ceil(epochs) - 1 do
+        for _, place in ipairs { 0, 0.5, 0.99 } do most = math.max(most, self:lr(base, epochs, epoch, place, 100)) end
+    end
+    return most
+end
+
+-- What is wrong with it in a run of so many epochs at a base rate, or nil.
+function schedule:defect(epochs, base)
     if self.warmup and self.warmup >= epochs then
         return ("schedule.warmup = %s epochs; the run has %s"):format(errors.show(self.warmup), errors.show(epochs))
+    end
+    local most = highest(self, base, epochs)
+    if most < base / 10 then
+        return ("schedule %s: the rate of a run of %s epochs stays at %g or below, its base is %g%s"):format(self.kind,
+            errors.show(epochs), most, base, self.lag and "; lag = false or cosine-shifted begin at once" or "")
     end
 end
 

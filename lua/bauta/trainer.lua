@@ -317,6 +317,7 @@ local function train_epoch(self)
     end
     self.epoch = self.epoch + 1
     self.time_train = self.time_train + self.epoch_seconds
+    tick(self)
     return true
 end
 

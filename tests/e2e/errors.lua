@@ -39,6 +39,8 @@ fails(2, "command line: no such option -x; options are written --name; bauta run
 fails(2, 'command line: --set "epochs": key=value expected, as epochs=2 or student.depth=3',
     ("run '%s/tiny.lua' --set epochs"):format(shell.here))
 fails(2, "command line: --resume and --restart exclude each other", ("run '%s/tiny.lua' --resume --restart"):format(shell.here))
+fails(2, "command line: --restart-changed: the script describes one run; --restart makes it anew",
+    ("run '%s/tiny.lua' --restart-changed"):format(shell.here))
 fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
 fails(4, nil, "plugins mask nosuch")
 fails(2, 'command line: no such operation "topkk"; did you mean topk?', "ops topkk")

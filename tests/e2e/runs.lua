@@ -34,7 +34,7 @@ t.check(a.result.teacher_macs[1] > 0 and a.result.teacher_papers[1] > a.result.t
 t.check(a.documents.script and a.documents.script:find("smallest distillation", 1, true), "the script is in the log")
 t.check(a.documents.settings:find('"temperature": 2', 1, true) and a.documents.settings:find('"drop_path": 0.1', 1, true),
     "settings are in the log")
-t.check(a.documents.configuration:find("schedule.lag = true", 1, true), "defaults are in the log")
+t.check(a.documents.configuration:find("schedule.floor = ", 1, true), "defaults are in the log")
 for _, file in ipairs { "run.h5", "journal.bin", "state.json", "student.safetensors", "report/teacher-view.png",
     "checkpoints/last", "checkpoints/epoch-0002.ckpt" } do
     t.check(shell.read(path("a/tiny/" .. file)), "file %s", file)
@@ -97,6 +97,13 @@ status, out = shell.bauta(shell.tiny("--set kind=suite", "s"))
 t.check(status == 0 and out:find("complete, taken from", 1, true), "complete runs are taken: %s", out)
 shell.bauta(shell.tiny("--set kind=suite --restart", "s"))
 t.equal(numbers("s/all/student", "result"), first, "restarted: the same numbers")
+t.equal(bind.state(path "s/all/student").epoch, 2, "the state of a complete run: whole epochs done")
+status, out, err = shell.bauta(shell.tiny("--set kind=suite --set mask.keep=0.25 --restart-changed", "s"))
+t.check(status == 0 and out:find("all/teacher: complete, taken from", 1, true) and not out:find("all/student: complete, taken", 1, true),
+    "--restart-changed keeps what is the same: %s%s", out, err)
+t.check(numbers("s/all/student", "result") ~= first, "and makes the rest anew")
+status, out, err = shell.bauta(shell.tiny("--set kind=suite --set teacher_seed=7 --set mask.keep=0.25 --restart-changed", "s"))
+t.check(status == 0 and not out:find("taken from", 1, true), "and what takes the weights of a changed run: %s%s", out, err)
 status, out, err = shell.bauta(shell.tiny("--set kind=suite --set epochs=3 --resume --accept-changes", "s"))
 t.check(status == 6 or status == 0, "a suite with other settings: %s", err)
 t.group "suites"

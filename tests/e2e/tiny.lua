@@ -5,6 +5,7 @@ local p = bauta.params {
     bauta.int("epochs", 2, 1, 1000, "epochs"),
     bauta.choice("kind", "distill", { "distill", "train", "lua", "suite", "nan" }, "what is returned"),
     bauta.string("name", "tiny", "the run's name"),
+    bauta.int("teacher_seed", 3, 0, 1000, "of the suite's teacher"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 
@@ -33,7 +34,7 @@ local mine = bauta.mask.define { name = "mine", score = function(m) return m.cla
 
 if p.kind == "train" then return run(bauta.train, { name = p.name, student = vit() }) end
 if p.kind == "suite" then
-    local teacher = run(bauta.train, { name = "teacher", student = vit() })
+    local teacher = run(bauta.train, { name = "teacher", student = vit(), seed = p.teacher_seed })
     return bauta.suite { name = "all", runs = { teacher,
         run(bauta.distill, { name = "student", student = vit { dim = 12 }, teacher = vit { weights = teacher }, losses = losses,
             mask = bauta.mask "student" { keep = 0.5 } }) },

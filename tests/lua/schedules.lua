@@ -64,8 +64,17 @@ t.group "the other schedules"
 t.equal(bauta.schedule "constant" {}:lr(0.1, 10, 3, 0.5), 0.1, "constant")
 t.equal(bauta.schedule "cosine" {}:warm(300), 5, "automatic warm-up of a long run")
 t.equal(bauta.schedule "cosine" {}:warm(20), 2, "automatic warm-up of a short run")
-t.equal(bauta.schedule "cosine-shifted" { warmup = 5 }:defect(5), "schedule.warmup = 5 epochs; the run has 5",
+t.equal(bauta.schedule "cosine-shifted" { warmup = 5 }:defect(5, 1e-3), "schedule.warmup = 5 epochs; the run has 5",
     "warm-up as long as the run")
-t.equal(bauta.schedule "cosine-shifted" { warmup = 5 }:defect(6), nil, "warm-up shorter than the run")
+t.equal(bauta.schedule "cosine-shifted" { warmup = 5 }:defect(6, 1e-3), nil, "warm-up shorter than the run")
+t.equal(bauta.schedule "cosine" {}:defect(2, 1e-3), "schedule cosine: the rate of a run of 2 epochs stays at 1e-06 or below, its base is 0.001; " ..
+    "lag = false or cosine-shifted begin at once", "a run that learns nothing")
+t.equal(bauta.schedule "cosine" { lag = false }:defect(2, 1e-3), nil, "without the lag")
+for kind in pairs(require("bauta.schedule").kinds) do
+    for _, epochs in ipairs { 0.3, 1, 2.5, 10 } do
+        local why = bauta.schedule(kind) {}:defect(epochs, 1e-3)
+        t.check(kind == "cosine" and epochs < 3 or why == nil, "%s over %g epochs: %s", kind, epochs, tostring(why))
+    end
+end
 t.group "constant, automatic warm-up"
 return t.done()

@@ -7,7 +7,9 @@ local verb = {
     doc = "carry out the experiment a script describes; bauta run SCRIPT --help shows its parameters",
     options = options.join({
         { name = "resume", doc = "go on with a run that was stopped or killed, bit for bit" },
-        { name = "restart", doc = "throw the run away that is there and begin anew" },
+        { name = "restart", doc = "throw the run away that is there, of a suite all of them, and begin anew" },
+        { name = "restart-changed", doc = "of a suite: begin anew the runs whose settings are others than on disk, and those that take " ..
+            "their weights; keep the rest" },
         { name = "accept-changes", doc = "resume although settings differ; what differs is written down" },
         { name = "no-preflight", doc = "do not judge the teachers on test pictures before the first step" },
         { name = "loaders", value = "N", kind = "int", min = 0, max = 64, default = 0,
@@ -24,10 +26,21 @@ local function trainer_options(given, mode, source)
         accept = given.accept_changes, no_preflight = given.no_preflight }
 end
 
+-- Whether what is on disk was made with other settings, or from a run that has been made anew just now.
+local function changed(e, given, anew)
+    local archive = require "bauta.archive"
+    for _, need in ipairs(e:weights_runs()) do
+        if anew[need.run] then return true end
+    end
+    local ok, lines = pcall(archive.differences, e, given.out .. "/" .. e:path())
+    return ok and #lines > 0 -- a folder without a readable log is judged by its state
+end
+
 -- How a run of a suite begins, by what is on disk. Returns a mode, or nil when it is complete already.
-local function mode_in_suite(e, given)
+local function mode_in_suite(e, given, anew)
     local archive = require "bauta.archive"
     if given.restart then return "restart" end
+    if given.restart_changed and archive.begun(e, given.out) and changed(e, given, anew) then return "restart" end
     local state = archive.state(e, given.out)
     if not state then return archive.begun(e, given.out) and "restart" or "new" end
     if state.state == "complete" then
@@ -85,8 +98,10 @@ end
 
 local function suite_of(suite, given, source)
     local trainer = require "bauta.trainer"
+    local anew = {}
     for _, e in ipairs(suite.runs) do
-        local mode = mode_in_suite(e, given)
+        local mode = mode_in_suite(e, given, anew)
+        anew[e] = mode == "new" or mode == "restart"
         if mode then
             local status = trainer.run(e, trainer_options(given, mode, source))
             if status ~= 0 then return status end
@@ -97,6 +112,14 @@ local function suite_of(suite, given, source)
     return 0
 end
 
+local function refuse_together(given, names)
+    local found = {}
+    for _, name in ipairs(names) do
+        if given[name:gsub("-", "_")] then found[#found + 1] = "--" .. name end
+    end
+    if found[2] then errors.raise("arg", ("%s and %s exclude each other"):format(found[1], found[2]), "command line") end
+end
+
 function verb.run(given)
     local script = require "bauta.script"
     if given.help then
@@ -104,10 +127,11 @@ function verb.run(given)
         io.stdout:write(given[1] and script.help(given, given[1]) or help.of(verb))
         return 0
     end
-    if given.resume and given.restart then errors.raise("arg", "--resume and --restart exclude each other", "command line") end
+    refuse_together(given, { "resume", "restart", "restart-changed" })
     local result, source = script.load(given, given[1])
     local list, suite = script.experiments(result, given[1])
     if suite then return suite_of(suite, given, source) end
+    if given.restart_changed then errors.raise("arg", "--restart-changed: the script describes one run; --restart makes it anew", "command line") end
     return one(list[1], given, source)
 end
 
