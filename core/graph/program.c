@@ -100,7 +100,11 @@ int ba_program_run(ba_program *p, ba_err *e)
 {
     if (check(p, e))
         return BA_EARG;
-    int r = run_fixed(p, e);
+    int r = BA_OK;
+    for (int i = 0; !r && i < p->n_stores; i++)
+        r = bai_store_fill(p->stores[i], e);
+    if (!r)
+        r = run_fixed(p, e);
     if (r) {
         p->ready = 0;
         return r;

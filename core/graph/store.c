@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "../base/nearest.h"
+#include "../base/pool.h"
 #include "bauta/rng.h"
 #include "device.h"
 #include "node.h"
 
-typedef struct entry { char *name; ba_type type; int32_t flags; void *data; } entry;
+/* What a tensor begins with is made when somebody first looks at it: weights that are loaded never need it. */
+typedef struct entry { char *name; ba_type type; int32_t flags, init; double scale; void *data; } entry; /* init: DONE when it is there */
 
 struct ba_store {
     uint32_t tag;
@@ -81,26 +83,59 @@ static void lengthen(float *v, int64_t count, int64_t n, double scale)
     }
 }
 
-static int initialise(ba_store *s, const entry *n, int32_t init, double scale, ba_err *e)
+typedef struct job { const ba_store *s; const entry *n; uint32_t stream; int64_t count; float *v; } job;
+
+enum { CHUNK = 65536, DONE = -1 };
+
+/* Every number is a function of its index: the chunks may be made by any thread in any order. */
+static void chunk(void *ctx, int64_t t, int worker)
 {
-    int64_t count = ba_type_count(&n->type);
-    if (init == BA_INIT_ZERO)
-        return BA_OK; /* device memory comes zeroed */
-    float *v = malloc((size_t)count * sizeof *v);
+    const job *j = ctx;
+    (void)worker;
+    double scale = j->n->scale;
+    for (int64_t i = t * CHUNK; i < (t + 1) * CHUNK && i < j->count; i++)
+        j->v[i] = j->n->init == BA_INIT_ONE ? 1.0f
+                : j->n->init == BA_INIT_NORMAL ? (float)(scale * normal(j->s->seed, j->stream, i))
+                : j->n->init == BA_INIT_UNIT ? (float)normal(j->s->seed, j->stream, i)
+                : (float)(scale * (2.0 * (double)ba_random_uniform(j->s->seed, j->stream, 0, (uint64_t)i) - 1.0));
+}
+
+static int initialise(const ba_store *s, entry *n, bai_pool *pool, ba_err *e)
+{
     char stream[600];
-    if (!v)
-        return ba_fail(e, BA_EMACHINE, "store: no memory to initialise %.200s", n->name);
     snprintf(stream, sizeof stream, "init/%s", n->name);
-    uint32_t id = ba_stream(stream);
-    for (int64_t j = 0; j < count; j++)
-        v[j] = init == BA_INIT_ONE ? 1.0f
-             : init == BA_INIT_NORMAL ? (float)(scale * normal(s->seed, id, j))
-             : init == BA_INIT_UNIT ? (float)normal(s->seed, id, j)
-             : (float)(scale * (2.0 * (double)ba_random_uniform(s->seed, id, 0, (uint64_t)j) - 1.0));
-    if (init == BA_INIT_UNIT)
-        lengthen(v, count, ba_type_last(&n->type), scale);
-    int r = s->device->ops->put(s->device->self, n->data, v, (size_t)count * sizeof *v, e);
-    free(v);
+    job j = { s, n, ba_stream(stream), ba_type_count(&n->type), NULL };
+    if (!(j.v = malloc((size_t)j.count * sizeof *j.v)))
+        return ba_fail(e, BA_EMACHINE, "store: no memory to initialise %.200s", n->name);
+    int64_t tasks = (j.count + CHUNK - 1) / CHUNK;
+    if (pool)
+        bai_pool_run(pool, tasks, chunk, &j);
+    else
+        for (int64_t t = 0; t < tasks; t++)
+            chunk(&j, t, 0);
+    if (n->init == BA_INIT_UNIT)
+        lengthen(j.v, j.count, ba_type_last(&n->type), n->scale);
+    int r = s->device->ops->put(s->device->self, n->data, j.v, (size_t)j.count * sizeof *j.v, e);
+    free(j.v);
+    if (!r)
+        n->init = DONE;
+    return r;
+}
+
+int bai_store_fill(const ba_store *s, ba_err *e)
+{
+    int64_t numbers = 0;
+    int r = BA_OK, workers = s->device->ops->workers(s->device->self);
+    for (int64_t i = 0; i < s->count; i++)
+        numbers += s->e[i].init == DONE ? 0 : ba_type_count(&s->e[i].type);
+    if (!numbers)
+        return BA_OK;
+    bai_pool *pool = workers > 1 && numbers > 4 * CHUNK ? bai_pool_new(workers, NULL, NULL) : NULL; /* without one it takes longer */
+    for (int64_t i = 0; !r && i < s->count; i++)
+        if (s->e[i].init != DONE)
+            r = initialise(s, &s->e[i], pool, e);
+    if (pool)
+        bai_pool_free(pool);
     return r;
 }
 
@@ -149,8 +184,8 @@ int64_t ba_store_add(ba_store *s, const char *name, int32_t rank, const int64_t 
         s->e = more;
         s->room = room;
     }
-    entry n = { strdup(name), t, flags, bai_device_take(s->device, bytes, e) };
-    if (!n.name || !n.data || initialise(s, &n, init, scale, e)) {
+    entry n = { strdup(name), t, flags, init == BA_INIT_ZERO ? DONE : init, scale, bai_device_take(s->device, bytes, e) }; /* that comes zeroed */
+    if (!n.name || !n.data) {
         if (!n.name)
             ba_fail(e, BA_EMACHINE, "%s: no memory", name);
         bai_device_give(s->device, n.data, bytes);
@@ -218,7 +253,8 @@ int ba_store_read(const ba_store *s, int64_t i, float *out, int64_t count, ba_er
 {
     if (check_count(s, i, out, count, e))
         return BA_EARG;
-    return s->device->ops->get(s->device->self, out, s->e[i].data, (size_t)count * 4, e);
+    int r = s->e[i].init == DONE ? BA_OK : initialise(s, &s->e[i], NULL, e);
+    return r ? r : s->device->ops->get(s->device->self, out, s->e[i].data, (size_t)count * 4, e);
 }
 
 int ba_store_write(ba_store *s, int64_t i, const float *in, int64_t count, ba_err *e)
@@ -226,6 +262,7 @@ int ba_store_write(ba_store *s, int64_t i, const float *in, int64_t count, ba_er
     if (check_count(s, i, in, count, e))
         return BA_EARG;
     s->version++;
+    s->e[i].init = DONE;
     return s->device->ops->put(s->device->self, s->e[i].data, in, (size_t)count * 4, e);
 }
 
@@ -233,6 +270,9 @@ int ba_store_copy(ba_store *to, const ba_store *from, ba_err *e)
 {
     if (check(to, e) || check(from, e))
         return BA_EARG;
+    int status = bai_store_fill(from, e);
+    if (status)
+        return status;
     for (int64_t i = 0; i < from->count; i++) {
         const entry *f = &from->e[i];
         int64_t k = ba_store_add(to, f->name, f->type.rank, f->type.dim, BA_INIT_ZERO, 0, f->flags, e), n = ba_type_count(&f->type);

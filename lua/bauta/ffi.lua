@@ -69,6 +69,8 @@ function M.clock()
     return tonumber(now.seconds) + tonumber(now.nanoseconds) * 1e-9
 end
 
+M.started = M.clock() -- as near to the program's start as Lua comes
+
 function M.version() return ffi.string(M.C.ba_version()) end
 function M.is_terminal() return ffi.C.isatty(1) == 1 end
 function M.make_folder(path) ffi.C.mkdir(path, 493) end -- rwxr-xr-x
@@ -87,6 +89,14 @@ function M.peak_memory()
     local u = ffi.new("bauta_rusage")
     ffi.C.getrusage(0, u)
     return tonumber(u.maxrss) * 1024
+end
+
+-- Memory this process holds now, in bytes; 0 where the system does not say.
+function M.resident()
+    local f = io.open "/proc/self/status"
+    local kib = f and f:read("*a"):match("VmRSS:%s*(%d+)")
+    if f then f:close() end
+    return (tonumber(kib) or 0) * 1024
 end
 
 -- Memory that can still be had, in bytes; nil where the system does not say.

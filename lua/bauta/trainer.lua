@@ -158,7 +158,7 @@ end
 
 local function open(e, options)
     local self = setmetatable({ e = e, options = options, device = options.device, epoch = 0, done = 0, best = -1, sum = 0,
-        time_train = 0, time_total = 0, epoch_seconds = 0 }, Run)
+        time_train = 0, time_total = 0, epoch_seconds = 0, looked = 0 }, Run)
     local path, old = options.out .. "/" .. e:path(), nil
     if options.mode == "resume" then
         local ok, found = pcall(archive.documents, path)
@@ -193,6 +193,14 @@ local function feed(self, batch, place)
     if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
 end
 
+-- Calls f and counts the time it takes as spent on looking at models before the first step.
+local function look(self, f, ...)
+    local start = ffi.clock()
+    local out = f(...)
+    self.looked = self.looked + ffi.clock() - start
+    return out
+end
+
 local function prepare(self, old)
     local e = self.e
     if self.options.mode == "resume" then judge_resume(self, old) end
@@ -215,7 +223,7 @@ local function prepare(self, old)
     if self.done == 0 then
         record.documents(self.run, e, self.device, self.options.script)
         record.cost(self.run, self.cost)
-        for _, line in ipairs(self.options.no_preflight and {} or preflight.run(self)) do
+        for _, line in ipairs(self.options.no_preflight and {} or look(self, preflight.run, self)) do
             self.run:event("preflight", line)
             self:say(line)
         end
@@ -285,7 +293,16 @@ local function warn_once(self, loss)
     self.run:event("diverging", ("loss %.6g at step %d"):format(loss, self.done))
 end
 
+-- How long it took until the first step: to make the run ready, and what it measured before it, of its own will.
+local function note_start(self)
+    if self.started then return end
+    self.started = ffi.clock()
+    self.run:event("first_step", ("begins %.3f s after the program started, %.3f s of that preflight and probe"):format(
+        self.started - ffi.started, self.looked))
+end
+
 local function one_step(self, batch)
+    note_start(self)
     feed(self, batch, batch.number)
     run_program(self, batch)
     local row = numbers(self)
@@ -391,7 +408,7 @@ local function loop(self)
     for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
     self.bar = progress.new { label = self.e:path(), total = self.steps, epochs = self.e:whole_epochs(), from = self.done,
         interval = self.options.interval }
-    if self.probe and self.done == 0 then self.probe:epoch() end
+    if self.probe and self.done == 0 then look(self, self.probe.epoch, self.probe) end
     while self.done < self.steps or self.unjudged do
         if not self.unjudged and not train_epoch(self) then return end
         self.unjudged = true
