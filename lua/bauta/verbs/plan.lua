@@ -22,7 +22,30 @@ local function node_lines(program)
     return report.table(rows)
 end
 
-local function one(e, given)
+local function memory_line(m, device)
+    local iec = require("bauta.cost").iec
+    local host = m.batches + m.pictures + m.base
+    local parts = ("batches ahead %s, decoded pictures %s, program and libraries %s"):format(iec(m.batches), iec(m.pictures), iec(m.base))
+    if device:describe():find "^cpu" then
+        return ("peak of a run: %s (buffers of all programs, evaluation and probe too, %s; %s)"):format(iec(m.total), iec(m.device), parts)
+    end
+    return ("peak of a run: %s on the device (all programs, evaluation and probe too), %s of the process (%s)"):format(iec(m.device), iec(host), parts)
+end
+
+-- What every phase of a run costs, and how much larger the largest step is than the last one, which is returned and lives.
+local function phases(e, device, stores)
+    local cost, steps = require "bauta.cost", require "bauta.steps"
+    local program, costs, largest = nil, {}, 0
+    for i, phase in ipairs(e:phases()) do
+        if program then program:free() end
+        program = steps.train(e, device, stores, nil, phase.first)
+        costs[i] = { summary = cost.summary(program:plan(), e.settings.batch), epochs = phase.epochs }
+        largest = math.max(largest, costs[i].summary.arena)
+    end
+    return program, costs, largest - costs[#costs].summary.arena
+end
+
+local function one(e, given, base)
     local cost, session, steps, json = require "bauta.cost", require "bauta.session", require "bauta.steps", require "bauta.json"
     local s, device = e.settings, session.device()
     if given.batch then s.batch = given.batch end
@@ -30,23 +53,20 @@ local function one(e, given)
         io.stdout:write("(this device has no fast bf16: a run would use fp32 here)\n")
     end
     local images = given.images or s.data:split("train").count
+    device:peak(true)
     local stores = steps.stores(e, device)
-    local program, costs = nil, {}
-    for i, phase in ipairs(e:phases()) do
-        if program then program:free() end
-        program = steps.train(e, device, stores, nil, phase.first)
-        costs[i] = { summary = cost.summary(program:plan(), s.batch), epochs = phase.epochs }
-    end
+    local program, costs, larger = phases(e, device, stores)
     local summary = cost.mean(costs)
+    local memory = require("bauta.footprint").of(e, device, stores, larger, base, not given.images)
     if given.json then
         local roles = {}
         for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops,
             peak = p.peak } end
         io.stdout:write(json.encode { run = e:path(), images = images, epochs = e:epochs(), batch = s.batch, roles = roles,
             total = summary.total,
-            arena = summary.arena, variables = summary.variables, kept = e:kept() }, "\n")
+            arena = summary.arena, variables = summary.variables, memory = memory, kept = e:kept() }, "\n")
     else
-        io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n")
+        io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n", memory_line(memory, device), "\n")
         if s.recipe then io.stdout:write(("recipe %s, as it stands here: %s\n"):format(s.recipe, require("bauta.recipe").standing(e))) end
         if given.nodes then io.stdout:write("\n", node_lines(program), "\n") end
     end
@@ -57,9 +77,10 @@ end
 function verb.run(given)
     local script = require "bauta.script"
     local result = script.load(given, given[1])
+    local base = require("bauta.footprint").base()
     for i, e in ipairs((script.experiments(result, given[1]))) do
         if i > 1 and not given.json then io.stdout:write "\n" end
-        local ok, why = pcall(one, e, given)
+        local ok, why = pcall(one, e, given, base)
         if not ok then error(errors.wrap(why), 0) end
     end
     return 0
