@@ -11,7 +11,8 @@ take turns. --attention says how MaskedKD's step is written:
     fused     attention is fused everywhere; the class token's row of the last block, the only one asked for, is computed beside it
     official  as in the published code: the student writes out the attention of every block, the teacher embeds every patch first
 Peak memory is that of the whole process (on a GPU: of the allocator), so each configuration needs a process of its own.
---gate FOLDER takes weights, batches and results that `bauta bench step --dump FOLDER` has written, and compares instead of timing."""
+--gate FOLDER takes weights, batches and results that `bauta bench step --dump FOLDER` has written: nothing is timed unless the same steps
+give the same losses, gradient and kept patches; --steps 0 times nothing at all."""
 
 import argparse
 import contextlib
@@ -178,6 +179,10 @@ def timed(step, source):
 
 def one(a):
     step = prepare(a)
+    if a.gate:
+        gate(a, step)
+    if not a.steps:
+        return
     source = batches(a, step)
     first = [timed(step, source)[1] for _ in range(a.warmup)]
     seconds, losses = zip(*(timed(step, source) for _ in range(a.steps)))
@@ -195,13 +200,12 @@ def apart(got, want):
     return abs(got - want) / max(abs(want), 1e-30)
 
 
-def gate(a):
+def gate(a, step):
     """Loads what bauta began with and takes its steps: the same losses, gradient and kept patches, or an error."""
     import numpy
     from safetensors.torch import load_file
 
     facts = json.loads((a.gate / "facts.json").read_text())
-    step = prepare(a)
     torch = step.torch
     step.student.load_state_dict(load_file(a.gate / "student.safetensors"))
     if step.teacher:
@@ -242,4 +246,4 @@ def everything(a):
 
 if __name__ == "__main__":
     given = arguments()
-    (gate if given.gate else everything if given.all else one)(given)
+    (everything if given.all else one)(given)

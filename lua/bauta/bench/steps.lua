@@ -84,10 +84,12 @@ function steps.step(given)
     local t = one.e.settings.teachers[1]
     if t and one.e:kept() then
         f.kept, f.patches = one.e:kept(), one.e:masked(t).patches
-        f.masking = against_all(given, head, batches, one)
-        lines[#lines + 1] = steps.eta_line(f.masking)
+        if not given.alone then
+            f.masking = against_all(given, head, batches, one)
+            lines[#lines + 1] = steps.eta_line(f.masking)
+        end
     end
-    f.ceilings, f.gate, f.peak_mib = head.ceilings, head.gate, f.memory.process / 2 ^ 20
+    f.ceilings, f.gate, f.peak_mib = head.ceilings, head.gate, (f.device:find "^cpu" and f.memory.process or f.memory.device) / 2 ^ 20
     rig.free { one }
     return rig.write(given, f, lines)
 end
