@@ -68,15 +68,10 @@ typedef struct place { const job *j; int64_t at, column; } place; /* the block's
 
 static inline void put(const ba_view *v, int64_t at, vf a, int64_t n)
 {
-    if (v->type.dtype == BA_F32) {
+    if (v->type.dtype == BA_F32)
         v_store_part((float *)v->data + at, a, n);
-        return;
-    }
-    vh h = v_to_bf16(a);
-    if (n >= VL)
-        memcpy((uint16_t *)v->data + at, &h, sizeof h);
     else
-        memcpy((uint16_t *)v->data + at, &h, (size_t)n * 2);
+        bai_put_halves((uint16_t *)v->data + at, a, n);
 }
 
 static inline void finish_as(int gelu, const job *j, int64_t at, const float *bias, int64_t rows, int64_t cols, const float *t, int64_t ldt)

@@ -36,7 +36,7 @@ static void halve(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, c
 {
     const job *j = ctx;
     for (int64_t r = 0; r < rows; r++)
-        bai_halve((uint16_t *)j->k->out[0].data + (m + r) * j->K + n, t + r * ldt, cols);
+        bai_halve((uint16_t *)j->k->out[0].data + (m + r) * j->K + n, t + r * ldt, cols, 1);
 }
 #endif
 

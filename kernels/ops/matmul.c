@@ -94,7 +94,7 @@ static void put(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, con
 {
     const place *p = ctx;
     for (int64_t r = 0; r < rows; r++)
-        bai_row_done(p->y, p->at + (m + r) * p->ld + n, cols, c + r * ldc);
+        bai_halve((uint16_t *)p->y->data + p->at + (m + r) * p->ld + n, c + r * ldc, cols, 1);
 }
 
 static void tile_task(void *ctx, int64_t t, int worker)

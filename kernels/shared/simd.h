@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || BAI_WIDE
 enum { VL = 16 };
 #elif defined(__AVX2__)
 enum { VL = 8 };
@@ -67,7 +67,7 @@ static inline float v_top(vf v)
 #define V_KEEP(l, w) ((l & w ? VL + l - w : l) & (2 * VL - 1)) /* the last & only matters where w >= VL, which never runs */
 #define V_GIVE(l, w) ((l & w ? VL + l : l + w) & (2 * VL - 1))
 #define V_LANES4(f, l, w) f(l, w), f((l + 1), w), f((l + 2), w), f((l + 3), w)
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || BAI_WIDE
 #define V_LANES(f, w) V_LANES4(f, 0, w), V_LANES4(f, 4, w), V_LANES4(f, 8, w), V_LANES4(f, 12, w)
 #elif defined(__AVX2__)
 #define V_LANES(f, w) V_LANES4(f, 0, w), V_LANES4(f, 4, w)

@@ -30,35 +30,31 @@ typedef struct halves { uint16_t *to; int64_t ld; const float *by; } halves; /* 
 static void halve(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
 {
     const halves *w = ctx;
-    for (int64_t r = 0; r < count; r++) {
-        uint16_t *to = w->to + (m + r) * w->ld + n;
-        const float by = w->by ? w->by[r] : 1;
-        for (int64_t i = 0; i < cols; i++)
-            to[i] = f32_to_bf16(c[r * ldc + i] * by);
-    }
+    for (int64_t r = 0; r < count; r++)
+        bai_halve(w->to + (m + r) * w->ld + n, c + r * ldc, cols, w->by ? w->by[r] : 1);
+}
+
+/* Rows end in what was never written: a lane past the end takes `other`. */
+static vf inside(vf x, int64_t left, float other)
+{
+    static const int32_t lane[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    vi at;
+    memcpy(&at, lane, sizeof at);
+    return v_select(at < (int32_t)left, x, v_set(other));
 }
 
 /* row = exp(scale row - top), zeros up to `wide`; returns the sum, and top. */
 static float soften(float *row, int64_t n, int64_t wide, float scale, float *top)
 {
     vf most = v_set(-3.0e38f), sum = { 0 };
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t c = bai_min(VL, n - i);
-        vf x = v_load_part(row + i, c) * scale;
-        for (int64_t k = c; k < VL; k++)
-            x[k] = -3.0e38f;
-        most = v_max(most, x);
-    }
+    for (int64_t i = 0; i < n; i += VL)
+        most = v_max(inside(v_load(row + i) * scale, n - i, -3.0e38f), most);
     *top = v_top(most);
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t c = bai_min(VL, n - i);
-        vf x = v_exp(v_load_part(row + i, c) * scale - *top);
-        for (int64_t k = c; k < VL; k++)
-            x[k] = 0;
+    for (int64_t i = 0; i < wide; i += VL) {
+        vf x = inside(v_exp(v_load(row + i) * scale - *top), n - i, 0);
         sum += x;
-        v_store_part(row + i, x, c);
+        v_store(row + i, x);
     }
-    memset(row + n, 0, (size_t)(wide - n) * 4);
     return v_sum(sum);
 }
 
@@ -88,7 +84,7 @@ void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t
                 lse[m + r] = top + logf(sum);
             for (int64_t i = 0; first && m + r < E && i < T; i++)
                 first[(m + r) * T + i] = row[i] * by[r];
-            bai_halve(P + r * z.wide, row, z.wide);
+            bai_halve(P + r * z.wide, row, z.wide, 1);
         }
         if (out)
             bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, z.wide, panel, halve, &(halves){ out + m * ldo, ldo, by });
@@ -102,24 +98,18 @@ size_t bai_tile_backward_bytes(int64_t T, int64_t d)
 }
 
 /* One row of P and of dS = P (dP - sum P dP) scale, from the scores and dP; both in bf16, zeros up to `wide`. */
-static void score_row(float *s, float *dp, int64_t n, int64_t wide, float scale, float lse, uint16_t *P, uint16_t *dS)
+static void score_row(float *s, const float *dp, int64_t n, int64_t wide, float scale, float lse, uint16_t *P, uint16_t *dS)
 {
     vf sum = { 0 };
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t c = bai_min(VL, n - i);
-        vf p = v_exp(v_load_part(s + i, c) * scale - lse);
-        v_store_part(s + i, p, c);
-        for (int64_t k = c; k < VL; k++)
-            p[k] = 0;
-        sum += p * v_load_part(dp + i, c);
+    for (int64_t i = 0; i < wide; i += VL) {
+        vf p = inside(v_exp(v_load(s + i) * scale - lse), n - i, 0);
+        sum += p * inside(v_load(dp + i), n - i, 0);
+        v_store(s + i, p);
+        bai_put_halves(P + i, p, VL);
     }
     const float dot = v_sum(sum);
-    for (int64_t i = 0; i < n; i++)
-        dp[i] = s[i] * (dp[i] - dot) * scale;
-    memset(s + n, 0, (size_t)(wide - n) * 4);
-    memset(dp + n, 0, (size_t)(wide - n) * 4);
-    bai_halve(P, s, wide);
-    bai_halve(dS, dp, wide);
+    for (int64_t i = 0; i < wide; i += VL)
+        bai_put_halves(dS + i, inside(v_load(s + i) * (v_load(dp + i) - dot) * scale, n - i, 0), VL);
 }
 
 typedef struct backward { /* what the panels share */

@@ -4,62 +4,46 @@
 
 #if BAI_TILES
 
-typedef uint32_t wide __attribute__((vector_size(BAI_TILE_ROW)));
-enum { PAIRS = BAI_TILE_ROWS, STEP = 2 * BAI_TILE / 2 }; /* numbers of a strip or a panel in one step of 32: two tiles */
+enum { PAIRS = BAI_TILE_ROWS, STEP = BAI_TILE }; /* numbers of a strip or a panel in one step of 32: two tiles of two bytes each */
+_Static_assert((int)VL == (int)PAIRS, "a row of a tile is one vector");
 
-static wide row_of(const void *p) { wide v; memcpy(&v, p, sizeof v); return v; }
-
-/* Rows with distance s exchange their halves of each group of 2 s dwords. */
-#define EXCHANGE(s, ...) \
-    for (int i = 0; i < PAIRS; i++) \
-        if (!(i & s)) { \
-            wide a = r[i], b = r[i + s]; \
-            r[i] = __builtin_shufflevector(a, b, __VA_ARGS__); \
-            r[i + s] = __builtin_shufflevector(b, a, LATE_##s); \
-        }
-#define LATE_1 17, 1, 19, 3, 21, 5, 23, 7, 25, 9, 27, 11, 29, 13, 31, 15
-#define LATE_2 18, 19, 2, 3, 22, 23, 6, 7, 26, 27, 10, 11, 30, 31, 14, 15
-#define LATE_4 20, 21, 22, 23, 4, 5, 6, 7, 28, 29, 30, 31, 12, 13, 14, 15
-#define LATE_8 24, 25, 26, 27, 28, 29, 30, 31, 8, 9, 10, 11, 12, 13, 14, 15
-
-static void transpose(uint16_t *tile) /* 16x16 dwords, in place */
+static void transpose(uint16_t *tile) /* 16x16 dwords, in place; moved, never read as fp32 */
 {
-    wide r[PAIRS];
-    for (int i = 0; i < PAIRS; i++)
-        r[i] = row_of(tile + i * BAI_SIDE);
-    EXCHANGE(1, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
-    EXCHANGE(2, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-    EXCHANGE(4, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
-    EXCHANGE(8, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
-    for (int i = 0; i < PAIRS; i++)
-        memcpy(tile + i * BAI_SIDE, &r[i], sizeof r[i]);
+    vf r[PAIRS];
+    memcpy(r, tile, sizeof r);
+    v_transpose(r);
+    memcpy(tile, r, sizeof r);
 }
 
 /* 16 rows of 32 numbers; rows and cols are what there is. */
 static void copy_tile(uint16_t *to, const uint16_t *x, int64_t ld, int64_t rows, int64_t cols)
 {
-    if (rows < PAIRS || cols < BAI_SIDE)
-        memset(to, 0, BAI_TILE);
+    if (rows >= PAIRS && cols >= BAI_SIDE) {
+        for (int64_t r = 0; r < PAIRS; r++)
+            memcpy(to + r * BAI_SIDE, x + r * ld, BAI_TILE_ROW);
+        return;
+    }
+    memset(to, 0, BAI_TILE);
     for (int64_t r = 0; r < bai_min(rows, PAIRS); r++)
         memcpy(to + r * BAI_SIDE, x + r * ld, (size_t)bai_min(cols, BAI_SIDE) * 2);
 }
 
-/* 32 rows of 16 numbers, two rows as one row of pairs. */
+static vu wide_row(const uint16_t *x) { vh h; memcpy(&h, x, sizeof h); return __builtin_convertvector(h, vu); }
+
+/* 32 rows of 16 numbers, two rows as one row of pairs: the first of a pair is the lower half. */
 static void pair_tile(uint16_t *to, const uint16_t *x, int64_t ld, int64_t rows, int64_t cols)
 {
-    static const uint16_t none[PAIRS];
-    uint16_t part[2][PAIRS] = { { 0 } };
+    uint16_t whole[BAI_SIDE * PAIRS];
+    if (rows < BAI_SIDE || cols < PAIRS) {
+        memset(whole, 0, sizeof whole);
+        for (int64_t r = 0; r < bai_min(rows, BAI_SIDE); r++)
+            memcpy(whole + r * PAIRS, x + r * ld, (size_t)bai_min(cols, PAIRS) * 2);
+        x = whole;
+        ld = PAIRS;
+    }
     for (int64_t r = 0; r < BAI_SIDE; r += 2) {
-        const uint16_t *pair[2];
-        for (int i = 0; i < 2; i++) {
-            pair[i] = r + i < rows ? x + (r + i) * ld : none;
-            if (cols < PAIRS && r + i < rows)
-                pair[i] = memcpy(part[i], pair[i], (size_t)bai_max(cols, 0) * 2);
-        }
-        for (int i = 0; i < PAIRS; i++) {
-            to[r * PAIRS + 2 * i] = pair[0][i];
-            to[r * PAIRS + 2 * i + 1] = pair[1][i];
-        }
+        const vu pairs = wide_row(x + r * ld) | wide_row(x + (r + 1) * ld) << 16;
+        memcpy(to + r * PAIRS, &pairs, sizeof pairs);
     }
 }
 

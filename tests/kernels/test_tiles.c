@@ -3,9 +3,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../../core/graph/ops.h"
+#include "../../kernels/shared/tile.h"
 #include "../check.h"
 #include "case.h"
 
@@ -110,6 +113,68 @@ static void attention(int64_t T, int64_t d)
         { BA_BF16, 3, { 2, T, 2 * d }, 0, -1, 1 } } }, 3e-3, 0);
 }
 
+/* Numbers that say which sum in which order it was: even and odd members apart, each rounded at every step; denormals are zero. */
+static void semantics(void)
+{
+    static uint16_t a[16][32], b[16][32];
+    static float c[16][16];
+    const uint16_t one = 0x3f80, large = 0x4b80, tiny = 0x0001, small = 0x0d80, least = 0x1e80; /* 1, 2^24, a denormal, 2^-100, 2^-66 */
+    for (int i = 0; i < 16; i++)
+        for (int k = 0; k < 32; k++)
+            b[i][k] = one;
+    a[0][0] = large, a[0][1] = a[0][2] = a[0][3] = one;  /* even: 2^24 + 1 is 2^24; odd: 2 */
+    a[1][0] = tiny;                                      /* zero before */
+    a[2][5] = small, b[2][1] = b[2][3] = small;          /* 2^-200: zero after, in columns 0 and 1 */
+    a[3][0] = least, a[3][1] = least;                    /* stays */
+    c[4][7] = 1.5f, a[4][9] = 0xbf80;
+    bai_tile_open();
+    bai_tile_load(0, c, 64);
+    bai_tile_load(1, a, 64);
+    bai_tile_load(2, b, 64);
+    bai_tile_dot(0, 1, 2);
+    bai_tile_store(0, c, 64);
+    bai_tile_close();
+    CHECK(c[0][5] == 0x1p24f + 2, "%.9g", c[0][5]);
+    CHECK(c[1][5] == 0, "%.9g", c[1][5]);
+    CHECK(c[2][0] == 0 && c[2][1] == 0 && c[2][2] == 0x1p-100f, "%.9g %.9g %.9g", c[2][0], c[2][1], c[2][2]);
+    CHECK(c[3][9] == 0x1p-65f, "%.9g", c[3][9]);
+    CHECK(c[4][7] == 0.5f && c[4][8] == -1, "%.9g %.9g", c[4][7], c[4][8]);
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+        bai_tile_zero(0);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && status, "tiles that were released can be used");
+}
+
+/* fp32 to bf16, as the last thing a product does: to nearest, ties to even; what is not a number stays none. */
+static void rounding(void)
+{
+    static const struct { uint32_t from; uint16_t to; } want[] = {
+        { 0x3f800000, 0x3f80 }, { 0x3f808000, 0x3f80 }, { 0x3f808001, 0x3f81 }, { 0x3f818000, 0x3f82 }, { 0x3f817fff, 0x3f81 }, { 0xbf808000, 0xbf80 },
+        { 0xbf818000, 0xbf82 }, { 0x7f7fffff, 0x7f80 }, { 0x7f800000, 0x7f80 }, { 0xff800000, 0xff80 }, { 0x7f800001, 0x7fc0 }, { 0xffc12345, 0xffc1 },
+        { 0x7fffffff, 0x7fff }, { 0x00800000, 0x0080 }, { 0x3fffffff, 0x4000 }, { 0x42f6e979, 0x42f7 }, { 0xc2f6e979, 0xc2f7 }, { 0x00000000, 0x0000 } };
+    enum { N = sizeof want / sizeof *want };
+    ba_err e = { 0 };
+    const int64_t one[] = { 1, 1 }, column[] = { N, 1 }, n[] = { N };
+    uint16_t nothing[N] = { 0 }, got[N];
+    float bias[N];
+    for (int i = 0; i < N; i++)
+        memcpy(&bias[i], &want[i].from, 4);
+    ba_graph *g = ba_graph_new(device[0][0], 1, &e);
+    ba_tensor *in[] = { ba_input(g, "a", BA_BF16, 2, one, &e), ba_input(g, "b", BA_BF16, 2, column, &e), ba_input(g, "c", BA_F32, 1, n, &e) };
+    ba_tensor *y = ba_op_apply(g, "linear", 3, in, 0, NULL, &e);
+    ba_program *p = y && !ba_fetch(g, "y", y, &e) ? ba_compile(g, &e) : NULL;
+    CHECK(p && !ba_program_feed(p, "a", nothing, 2, &e) && !ba_program_feed(p, "b", nothing, sizeof nothing, &e) && !ba_program_feed(p, "c", bias, sizeof bias, &e) &&
+          !ba_program_run(p, &e) && !ba_program_read(p, "y", got, sizeof got, &e), "%s", e.msg);
+    for (int i = 0; p && i < N; i++)
+        CHECK(got[i] == want[i].to, "%08x became %04x, not %04x", want[i].from, got[i], want[i].to);
+    ba_program_free(p);
+    ba_graph_free(g);
+}
+
 int main(void)
 {
     static const int64_t edge[] = { 1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65 };
@@ -123,12 +188,21 @@ int main(void)
         if (!(device[1][i] = ba_device_open("cpu", i + 1, "amx", &e)))
             check_skip("the processor's tiles", e.msg);
     }
+    semantics();
+    check_group("tiles as the processor has them");
+    if (device[0][0])
+        rounding();
+    check_group("rounding");
     for (int i = 0; device[0][1] && i < EDGES; i++)
         for (int k = 0; k < EDGES; k++) {
             product(edge[i], edge[(3 * i + k) % EDGES], edge[k]); /* every pair of rows and depth, of columns and depth */
             product(edge[k], edge[i], edge[(i + 5 * k) % EDGES]);
         }
     check_group("borders of tiles");
+    static const int64_t large[][3] = { { 1400, 20, 20 }, { 400, 290, 40 }, { 40, 130, 2100 }, { 33, 40, 600 } }; /* several tasks, groups of rows, bands */
+    for (int i = 0; device[0][1] && i < 4; i++)
+        product(large[i][0], large[i][1], large[i][2]);
+    check_group("borders of tasks");
     for (int i = 0; device[0][1] && i < EDGES; i++)
         attention(edge[i], (const int64_t[]){ 8, 32, 33, 64 }[i % 4]);
     check_group("attention");

@@ -1,0 +1,43 @@
+-- tiles: a whole distillation in bf16 on AMX's tiles, emulated in C: the same kernels and the same program that a processor with AMX runs.
+package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
+local compare = require "compare"
+local shell = require "shell"
+local t = require "harness"
+
+local function run(name, more)
+    local status, _, err = shell.sh(("'%s' %s"):format(shell.program, shell.tiny("--set kind=suite " .. more, name)))
+    t.equal(status, 0, name .. ": " .. err)
+    return name .. "/all/student", err
+end
+
+local function losses(folder) return compare.tables(folder).train.loss end
+
+local plain, half = run("plain", ""), run("half", "--tier tiles --set precision=bf16 --threads 1")
+local a, b = losses(plain), losses(half)
+t.check(#a > 5 and #a == #b, "as many steps: %d and %d", #a, #b)
+for i = 1, #a do t.near(b[i], a[i], 0.03 * (1 + a[i]), ("loss of step %d"):format(i)) end
+t.check(b[1] ~= a[1], "bf16 was used")
+t.group "bf16 follows fp32 within its rounding"
+
+compare.same_run(half, (run("two", "--tier tiles --set precision=bf16 --threads 2")), "two threads")
+t.group "the number of threads does not show in a bit"
+
+local status, out, err = shell.bauta "doctor --tier tiles"
+t.check(status == 0 and out:find("tiles kernels", 1, true) and out:find("bf16 on emulated tiles", 1, true), "doctor: %s%s", out, err)
+status, out, err = shell.bauta "doctor --tier amx"
+if out:find("fast bf16 (AMX)", 1, true) then
+    local amx = run("amx", "--tier amx --set precision=bf16")
+    local c = losses(amx)
+    for i = 1, #b do t.near(c[i], b[i], 0.01 * (1 + b[i]), ("loss of step %d on AMX"):format(i)) end
+else
+    t.skip("a run on AMX", "this processor has none")
+    status, out, err = shell.bauta(shell.tiny("--tier amx", "none"))
+    t.equal(status, 5, "no AMX: exit status")
+    t.check(err:find "^bauta: .*tier 'amx': this processor %(or build%) goes up to '%w+'", "one line says why: %s", err)
+    t.equal(select(2, err:gsub("\n", "")), 1, "no AMX: lines")
+end
+status, out, err = shell.bauta(shell.tiny("--tier mmx", "none"))
+t.check(status ~= 0 and err:find("tier 'mmx': auto, plain, avx2, avx512, amx or tiles", 1, true), "an unknown tier: %s", err)
+t.group "tiers by name"
+shell.clean()
+return t.done()
