@@ -138,7 +138,7 @@ bai_pool *bai_pool_new(int workers, void (*enter)(void), ba_err *e)
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (!p->threads || p->started != p->workers - 1) {
-        ba_fail(e, BA_EMACHINE, "cannot start %d threads", p->workers);
+        ba_fail(e, BA_EMACHINE, p->threads ? "cannot start %d threads" : "no memory for a pool of %d threads", p->workers);
         bai_pool_free(p);
         return NULL;
     }

@@ -1,18 +1,15 @@
 /* single: one picture at a time, outside of any loader: a file, or a sample, as evaluation would show it; and a sample's checksum. */
 #include "../base/crc.h"
+#include "../base/file.h"
 #include "augment.h"
 #include "dataset.h"
 #include "decode.h"
 #include "exif.h"
 #include "files.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int show(const ba_augment *how, const ba_picture *p, const char *name, uint8_t *rgb, ba_err *e)
 {
@@ -31,41 +28,16 @@ static int show(const ba_augment *how, const ba_picture *p, const char *name, ui
     return status;
 }
 
-/* The whole file; *bytes is to be freed. */
-static int64_t read_file(const char *path, uint8_t **bytes, ba_err *e)
-{
-    struct stat s;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int64_t n = 0, got = 0;
-    *bytes = NULL;
-    if (fd < 0 || fstat(fd, &s)) {
-        int why = errno;
-        if (fd >= 0)
-            close(fd);
-        return ba_fail(e, BA_EDATA, "%.400s: %s", path, strerror(why));
-    }
-    n = s.st_size;
-    if (!S_ISREG(s.st_mode) || n > BAI_MAX_FILE) {
-        close(fd);
-        return ba_fail(e, BA_EDATA, "%.400s: %s", path, n > BAI_MAX_FILE ? "exceeds 256 MiB" : "a file expected");
-    }
-    *bytes = malloc((size_t)n + 1);
-    for (ssize_t r = 1; *bytes && got < n && r > 0; got += r > 0 ? r : 0)
-        r = read(fd, *bytes + got, (size_t)(n - got));
-    close(fd);
-    if (!*bytes)
-        return ba_fail(e, BA_EMACHINE, "%.400s: no memory for %lld bytes", path, (long long)n);
-    return got == n ? n : ba_fail(e, BA_EDATA, "%.400s: ends after %lld of %lld bytes", path, (long long)got, (long long)n);
-}
-
 int ba_picture_load(const char *path, int32_t upright, const ba_augment *how, uint8_t *rgb, ba_err *e)
 {
     ba_picture p = { .size = sizeof p };
-    uint8_t *bytes;
+    ba_err own = { 0 };
+    int64_t n;
     if (!path || !how || !rgb)
         return ba_fail(e, BA_EARG, "a path, how to show it and room for the picture expected");
-    int64_t n = read_file(path, &bytes, e);
-    int status = n < 0 ? (int)n : bai_decode(bytes, n, path, &p, e);
+    e = e ? e : &own;
+    char *bytes = bai_file_read(AT_FDCWD, path, path, BAI_MAX_FILE, &n, e);
+    int status = bytes ? bai_decode(bytes, n, path, &p, e) : e->code;
     if (status >= 0 && upright)
         status = bai_upright(&p, bai_orientation(bytes, n), e);
     if (status >= 0)

@@ -92,6 +92,25 @@ static int from_cifar(void)
     return done;
 }
 
+/* Packed by one thread, then read. */
+static int from_pack(void)
+{
+    struct { const char *path, *test; int64_t limit, upright; } p = { folder_path, "", 0, 0 };
+    ba_pack_how how = { .size = sizeof how, .coding = BA_PACK_JPEG, .quality = 90, .rows = 12, .threads = 1 };
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/t.pack", scratch());
+    ba_dataset *d = ba_dataset_open(&plugin_images, &p, "train", &e);
+    ba_packer *k = d ? ba_packer_new(path, &how, &e) : NULL;
+    int done = k && !ba_packer_split(k, d, "train", &e) && !ba_packer_add(k, 0, ba_dataset_count(d), &e) && ba_packer_end(k, &e) > 0;
+    ba_packer_free(k);
+    ba_dataset_free(d);
+    p.path = path;
+    d = done ? ba_dataset_open(&plugin_images, &p, "train", &e) : NULL;
+    done = d && epoch(d, BA_AUGMENT_CROP, 16);
+    ba_dataset_free(d);
+    return done;
+}
+
 /* Lets the 1st, 2nd, ... request fail until the way is gone through without meeting a failure. Keeping a picture in memory
  * is a convenience: when that fails the way goes on, so a complete way counts as well. */
 static void every_request(const char *what, int (*way)(void))
@@ -164,6 +183,7 @@ int main(void)
     every_request("a folder of pictures", from_folder);
     every_request("a tar in Tiny ImageNet's layout", from_tar);
     every_request("a gzipped tar", from_gzip);
+    every_request("packed and read", from_pack);
     every_request("scenes", from_scenes);
     every_request("cifar", from_cifar);
     scratch_end();
