@@ -174,7 +174,7 @@ static void files(void)
     CHECK(ba_picture_load(path, 0, &how, rgb, &e) == BA_EDATA && strstr(e.msg, "broken.jpg"), "%s", e.msg);
     path = put_file("single/empty.jpg", "", 0);
     CHECK(ba_picture_load(path, 0, &how, rgb, &e) == BA_EDATA && strstr(e.msg, "is empty"), "%s", e.msg);
-    CHECK(ba_picture_load(scratch(), 0, &how, rgb, &e) == BA_EDATA && strstr(e.msg, "a file expected"), "%s", e.msg);
+    CHECK(ba_picture_load(scratch(), 0, &how, rgb, &e) == BA_EDATA && strstr(e.msg, "is a folder; a regular file expected"), "%s", e.msg);
     CHECK(ba_picture_load("/nowhere/at.all", 0, &how, rgb, &e) == BA_EDATA && strstr(e.msg, "No such file"), "%s", e.msg);
     how.policy = BA_AUGMENT_CROP;
     path = put_file("single/one.jpg", b.p, b.n);
