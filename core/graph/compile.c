@@ -33,6 +33,18 @@ static int64_t earliest(bai_node **list, const int64_t *place, int64_t i)
     return p;
 }
 
+/* Where updates that follow each other run as one they are put together: behind the last reading of their gradient, which costs no memory. */
+static int64_t with_others(bai_node **list, int64_t i, int64_t p)
+{
+    for (int64_t j = p + 1; j < i; j++)
+        for (int m = 0; m < list[j]->n_in; m++)
+            for (int k = 0; k < list[i]->n_in && list[j]->in[m]; k++)
+                if (list[i]->in[k] && !(list[j]->op->flags & (BA_OP_ALIAS | BA_OP_EFFECT)) && bai_root(list[j]->in[m]) == bai_root(list[i]->in[k]) &&
+                    bai_root(list[i]->in[k])->node->kind == BAI_OP)
+                    p = j;
+    return p;
+}
+
 static int order_nodes(ba_program *p, ba_err *e)
 {
     int64_t n = 0, at = 0;
@@ -48,8 +60,11 @@ static int order_nodes(ba_program *p, ba_err *e)
             m->order = at;
             list[at++] = m;
         }
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
         place[i] = list[i]->op->flags & BA_OP_EFFECT ? earliest(list, place, i) : i;
+        if ((list[i]->op->flags & BA_OP_EFFECT) && p->device->ops->joins)
+            place[i] = with_others(list, i, place[i]);
+    }
     at = 0;
     for (int64_t i = -1; i < n; i++) {
         if (i >= 0 && !(list[i]->op->flags & BA_OP_EFFECT))
@@ -234,7 +249,8 @@ static const char *where(ba_program *p, const bai_node *n)
 
 static int fill_step(ba_program *p, bai_step *s, bai_node *n, void *scratch, ba_err *e)
 {
-    *s = (bai_step){ .op = n->op, .params = n->params, .n_in = n->n_in, .n_out = n->n_out, .scratch = scratch, .where = where(p, n) };
+    *s = (bai_step){ .op = n->op, .params = n->params, .n_in = n->n_in, .n_out = n->n_out, .scratch = scratch, .where = where(p, n),
+        .tf32 = n->tf32 };
     s->in = bai_arena_take(&p->mem, (size_t)(n->n_in + 1) * sizeof *s->in);
     s->out = bai_arena_take(&p->mem, (size_t)n->n_out * sizeof *s->out);
     if (!s->in || !s->out || !s->where)
@@ -245,6 +261,28 @@ static int fill_step(ba_program *p, bai_step *s, bai_node *n, void *scratch, ba_
     for (int i = 0; i < n->n_out; i++)
         s->out[i] = (ba_view){ n->out[i].type, n->out[i].users ? address(p, &n->out[i]) : NULL };
     return BA_OK;
+}
+
+static double gib(int64_t bytes) { return (double)bytes / 1073741824; }
+
+/* Whether the device has room for the arena; if not, one line that says what was planned, for whom, and what would fit. */
+static int judge_room(ba_program *p, int64_t arena, ba_err *e)
+{
+    int64_t room = p->device->ops->room ? p->device->ops->room(p->device->self) : -1;
+    char by_role[200] = "";
+    size_t at = 0;
+    if (room < 0 || arena <= room)
+        return BA_OK;
+    for (int role = 0; role < p->graph->n_texts; role++) {
+        int64_t bytes = 0;
+        for (int64_t i = 0; i < p->n_buffers; i++)
+            if (p->buffer[i].role == role && p->buffer[i].from <= p->peak_step && p->peak_step <= p->buffer[i].to)
+                bytes += p->buffer[i].bytes;
+        if (bytes * 100 >= arena && at < sizeof by_role)
+            at += (size_t)snprintf(by_role + at, sizeof by_role - at, "%s%.40s %.2f", at ? ", " : "", p->graph->texts[role], gib(bytes));
+    }
+    return ba_fail(e, BA_EMACHINE, "no memory: at its peak a step needs %.2f GiB (%s), %.2f GiB are free; about %.0f %% of this batch would fit", gib(arena),
+                   by_role, gib(room), 100 * (double)room / (double)arena);
 }
 
 static int make_memory(ba_program *p, ba_err *e)
@@ -273,7 +311,8 @@ static int make_memory(ba_program *p, ba_err *e)
         int64_t bytes = scratch_of(p, p->fixed_node[i]);
         fixed_scratch = bytes > fixed_scratch ? bytes : fixed_scratch;
     }
-    if (!(p->arena = own(p, p->arena_bytes > fixed_scratch ? p->arena_bytes : fixed_scratch, e)))
+    int64_t arena = p->arena_bytes > fixed_scratch ? p->arena_bytes : fixed_scratch;
+    if (judge_room(p, arena, e) || !(p->arena = own(p, arena, e)))
         return BA_EMACHINE;
     p->step = bai_arena_take(&p->mem, (size_t)(p->n_steps + 1) * sizeof *p->step);
     p->fixed = bai_arena_take(&p->mem, (size_t)(p->n_fixed + 1) * sizeof *p->fixed);

@@ -5,7 +5,7 @@
 
 #include "bauta/op.h"
 
-enum { BAI_DEVICE_MAGIC = 0x42444556, BAI_DEVICE_ABI = 2 };
+enum { BAI_DEVICE_MAGIC = 0x42444556, BAI_DEVICE_ABI = 3 };
 
 typedef struct bai_step {      /* one call of an operation in a compiled program */
     const ba_op *op;
@@ -14,6 +14,7 @@ typedef struct bai_step {      /* one call of an operation in a compiled program
     ba_view *in, *out;         /* data: device pointers */
     void *scratch;
     const char *where;         /* "role op place", for errors */
+    int tf32;                  /* products of fp32 tensors may round their factors to 10 bits of mantissa */
     double seconds;            /* profile */
 } bai_step;
 
@@ -29,10 +30,15 @@ typedef struct bai_device_ops {
     void *(*alloc)(void *self, size_t bytes, ba_err *e);                   /* zeroed, 64-byte aligned */
     void (*release)(void *self, void *p);
     int (*put)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* host to device */
+    /* Starts a put that `take` ends: the block can travel while a step runs. NULL: it cannot. */
+    int (*send)(void *self, void *to, const void *from, size_t bytes, ba_err *e);
+    int (*take)(void *self, void *to, ba_err *e);
     int (*get)(void *self, void *to, const void *from, size_t bytes, ba_err *e);  /* device to host, after all work before it */
     int (*run)(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e);
     size_t (*scratch)(void *self, const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out); /* NULL: as op->scratch says */
     void (*forget)(void *self, const bai_step *steps);                     /* these steps will not run again; NULL: nothing is remembered */
+    int64_t (*room)(void *self);                                           /* bytes that can still be had, about; -1: not known */
+    int joins;                                                             /* updates that follow each other run as one: they are put together */
 } bai_device_ops;
 
 struct ba_device {

@@ -135,9 +135,10 @@ int ba_graph_precision(ba_graph *g, int32_t dtype, ba_err *e)
 {
     if (bai_graph_check(g, e))
         return BA_EARG;
-    if (dtype != BA_F32 && dtype != BA_BF16)
-        return ba_fail(e, BA_EARG, "graph: precision %d: fp32 or bf16 expected", dtype);
-    g->dtype = dtype;
+    if (dtype != BA_F32 && dtype != BA_BF16 && dtype != BA_TF32)
+        return ba_fail(e, BA_EARG, "graph: precision %d: fp32, tf32 or bf16 expected", dtype);
+    g->tf32 = dtype == BA_TF32;
+    g->dtype = g->tf32 ? BA_F32 : dtype;
     return BA_OK;
 }
 
@@ -158,6 +159,7 @@ bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *
     n->in = in;
     n->role = g->role;
     n->place = g->place;
+    n->tf32 = g->tf32;
     for (int i = 0; i < n_out; i++)
         n->out[i] = (ba_tensor){ .tag = BAI_TAG_TENSOR, .index = i, .node = n, .buffer = -1 };
     n->next = g->at;

@@ -36,6 +36,7 @@ struct bai_node {
     void *data;             /* BAI_CONSTANT */
     int role, place;        /* indices into the graph's texts */
     int live;               /* scratch of the passes */
+    int tf32;               /* made while the graph's precision was tf32 */
     int counted;            /* its nominal cost is in the ledger */
     int fixed;              /* scratch of the compiler: the same at every step */
     int64_t order;          /* scratch of the compiler: position in the program */
@@ -52,6 +53,7 @@ struct ba_graph {
     ba_device *device;
     uint64_t seed;
     int32_t dtype;
+    int tf32;
     bai_node *first, *last;
     bai_node *at;           /* new nodes go in front of this one; NULL: at the end */
     const char **texts;     /* roles and places, each once */

@@ -29,7 +29,7 @@ void ba_program_free(ba_program *p)
     free(p);
 }
 
-static const bai_port *find(const bai_port *ports, int n, const char *name, const char *what, ba_err *e)
+static bai_port *find(bai_port *ports, int n, const char *name, const char *what, ba_err *e)
 {
     bai_nearest near = bai_nearest_begin(name ? name : "");
     for (int i = 0; name && i < n; i++) {
@@ -62,6 +62,32 @@ int ba_program_feed(ba_program *p, const char *input, const void *data, int64_t 
     return p->device->ops->put(p->device->self, t->data, data, (size_t)bytes, e);
 }
 
+int ba_program_send(ba_program *p, const char *input, const void *data, int64_t bytes, ba_err *e)
+{
+    if (check(p, e))
+        return BA_EARG;
+    bai_port *t = find(p->input, p->n_input, input, "input", e);
+    if (!t || judge_bytes(t, data, bytes, e))
+        return BA_EARG;
+    int r = p->device->ops->send ? p->device->ops->send(p->device->self, t->data, data, (size_t)bytes, e) : BA_OK;
+    t->sent = r ? NULL : data;
+    return r;
+}
+
+int ba_program_take(ba_program *p, const char *input, ba_err *e)
+{
+    if (check(p, e))
+        return BA_EARG;
+    bai_port *t = find(p->input, p->n_input, input, "input", e);
+    const void *data = t ? t->sent : NULL;
+    if (!data)
+        return t ? ba_fail(e, BA_EARG, "%s: nothing was sent", t->name) : BA_EARG;
+    t->sent = NULL;
+    if (p->device->ops->take)
+        return p->device->ops->take(p->device->self, t->data, e);
+    return p->device->ops->put(p->device->self, t->data, data, (size_t)(ba_type_count(&t->type) * ba_dtype_size(t->type.dtype)), e);
+}
+
 int ba_program_read(ba_program *p, const char *fetched, void *data, int64_t bytes, ba_err *e)
 {
     if (check(p, e))
@@ -78,7 +104,7 @@ int ba_program_type(const ba_program *p, const char *name, ba_type *t, ba_err *e
         return BA_EARG;
     if (!t)
         return ba_fail(e, BA_EARG, "type: nowhere to put it");
-    const bai_port *f = find(p->input, p->n_input, name, "input", NULL);
+    bai_port *f = find(p->input, p->n_input, name, "input", NULL);
     if (!f && !(f = find(p->fetch, p->n_fetch, name, "input or fetched tensor", e)))
         return BA_EARG;
     *t = f->type;

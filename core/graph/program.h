@@ -6,7 +6,7 @@
 #include "memory.h"
 #include "node.h"
 
-typedef struct bai_port { const char *name; ba_type type; void *data; int owned; } bai_port; /* an input or a fetched tensor */
+typedef struct bai_port { const char *name; ba_type type; void *data; int owned; const void *sent; } bai_port; /* an input or a fetched tensor; sent: what ba_program_send was given */
 
 struct ba_program {
     uint32_t tag;

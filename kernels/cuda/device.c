@@ -24,6 +24,7 @@ struct bai_cuda {
     uint32_t *fault;
     recorded *programs;
     int n_programs, room;
+    int careful;              /* BAUTA_CUDA_WAIT=1: one launch after the other, waited for, so that a failure names its operation */
     char text[200];
 };
 
@@ -81,12 +82,14 @@ static void *open_(int64_t threads, const char *tier, ba_err *e)
         return NULL;
     }
     c->fault = rt_shared_word(c->rt);
+    const char *wait = getenv("BAUTA_CUDA_WAIT");
+    c->careful = wait && *wait && strcmp(wait, "0");
     snprintf(c->text, sizeof c->text, "%s: %s", rt_name, rt_describe(c->rt));
     return c;
 }
 
 static const char *describe(void *self) { return ((struct bai_cuda *)self)->text; }
-static int has(void *self, const char *what) { (void)self; return !strcmp(what, "bf16"); }
+static int has(void *self, const char *what) { (void)self; return !strcmp(what, "bf16") || !strcmp(what, "tf32"); }
 static int workers(void *self) { (void)self; return 1; }
 
 static int supports(void *self, const ba_op *op, ba_err *e)
@@ -105,7 +108,10 @@ static size_t scratch(void *self, const ba_op *op, const void *params, int n_in,
 /* ---- memory ---- */
 static void *alloc(void *self, size_t bytes, ba_err *e) { return rt_alloc(((struct bai_cuda *)self)->rt, bytes, e); }
 static void release(void *self, void *p) { rt_free(((struct bai_cuda *)self)->rt, p); }
+static int64_t room(void *self) { return rt_room(((struct bai_cuda *)self)->rt); }
 static int put(void *self, void *to, const void *from, size_t bytes, ba_err *e) { return rt_put(((struct bai_cuda *)self)->rt, to, from, bytes, e); }
+static int send(void *self, void *to, const void *from, size_t bytes, ba_err *e) { return rt_send(((struct bai_cuda *)self)->rt, to, from, bytes, e); }
+static int take(void *self, void *to, ba_err *e) { return rt_take(((struct bai_cuda *)self)->rt, to, e); }
 
 /* ---- faults ---- */
 static const char *const faults[] = { "", "an index is out of range", "a score is not a number", "steps count from 1" };
@@ -162,6 +168,10 @@ static void forget(void *self, const bai_step *steps)
 {
     struct bai_cuda *c = self;
     rt_wait(c->rt, NULL); /* its memory goes next */
+    uint32_t word = *(volatile uint32_t *)c->fault; /* one that nobody has read is not the next program's */
+    int program = (int)(word >> (4 + STEP_BITS)) - 1;
+    if (steps && word && program >= 0 && program < c->n_programs && c->programs[program].steps == steps)
+        *c->fault = 0;
     for (int i = 0; i < c->n_programs; i++)
         if (c->programs[i].steps == steps) {
             rt_recording_free(c->rt, c->programs[i].replay);
@@ -169,14 +179,49 @@ static void forget(void *self, const bai_step *steps)
         }
 }
 
-static int launch(struct bai_cuda *c, const recorded *p, int64_t i, ba_err *e)
+static bai_cuda_call call_of(struct bai_cuda *c, const recorded *p, int64_t i)
+{
+    const bai_step *s = &p->steps[i];
+    return (bai_cuda_call){ .op = s->op, .params = s->params, .n_in = s->n_in, .n_out = s->n_out, .in = s->in, .out = s->out, .scratch = s->scratch,
+        .seed = p->seed, .tf32 = s->tf32, .stream = rt_stream(c->rt), .cuda = c, .fault = c->fault, .id = call_id((int)(p - c->programs), i) };
+}
+
+/* Whether step b touches memory that step a writes. */
+static int touches(const bai_step *a, const bai_step *b)
+{
+    for (int i = 0; i < a->n_in; i++)
+        for (int k = 0; k < b->n_in && (a->op->inout >> i & 1); k++)
+            if (a->in[i].data && a->in[i].data == b->in[k].data)
+                return 1;
+    for (int i = 0; i < a->n_out; i++)
+        for (int k = 0; k < b->n_in; k++)
+            if (a->out[i].data && a->out[i].data == b->in[k].data)
+                return 1;
+    return 0;
+}
+
+/* How many steps from i on run as one launch. */
+static int64_t together(const recorded *p, int64_t i)
+{
+    int64_t n = 1;
+    for (; i + n < p->n && n < BAI_CUDA_MANY && p->steps[i + n].op == p->steps[i].op; n++)
+        for (int64_t k = 0; k < n; k++)
+            if (touches(&p->steps[i + k], &p->steps[i + n]) || touches(&p->steps[i + n], &p->steps[i + k]))
+                return n;
+    return n;
+}
+
+/* Enqueues step i, or with `join` several; gives how many in *n. */
+static int launch(struct bai_cuda *c, const recorded *p, int64_t i, int join, int64_t *n, ba_err *e)
 {
     const bai_step *s = &p->steps[i];
     const bai_cuda_op *k = find(s->op->name);
+    bai_cuda_call calls[BAI_CUDA_MANY];
     ba_err inner = { 0 };
-    bai_cuda_call call = { .op = s->op, .params = s->params, .n_in = s->n_in, .n_out = s->n_out, .in = s->in, .out = s->out, .scratch = s->scratch,
-        .seed = p->seed, .stream = rt_stream(c->rt), .cuda = c, .fault = c->fault, .id = call_id((int)(p - c->programs), i) };
-    int r = k->launch(&call, &inner);
+    *n = join && k->many ? together(p, i) : 1;
+    for (int64_t m = 0; m < *n; m++)
+        calls[m] = call_of(c, p, i + m);
+    int r = *n > 1 ? k->many(calls, (int)*n, &inner) : k->launch(calls, &inner);
     if (r)
         return ba_fail(e, r, "%s: %s", s->where, inner.msg);
     return rt_failed(c->rt, s->where, e);
@@ -185,16 +230,18 @@ static int launch(struct bai_cuda *c, const recorded *p, int64_t i, ba_err *e)
 static int launch_all(struct bai_cuda *c, const recorded *p, ba_err *e)
 {
     int r = BA_OK;
-    for (int64_t i = 0; i < p->n && !r; i++)
-        r = launch(c, p, i, e);
+    ba_err inner = { 0 };
+    for (int64_t i = 0, n = 1; i < p->n && !r; i += n)
+        if (!(r = launch(c, p, i, !c->careful, &n, e)) && c->careful && rt_wait(c->rt, &inner))
+            r = ba_fail(e, BA_EMACHINE, "%s: %s", p->steps[i].where, inner.msg);
     return r;
 }
 
 static int run_profiled(struct bai_cuda *c, const recorded *p, bai_step *steps, ba_err *e)
 {
     int r = rt_mark(c->rt, 0, e);
-    for (int64_t i = 0; i < p->n && !r; i++)
-        if (!(r = launch(c, p, i, e)))
+    for (int64_t i = 0, one; i < p->n && !r; i++)
+        if (!(r = launch(c, p, i, 0, &one, e)))
             r = rt_mark(c->rt, (int)i + 1, e);
     if (!r && !(r = rt_wait(c->rt, e)))
         for (int64_t i = 0; i < p->n; i++)
@@ -212,7 +259,7 @@ static int run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profil
         return r ? r : BA_EMACHINE;
     if (profile)
         return run_profiled(c, p, steps, e);
-    if (!p->replay && (p->runs++ == 0 || !rt_can_record(c->rt)))
+    if (!p->replay && (p->runs++ == 0 || c->careful || !rt_can_record(c->rt)))
         return launch_all(c, p, e);
     if (!p->replay) {
         if ((r = rt_record_begin(c->rt, e)))
@@ -233,5 +280,5 @@ rt *bai_cuda_rt(struct bai_cuda *c) { return c->rt; }
 __attribute__((visibility("default"))) const bai_device_ops bauta_device = {
     .magic = BAI_DEVICE_MAGIC, .abi = BAI_DEVICE_ABI, .size = sizeof(bai_device_ops), .name = rt_name,
     .open = open_, .close = close_, .describe = describe, .has = has, .workers = workers, .supports = supports, .scratch = scratch,
-    .alloc = alloc, .release = release, .put = put, .get = get, .run = run, .forget = forget,
+    .alloc = alloc, .release = release, .put = put, .send = send, .take = take, .get = get, .run = run, .forget = forget, .room = room, .joins = 1,
 };

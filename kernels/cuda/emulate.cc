@@ -7,6 +7,7 @@
 #include <ucontext.h>
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
+void (*bai_emulate_later)(void *stream, const dim3 *grid, const dim3 *block, size_t shared, bai_emulate_fn fn, const void *ctx, size_t bytes);
 
 enum { MOST = 1024, STACK = 64 << 10, LANES = 32, WORDS = 8 };
 enum { READY, AT_BARRIER, AT_EXCHANGE, DONE };

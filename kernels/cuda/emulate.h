@@ -30,6 +30,8 @@ extern "C" {
 typedef void (*bai_emulate_fn)(void *ctx);
 /* Runs fn(ctx) for every thread of every block. */
 void bai_emulate_run(const dim3 *grid, const dim3 *block, size_t shared, bai_emulate_fn fn, void *ctx);
+/* Takes a launch (ctx is copied) instead of running it at once: a test's own streams. NULL: launches run at once. */
+extern void (*bai_emulate_later)(void *stream, const dim3 *grid, const dim3 *block, size_t shared, bai_emulate_fn fn, const void *ctx, size_t bytes);
 void *bai_emulate_shared(void);
 void bai_emulate_barrier(void);
 /* All lanes of the warp that are named in mask: gives each the words that the 32 lanes have put. */
@@ -37,11 +39,27 @@ const uint32_t *bai_emulate_exchange(uint32_t mask, const uint32_t *words, int n
 void bai_emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2]);
 }
 
-template <typename F> static void bai_emulate(dim3 grid, dim3 block, size_t shared, F f)
+/* A launch: the arguments are what they are now, as on a device. */
+template <typename... P> struct bai_launch {
+    void *stream;
+    dim3 grid, block;
+    size_t shared;
+    void (*kernel)(P...);
+    void operator()(P... p) const
+    {
+        auto f = [k = kernel, p...]() { k(p...); };
+        bai_emulate_fn fn = [](void *ctx) { (*(decltype(f) *)ctx)(); };
+        if (bai_emulate_later)
+            bai_emulate_later(stream, &grid, &block, shared, fn, &f, sizeof f);
+        else
+            bai_emulate_run(&grid, &block, shared, fn, &f);
+    }
+};
+template <typename... P> static bai_launch<P...> bai_launch_of(void *stream, dim3 grid, dim3 block, size_t shared, void (*kernel)(P...))
 {
-    bai_emulate_run(&grid, &block, shared, [](void *ctx) { (*(F *)ctx)(); }, &f);
+    return { stream, grid, block, shared, kernel };
 }
-#define BA_LAUNCH(KERNEL, GRID, BLOCK, SHARED, C, ...) bai_emulate((GRID), (BLOCK), (SHARED), [=]() { (void)(C); KERNEL(__VA_ARGS__); })
+#define BA_LAUNCH(KERNEL, GRID, BLOCK, SHARED, C, ...) bai_launch_of((C)->stream, (GRID), (BLOCK), (SHARED), KERNEL)(__VA_ARGS__)
 #define BA_DYNAMIC_SHARED(T, NAME) T *NAME = (T *)bai_emulate_shared()
 
 static inline void __syncthreads(void) { bai_emulate_barrier(); }

@@ -9,9 +9,9 @@
 
 const char rt_name[] = "emulated";
 
-enum { MARKS = 1 << 16 };
+enum { MARKS = 1 << 16, TILE = 64 };
 
-struct rt { uint32_t word; int64_t blocks; double mark[MARKS]; };
+struct rt { uint32_t word; int64_t blocks; void *sent, *to; size_t bytes; double mark[MARKS]; };
 
 rt *rt_open(ba_err *e)
 {
@@ -25,6 +25,7 @@ void rt_close(rt *r)
 {
     if (r->blocks)
         fprintf(stderr, "emulated: %lld blocks were never released\n", (long long)r->blocks);
+    free(r->sent);
     free(r);
 }
 
@@ -53,6 +54,28 @@ void rt_free(rt *r, void *p)
 int rt_put(rt *r, void *to, const void *from, size_t bytes, ba_err *e) { (void)r, (void)e; memcpy(to, from, bytes); return BA_OK; }
 int rt_get(rt *r, void *to, const void *from, size_t bytes, ba_err *e) { (void)r, (void)e; memcpy(to, from, bytes); return BA_OK; }
 int rt_wait(rt *r, ba_err *e) { (void)r, (void)e; return BA_OK; }
+int64_t rt_room(rt *r) { (void)r; return -1; }
+
+int rt_send(rt *r, void *to, const void *from, size_t bytes, ba_err *e)
+{
+    free(r->sent);
+    if (!(r->sent = malloc(bytes)))
+        return ba_fail(e, BA_EMACHINE, "no memory: %.1f MiB asked", (double)bytes / 1048576);
+    memcpy(r->sent, from, bytes);
+    r->to = to, r->bytes = bytes;
+    return BA_OK;
+}
+
+int rt_take(rt *r, void *to, ba_err *e)
+{
+    if (!r->sent || r->to != to)
+        return ba_fail(e, BA_EARG, "emulated: nothing was sent there");
+    memcpy(to, r->sent, r->bytes);
+    free(r->sent);
+    r->sent = NULL;
+    return BA_OK;
+}
+
 uint32_t *rt_shared_word(rt *r) { return &r->word; }
 int rt_failed(rt *r, const char *where, ba_err *e) { (void)r, (void)where, (void)e; return BA_OK; }
 
@@ -94,20 +117,42 @@ static void set(void *p, int type, int64_t i, float x)
     ((uint16_t *)p)[i] = x != x ? 0x7fff : (uint16_t)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
 
+/* What is left of a factor in tf32: 10 bits of mantissa. */
+static float factor(const rt_gemm *g, const void *p, int type, int64_t i)
+{
+    float f = number(p, type, i);
+    uint32_t u;
+    if (!g->tf32 || type != BA_F32)
+        return f;
+    memcpy(&u, &f, 4);
+    u = (u & 0x7f800000u) == 0x7f800000u ? u : (u + 0x1000u) & 0xffffe000u;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
 int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e)
 {
     (void)r, (void)e;
-    int refuses = g->bias && g->m % 2; /* so that callers' both ways are tested */
+    int left = (g->bias && g->m % 2 ? RT_NO_BIAS : 0) | (g->sums && g->n % 2 ? RT_NO_SUMS : 0); /* so that callers' both ways are tested */
     for (int64_t b = 0; b < g->batch; b++)
-        for (int64_t i = 0; i < g->m; i++)
+        for (int64_t i = 0; i < g->m; i++) {
+            float sum = 0;
+            for (int64_t k = 0; k < g->k && g->sums && !(left & RT_NO_SUMS); k++)
+                sum += number(g->a, g->type_a, g->trans_a ? k * g->lda + i : i * g->lda + k);
+            if (g->sums && !(left & RT_NO_SUMS))
+                set(g->sums, g->type_c, i, sum);
             for (int64_t j = 0; j < g->n; j++) {
-                float s = 0;
-                for (int64_t k = 0; k < g->k; k++)
-                    s += number(g->a, g->type_a, b * g->stride_a + (g->trans_a ? k * g->lda + i : i * g->lda + k)) *
-                         number(g->b, g->type_b, b * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j));
+                float s = 0, part = 0; /* in tiles, as a device sums: one long chain would lose more digits */
+                for (int64_t k = 0; k < g->k; k++) {
+                    part += factor(g, g->a, g->type_a, b * g->stride_a + (g->trans_a ? k * g->lda + i : i * g->lda + k)) *
+                         factor(g, g->b, g->type_b, b * g->stride_b + (g->trans_b ? j * g->ldb + k : k * g->ldb + j));
+                    if (k % TILE == TILE - 1)
+                        s += part, part = 0;
+                }
                 int64_t at = b * g->stride_c + i * g->ldc + j;
-                s = g->alpha * s + (g->beta != 0 ? g->beta * number(g->c, g->type_c, at) : 0) + (g->bias && !refuses ? g->bias[j] : 0);
+                s = g->alpha * (s + part) + (g->beta != 0 ? g->beta * number(g->c, g->type_c, at) : 0) + (g->bias && !(left & RT_NO_BIAS) ? number(g->bias, g->type_c, j) : 0);
                 set(g->c, g->type_c, at, s);
             }
-    return refuses;
+        }
+    return left;
 }

@@ -3,12 +3,11 @@
 
 static __global__ void run(float *token, float *avg, const float *p, int64_t n, const float *momentum, double decay)
 {
-    const double d = momentum ? (double)*momentum : decay;
-    const float stays = (float)d, comes = (float)(1 - d);
+    const float by = (float)(1 - (momentum ? (double)*momentum : decay));
     if (token && !blockIdx.x && !threadIdx.x)
         *token = 0;
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += (int64_t)gridDim.x * blockDim.x)
-        avg[i] = stays * avg[i] + comes * p[i];
+        avg[i] = by == 1 ? p[i] : avg[i] + by * (p[i] - avg[i]); /* as on the CPU: decay 0 is a copy, bit for bit */
 }
 
 static int launch(const bai_cuda_call *c, ba_err *e)

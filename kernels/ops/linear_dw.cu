@@ -1,4 +1,5 @@
-/* linear_dw on CUDA: the product by the library; column sums in fixed blocks of 128 rows, then over the blocks in order. */
+/* linear_dw on CUDA: the product by the library, with the column sums in its epilogue where it was told to and takes them; else these in fixed
+ * blocks of 128 rows, then over the blocks in order. */
 #include "../cuda/each.h"
 
 enum { BLOCK = 128 };
@@ -34,39 +35,48 @@ static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_ty
     return sums(in[0]) + (in[0]->dtype == in[1]->dtype ? 0 : (size_t)ba_type_count(in[in[0]->dtype == BA_BF16 ? 0 : 1]) * 4);
 }
 
+static void sum_columns(const bai_cuda_call *c, int64_t M, int64_t N)
+{
+    int64_t blocks = ba_ceil(M, BLOCK);
+    BA_LAUNCH(columns, dim3((unsigned)ba_ceil(N, 64), (unsigned)ba_least(blocks, 65535)), 64, 0, c, ba_array_of(&c->in[0]), M, N, (float *)c->scratch);
+    BA_LAUNCH(join, (unsigned)ba_ceil(N, 64), 64, 0, c, (const float *)c->scratch, blocks, N, (float *)c->out[1].data);
+}
+
 static int launch(const bai_cuda_call *c, ba_err *e)
 {
     const ba_type *d = &c->in[0].type, *x = &c->in[1].type;
     int64_t M = ba_type_rows(d), N = ba_type_last(d), K = ba_type_last(x);
-    if (c->out[1].data) {
-        int64_t blocks = ba_ceil(M, BLOCK);
-        BA_LAUNCH(columns, dim3((unsigned)ba_ceil(N, 64), (unsigned)ba_least(blocks, 65535)), 64, 0, c, ba_array_of(&c->in[0]), M, N, (float *)c->scratch);
-        BA_LAUNCH(join, (unsigned)ba_ceil(N, 64), 64, 0, c, (const float *)c->scratch, blocks, N, (float *)c->out[1].data);
+    int left = RT_NO_SUMS;
+    if (c->out[0].data) {
+        rt_gemm g = {};
+        const void *part[2] = { c->in[0].data, c->in[1].data };
+        int type = d->dtype;
+        if (d->dtype != x->dtype) {
+            int narrow = d->dtype == BA_BF16 ? 0 : 1;
+            ba_view wide = { c->in[narrow].type, (char *)c->scratch + sums(d) };
+            bai_cuda_call cast = *c;
+            wide.type.dtype = type = BA_F32;
+            cast.in = &c->in[narrow];
+            cast.out = &wide;
+            cast.n_in = 1;
+            int r = ba_each_run<1>(&cast, f_same());
+            if (r)
+                return r;
+            part[narrow] = wide.data;
+        }
+        g.trans_a = 1;
+        g.type_a = g.type_b = type, g.type_c = BA_F32;
+        g.tf32 = c->tf32;
+        g.m = N, g.n = K, g.k = M, g.lda = N, g.ldb = K, g.ldc = K, g.batch = 1;
+        g.alpha = 1;
+        g.a = part[0], g.b = part[1], g.c = c->out[0].data, g.sums = c->out[1].data;
+        left = rt_gemm_run(bai_cuda_rt(c->cuda), &g, e);
+        if (left < 0)
+            return left;
     }
-    if (!c->out[0].data)
-        return BA_OK;
-    rt_gemm g = {};
-    const void *part[2] = { c->in[0].data, c->in[1].data };
-    int type = d->dtype;
-    if (d->dtype != x->dtype) {
-        int narrow = d->dtype == BA_BF16 ? 0 : 1;
-        ba_view wide = { c->in[narrow].type, (char *)c->scratch + sums(d) };
-        bai_cuda_call cast = *c;
-        wide.type.dtype = type = BA_F32;
-        cast.in = &c->in[narrow];
-        cast.out = &wide;
-        cast.n_in = 1;
-        int r = ba_each_run<1>(&cast, f_same());
-        if (r)
-            return r;
-        part[narrow] = wide.data;
-    }
-    g.trans_a = 1;
-    g.type_a = g.type_b = type, g.type_c = BA_F32;
-    g.m = N, g.n = K, g.k = M, g.lda = N, g.ldb = K, g.ldc = K, g.batch = 1;
-    g.alpha = 1;
-    g.a = part[0], g.b = part[1], g.c = c->out[0].data;
-    return rt_gemm_run(bai_cuda_rt(c->cuda), &g, e);
+    if (left && c->out[1].data)
+        sum_columns(c, M, N);
+    return BA_OK;
 }
 
 BA_CUDA_OP(linear_dw) = { "linear_dw", launch, scratch };

@@ -10,6 +10,7 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     g.type_a = d->dtype, g.type_b = w->dtype, g.type_c = c->out[0].type.dtype;
     g.m = ba_type_rows(d), g.n = w->dim[1], g.k = ba_type_last(d), g.lda = g.k, g.ldb = g.n, g.ldc = g.n, g.batch = 1;
     g.alpha = 1;
+    g.tf32 = c->tf32;
     g.a = c->in[0].data;
     g.b = (const char *)c->in[1].data + bai_cuda_i(c, "from") * w->dim[1] * ba_dtype_size(w->dtype);
     g.c = c->out[0].data;

@@ -26,6 +26,7 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     g.m = y->dim[y->rank - 2], g.n = ba_type_last(y), g.k = a->dim[a->rank - (g.trans_a ? 2 : 1)];
     g.lda = ba_type_last(a), g.ldb = ba_type_last(b), g.ldc = g.n;
     g.alpha = 1;
+    g.tf32 = c->tf32;
     g.stride_a = g.m * g.k, g.stride_b = g.k * g.n, g.stride_c = g.m * g.n;
     int64_t n = leading(y), bytes = ba_dtype_size(a->dtype);
     int whole_a = leading(a) == n, whole_b = leading(b) == n, one_a = leading(a) == 1, one_b = leading(b) == 1, plain = (whole_a || one_a) && (whole_b || one_b);

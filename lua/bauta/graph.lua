@@ -17,7 +17,7 @@ local graph = {}
 
 local rows = {
     { name = "seed", type = "int", default = 0, min = 0, max = 2 ^ 53, doc = "of random numbers" },
-    { name = "precision", type = "choice", choices = { "fp32", "bf16" }, default = "fp32",
+    { name = "precision", type = "choice", choices = { "fp32", "tf32", "bf16" }, default = "fp32",
         doc = "of activations and matrix products" },
     { name = "batch", type = "int", default = 1, min = 1, max = 65536, doc = "images of a step" },
     { name = "image", type = "int", optional = true, min = 1, max = 4096,

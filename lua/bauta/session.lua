@@ -44,4 +44,10 @@ end
 
 function session.fail(code, where, fmt, ...) errors.raise(code, fmt:format(...), where) end
 
+-- The precision a device computes in when `wanted` is asked for, and, where it has no fast one of that kind, a line that says so.
+function session.precision(wanted, device)
+    if wanted == "fp32" or device:has(wanted) then return wanted end
+    return "fp32", ("this device has no fast %s; fp32 is used"):format(wanted)
+end
+
 return session

@@ -26,7 +26,7 @@ check "its result is there" test -s "$jail/tmp/runs/quickstart/report.txt"
 check "selftest" inside selftest
 if [ -f "$jail/opt/bauta/lib/bauta/devices/bauta_cuda.so" ]; then # without a driver: one line, status 5
     inside doctor --device cuda >"$jail/tmp/cuda" 2>&1
-    check "the CUDA device is in it and says what it lacks" grep -q "cuda: no device\|cuda: libcublasLt" "$jail/tmp/cuda"
+    check "the CUDA device is in it and says what it lacks" grep -q "cuda: no d\|cuda: cuBLASLt" "$jail/tmp/cuda"
 else
     echo "skipped: built without the CUDA device"
 fi

@@ -44,8 +44,9 @@ void ba_graph_free(ba_graph *g);
 /* The role of the nodes made from now on: "student", "teacher", "mask", "loss", "optimiser", ...: the rows of the cost ledger. */
 int ba_graph_role(ba_graph *g, const char *role, ba_err *e);
 int ba_graph_place(ba_graph *g, const char *place, ba_err *e);      /* free text named in run-time errors, e.g. "blocks.3.attn"; "" for none */
-int ba_graph_precision(ba_graph *g, int32_t dtype, ba_err *e);      /* BA_F32 (default) or BA_BF16: type of activations and matrix weights */
-int32_t ba_graph_dtype(const ba_graph *g);                          /* what was set there */
+enum { BA_TF32 = 65 };        /* fp32 throughout, but that a device may round the factors of products to 10 bits of mantissa; for ba_graph_precision only */
+int ba_graph_precision(ba_graph *g, int32_t dtype, ba_err *e);      /* BA_F32 (default), BA_BF16: type of activations and matrix weights; BA_TF32 */
+int32_t ba_graph_dtype(const ba_graph *g);                          /* BA_F32 or BA_BF16: what was set there */
 
 ba_tensor *ba_input(ba_graph *g, const char *name, int32_t dtype, int32_t rank, const int64_t *dim, ba_err *e);
 ba_tensor *ba_constant(ba_graph *g, int32_t dtype, int32_t rank, const int64_t *dim, const void *data, ba_err *e); /* data is copied */
@@ -70,6 +71,9 @@ int ba_fetch(ba_graph *g, const char *name, ba_tensor *t, ba_err *e); /* t can b
 ba_program *ba_compile(ba_graph *g, ba_err *e);                     /* the graph may be freed afterwards */
 void ba_program_free(ba_program *p);
 int ba_program_feed(ba_program *p, const char *input, const void *data, int64_t bytes, ba_err *e); /* copied before it returns */
+/* The same in two calls: what is sent can travel while a step runs, and belongs to the steps after the take. `data` keeps what it holds until then. */
+int ba_program_send(ba_program *p, const char *input, const void *data, int64_t bytes, ba_err *e);
+int ba_program_take(ba_program *p, const char *input, ba_err *e);
 int ba_program_run(ba_program *p, ba_err *e);
 int ba_program_read(ba_program *p, const char *fetched, void *data, int64_t bytes, ba_err *e);
 int ba_program_type(const ba_program *p, const char *name, ba_type *t, ba_err *e); /* of an input or a fetched tensor */

@@ -199,7 +199,7 @@ function gate.falling(first, last, what)
 end
 
 -- What rounding may do in each precision: to losses and gradient (shares), to the kept patches (how many stay, in percent).
-local allowed = { fp32 = { 1e-3, 100 }, bf16 = { 0.05, 85 } }
+local allowed = { fp32 = { 1e-3, 100 }, tf32 = { 5e-3, 95 }, bf16 = { 0.05, 85 } }
 
 -- Everything above; raises where something is wrong. Returns what was seen, and one line.
 function gate.pass(device, precision)

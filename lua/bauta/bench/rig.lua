@@ -16,15 +16,14 @@ end
 
 -- The precision that the device will compute in; what it cannot do fast is said.
 function rig.precision(given, device)
-    if given.precision ~= "fp32" and given.precision ~= "bf16" then
-        errors.raise("arg", "--precision " .. errors.show(given.precision) .. "; fp32 or bf16 expected", "command line")
+    if not ({ fp32 = true, tf32 = true, bf16 = true })[given.precision] then
+        errors.raise("arg", "--precision " .. errors.show(given.precision) .. "; fp32, tf32 or bf16 expected", "command line")
     end
-    if given.precision == "bf16" and not device:has("bf16") then
-        if not rig.said then io.stderr:write("bauta: this device has no fast bf16; fp32 is used\n") end
-        rig.said = true
-        return "fp32"
-    end
-    return given.precision
+    local precision, why = require("bauta.session").precision(given.precision, device)
+    if why and not rig.said then io.stderr:write("bauta: ", why, "
+") end
+    rig.said = rig.said or why ~= nil
+    return precision
 end
 
 -- keep as the command line has it: a count, a share or a text.

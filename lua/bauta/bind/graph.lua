@@ -158,7 +158,8 @@ function Graph:role(name) M.call("ba_graph_role", gp(self), M.string(name, "role
 function Graph:place(text) M.call("ba_graph_place", gp(self), M.string(text, "place"):sub(1, 60)) end
 
 function Graph:precision(name)
-    local dtype = ({ fp32 = 1, bf16 = 2 })[name] or errors.fail("precision = %s; fp32 or bf16 expected", errors.show(name))
+    local dtype = ({ fp32 = 1, bf16 = 2, tf32 = M.C.BA_TF32 })[name] or
+        errors.fail("precision = %s; fp32, tf32 or bf16 expected", errors.show(name))
     M.call("ba_graph_precision", gp(self), dtype)
 end
 
@@ -309,6 +310,10 @@ function Program:feed(name, value)
     else errors.fail("%s: a number or a list of numbers expected, got %s", name, errors.show(value)) end
     M.call("ba_program_feed", M.ptr(self, Program), name, p, s.bytes)
 end
+
+-- Starts a feed of raw memory that `take` ends: it can travel while a step runs, and keeps what it holds until then.
+function Program:send(name, value) M.call("ba_program_send", M.ptr(self, Program), name, value, slot(self, name).bytes) end
+function Program:take(name) M.call("ba_program_take", M.ptr(self, Program), name) end
 
 function Program:run() M.call("ba_program_run", M.ptr(self, Program)) end
 

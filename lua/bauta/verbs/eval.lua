@@ -134,7 +134,7 @@ function verb.run(given)
     local result = script.load(given, given[1])
     local e = choose((script.experiments(result, given[1])), given.run, given[1])
     local device = session.device()
-    if e.settings.precision == "bf16" and not device:has("bf16") then e.precision = "fp32" end
+    e.precision = session.precision(e.settings.precision, device)
     require("bauta.bind.run").install_signals()
     local r, said = judge[given.protocol](e, device, given)
     if not r then return 130 end

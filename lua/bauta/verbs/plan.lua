@@ -49,9 +49,8 @@ local function one(e, given, base)
     local cost, session, steps, json = require "bauta.cost", require "bauta.session", require "bauta.steps", require "bauta.json"
     local s, device = e.settings, session.device()
     if given.batch then s.batch = given.batch end
-    if s.precision == "bf16" and not device:has("bf16") and not given.json then
-        io.stdout:write("(this device has no fast bf16: a run would use fp32 here)\n")
-    end
+    local _, why = session.precision(s.precision, device)
+    if why and not given.json then io.stdout:write("(", why, " here)\n") end
     local images = given.images or s.data:split("train").count
     device:peak(true)
     local stores = steps.stores(e, device)
