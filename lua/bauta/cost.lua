@@ -62,6 +62,20 @@ end
 function cost.si(v) return (scaled(v, { "", "k", "M", "G", "T", "P", "E" }, 1000)) end
 function cost.iec(v) return (scaled(v, { "B", "KiB", "MiB", "GiB", "TiB" }, 1024)) end
 
+-- Too little memory: what was planned, for whom, and what would fit.
+function cost.too_much(summary, free, batch, micro)
+    local parts, fits = {}, math.floor(batch / micro * free / summary.arena)
+    for _, p in ipairs(summary.parts) do
+        if p.peak * 100 >= summary.arena then parts[#parts + 1] = ("%s %s"):format(p.role, cost.iec(p.peak)) end
+    end
+    local cut = micro
+    while cut < batch and (batch % cut ~= 0 or batch / cut > fits) do cut = cut + 1 end
+    local rest = fits < 1 and "not even a picture at a time would fit" or
+        ("a batch of %d would fit%s"):format(fits * micro, cut > micro and (", or micro = %d"):format(cut) or "")
+    return ("no memory: at its peak a step needs %s (%s), %s are free; %s"):format(cost.iec(summary.arena), table.concat(parts, ", "),
+        cost.iec(free), rest)
+end
+
 -- What each participant is shown, a line each; a count that changes is shown with its first epoch.
 function cost.views(e)
     local out = {}

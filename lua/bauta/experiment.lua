@@ -58,10 +58,12 @@ local common = {
     { name = "minutes", type = "float", optional = true, min = 0, max = 1e6, unit = "minutes",
         doc = "instead of epochs: as many steps as this time holds, counted in a rehearsal before the first; 0, or left out: not bounded" },
     { name = "batch", type = "int", default = 128, min = 1, max = 65536, unit = "images", doc = "images of a step" },
+    { name = "micro", type = "int", default = 1, min = 1, max = 1024,
+        doc = "parts of a batch that run one after the other, their gradients averaged: less memory; mixing, queues and contrasts see a part" },
     { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0",
         doc = "of every random stream" },
-    { name = "precision", type = "choice", default = "fp32", choices = { "fp32", "bf16" },
-        doc = "of activations and matrix products" },
+    { name = "precision", type = "choice", default = "fp32", choices = { "fp32", "tf32", "bf16" },
+        doc = "of activations and matrix products; tf32: fp32, but that products round their factors to 10 bits of mantissa" },
     { name = "ema", type = "float", default = 0, min = 0, max = 0.9999999,
         doc = "decay of the averaged weights, evaluated besides; 0: none" },
     { name = "evaluate_every", type = "int", default = 1, min = 1, max = most_epochs, unit = "epochs",
@@ -181,7 +183,9 @@ local function judge(e)
     local s, lines = e.settings, {}
     judge_length(e, lines)
     judge_freeze(e, lines)
-    lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch)
+    lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch % s.micro == 0 and s.batch / s.micro or s.batch)
+    lines[#lines + 1] = s.batch % s.micro ~= 0 and ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch) or nil
+    lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     if e.kind == "distill" then judge_teachers(e, lines) end
     return lines

@@ -5,7 +5,9 @@
 -- The roles name the rows of the cost ledger: student, mask, teacher (or teacher.NAME), loss, optimiser; a model that is there for a
 -- criterion's sake has its own name. Who is shown what is in step/teachers.lua, what follows the gradients in step/update.lua.
 local builder = require "bauta.builder"
+local errors = require "bauta.errors"
 local inputs = require "bauta.step.inputs"
+local micro = require "bauta.step.micro"
 local stores = require "bauta.step.stores"
 local teachers = require "bauta.step.teachers"
 local update = require "bauta.step.update"
@@ -42,13 +44,40 @@ end
 -- Whether a teacher can be right about a label.
 function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
 
+-- What follows the gradients of a step in parts: a program of its own.
+local function update_program(e, device, list, weights, load)
+    local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision }
+    b:feed("step", "i32")
+    if inputs.momentum(e) then b:feed("momentum", "f32") end
+    b:fetch("grad_norm", update.weights(b, e, list, update.accumulated(b, list, weights), b:input("lr", "f32")))
+    if load then load(list) end
+    update.averages(b, e, list)
+    return b:finish()
+end
+
+-- A step in parts: `b` holds what is done with one of them.
+local function in_parts(b, e, device, list, loss, load, epoch)
+    local o, weights = e.settings.optimiser, update.gradients(b, e, list, loss, epoch)
+    update.accumulate(b, list, weights, b:input("part_share", "f32"))
+    b:update()
+    local both = { lr = "update", weight_decay = o.weight_decay_end and "update", step = "both", momentum = inputs.momentum(e) and "both" }
+    for _, w in ipairs(weights) do both.step_freed = both.step_freed or w.step and "both" end
+    local out = micro.new(e.settings.micro, b:finish(), update_program(e, device, list, weights, load), both)
+    out:announce { "loss", "top1" }
+    for _, l in ipairs(e:losses()) do out:announce { l.column } end
+    out:announce(steps.teacher_columns(e))
+    return out
+end
+
 -- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr, and where they change over the steps
 -- weight_decay and momentum (of an averaged teacher). Fetched: loss, the losses' columns,
 -- grad_norm, top1, a teacher's top1 and kept [B,k]. load(stores): called when the stores hold all tensors and none was averaged yet.
 function steps.train(e, device, list, load, epoch)
     local s = e.settings
-    local b = steps.builder(e, device, s.batch, true)
-    local lr = b:input("lr", "f32")
+    if s.batch % s.micro ~= 0 then
+        errors.raise("arg", ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch), e.where)
+    end
+    local b = steps.builder(e, device, s.batch / s.micro, true)
     local given = { stores = list, store = list.student, normalise = s.data.settings.normalise, epoch = epoch or 0,
         training = true }
     local logits, student_kept = teachers.student(b, e, given)
@@ -64,7 +93,8 @@ function steps.train(e, device, list, load, epoch)
     b:states(list.state)
     local loss = build_losses(b, e, list)
     b:fetch("top1", b:accuracy(logits))
-    b:fetch("grad_norm", update.weights(b, e, list, loss, lr, given.epoch))
+    if s.micro > 1 then return in_parts(b, e, device, list, loss, load, given.epoch) end
+    b:fetch("grad_norm", update.weights(b, e, list, update.gradients(b, e, list, loss, given.epoch), b:input("lr", "f32")))
     if load then load(list) end
     update.averages(b, e, list)
     b:update()

@@ -14,6 +14,7 @@ local progress = require "bauta.progress"
 local rehearsal = require "bauta.rehearsal"
 local record = require "bauta.record"
 local statistics = require "bauta.protocol.statistics"
+local session = require "bauta.session"
 local steps = require "bauta.steps"
 local stores = require "bauta.step.stores"
 
@@ -110,20 +111,16 @@ local function first_program(self)
         costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
     end
     self.cost = cost.mean(costs)
-    local free = ffi.memory_free()
+    local free = self.device:describe():find "^cpu:" and ffi.memory_free() -- another device says so itself
     if free and self.cost.arena > free then
-        errors.raise("machine", ("needs %s for activations, %s free; a smaller batch than %d?"):format(cost.iec(self.cost.arena),
-            cost.iec(free), s.batch), e:path())
+        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro), e:path())
     end
 end
 
 local function choose_precision(self)
-    local wanted = self.e.settings.precision
-    self.e.precision = wanted
-    if wanted == "bf16" and not self.device:has("bf16") then
-        self.e.precision = "fp32"
-        self:say("this device has no fast bf16; fp32 is used")
-    end
+    local precision, why = session.precision(self.e.settings.precision, self.device)
+    self.e.precision = precision
+    if why then self:say(why) end
 end
 
 local function parts_of(self)
@@ -173,7 +170,8 @@ end
 -- What the step after the last one reads. place: its batch in the epoch, from 0.
 local function feed(self, batch, place)
     local s, p = self.e.settings, self.program
-    p:feed("images", batch.images)
+    if self.sent then p:take "images" else p:feed("images", batch.images) end
+    self.sent = false
     if batch.local_images then p:feed("local_images", batch.local_images) end
     p:feed("labels", batch.labels)
     p:feed("step", self.done + 1)
@@ -246,6 +244,28 @@ local function numbers(self)
     return row
 end
 
+-- While the device works: the next batch comes from the loader, and its pictures are sent on their way. What went wrong there is
+-- said when its turn comes. The loader takes back the batch before, so what is said of that one is kept.
+local function prepare_next(self, batch)
+    local seen = { count = batch.count, samples = {} }
+    for i = 0, math.min(batch.count, 8) - 1 do seen.samples[i] = tonumber(batch.samples[i]) end
+    local ok, coming = pcall(self.loader.next, self.loader)
+    self.coming, self.failed = ok and coming or nil, not ok and coming or nil
+    if self.coming then
+        self.program:send("images", self.coming.images)
+        self.sent = true
+    end
+    return seen
+end
+
+-- The batch that was prepared, or the first one.
+local function next_batch(self)
+    local failed, coming = self.failed, self.coming
+    self.failed, self.coming = nil, nil
+    if failed then error(failed, 0) end
+    return coming or self.loader:next() or errors.raise("bug", "the loader ended early", self.e:path())
+end
+
 -- Training has failed: which pictures it was goes into the log, then the run ends. what: "the loss is nan".
 local function diverged(self, what, batch)
     local first = {}
@@ -305,6 +325,7 @@ local function one_step(self, batch)
     note_start(self)
     feed(self, batch, batch.number)
     run_program(self, batch)
+    batch = prepare_next(self, batch)
     local row = numbers(self)
     judge_numbers(self, row, batch)
     self.done = self.done + 1
@@ -323,9 +344,10 @@ local function train_epoch(self)
     local first = self.done - self.epoch * self.per_epoch
     compile(self, phase_of(self, self.epoch))
     self.loader:start(self.epoch, first)
+    self.sent, self.coming, self.failed = false, nil, nil
     self.mark = ffi.clock()
     for _ = first, math.min(self.per_epoch, self.steps - self.epoch * self.per_epoch) - 1 do
-        one_step(self, self.loader:next() or errors.raise("bug", "the loader ended early", self.e:path()))
+        one_step(self, next_batch(self))
         local signal = bind.signal()
         if signal ~= 0 then
             stop(self, signal)

@@ -21,7 +21,7 @@ end
 -- ---- names of settings ----
 raises("distill.epohcs: no such setting; did you mean epochs?", distill { epohcs = 3 })
 raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, " ..
-    "freeze, freeze_epochs, knn, losses, mask, minutes, mixing, momentum, momentum_end, name, optimiser, overlays, precision, preflight, probe, recipe, reducer, schedule, seed, shadow, steps, student, " ..
+    "freeze, freeze_epochs, knn, losses, mask, micro, minutes, mixing, momentum, momentum_end, name, optimiser, overlays, precision, preflight, probe, recipe, reducer, schedule, seed, shadow, steps, student, " ..
     "teacher, teachers, trains, views",
     distill { lr_decy = 3 })
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
@@ -49,7 +49,7 @@ local ranges = {
         { 2 ^ 60, "= 1e18 cannot be exact in Lua; write it as a string" } },
     ema = { { 1, "= 1; expected a number 0..0.9999999" }, { -0.1, "= -0.1; expected a number 0..0.9999999" },
         { "0.9", '= "0.9" is a string; expected a number 0..0.9999999' } },
-    precision = { { "fp64", '= "fp64"; expected "fp32" or "bf16"' }, { 32, '= 32 is a number; expected "fp32" or "bf16"' } },
+    precision = { { "fp64", '= "fp64"; expected "fp32", "tf32" or "bf16"' }, { 32, '= 32 is a number; expected "fp32", "tf32" or "bf16"' } },
     seed = { { -1, "= -1; expected an integer of at least 0" }, { 0.5, "= 0.5; expected an integer of at least 0" },
         { 1e18, "= 1e18 cannot be exact in Lua; write it as a string" }, { {},
             " is a table; expected an integer of at least 0" }, { "abc", '= "abc"; expected an integer of at least 0' } },

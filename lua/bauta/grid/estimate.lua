@@ -17,9 +17,9 @@ local largest = 32 -- pictures of a step that is compiled for its cost: more say
 
 -- The cost of the steps of a run with so many pictures each.
 local function compiled(e, device, batch, stores)
-    local whole, costs = e.settings.batch, {}
+    local whole, micro, costs = e.settings.batch, e.settings.micro, {}
     local phases = e:phases()
-    e.settings.batch = batch
+    e.settings.batch, e.settings.micro = batch, 1
     local ok, why = pcall(function()
         for i, phase in ipairs(phases) do
             local program = steps.train(e, device, stores, nil, phase.first)
@@ -27,14 +27,14 @@ local function compiled(e, device, batch, stores)
             program:free()
         end
     end)
-    e.settings.batch = whole
+    e.settings.batch, e.settings.micro = whole, micro
     if not ok then error(why, 0) end
     return cost.mean(costs)
 end
 
 -- { macs, teacher_papers, student } an image and memory, of the whole batch; a large one is continued from two smaller ones.
 local function step_cost(e, device)
-    local batch, stores = e.settings.batch, steps.stores(e, device)
+    local batch, stores = e.settings.batch / e.settings.micro, steps.stores(e, device) -- of one part: that is what memory goes by
     local n = math.min(batch, largest)
     local s = compiled(e, device, n, stores)
     local update, memory = s.by_role.optimiser and s.by_role.optimiser.macs or 0, s.arena + s.variables
@@ -43,7 +43,7 @@ local function step_cost(e, device)
         memory = memory + (s.arena - half.arena) / (n / 2) * (batch - n)
     end
     free(stores)
-    return { macs = s.total.macs - update * (1 - n / batch), teacher_papers = s.teachers.papers, memory = memory,
+    return { macs = s.total.macs - update * (1 - n / e.settings.batch), teacher_papers = s.teachers.papers, memory = memory,
         student = s.by_role.student.macs }
 end
 
@@ -108,9 +108,9 @@ end
 
 -- Multiply-adds a second of a run's training step, with fewer pictures where a whole batch would take long.
 local function measured(e, device, macs)
-    local whole = e.settings.batch
+    local whole, micro = e.settings.batch, e.settings.micro
     local batch = math.max(2, math.min(whole, math.floor(1e10 / macs / 2) * 2))
-    e.settings.batch = batch
+    e.settings.batch, e.settings.micro = batch, 1
     local stores = steps.stores(e, device)
     local ok, rate = pcall(function()
         local program = steps.train(e, device, stores)
@@ -121,7 +121,7 @@ local function measured(e, device, macs)
         program:free()
         return images * macs
     end)
-    e.settings.batch = whole
+    e.settings.batch, e.settings.micro = whole, micro
     free(stores)
     if not ok then error(rate, 0) end
     return rate

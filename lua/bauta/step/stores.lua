@@ -17,6 +17,7 @@ function stores.new(e, device)
     add "state"
     add "optimiser"
     if s.ema > 0 then add "ema" end
+    if s.micro > 1 then add "gradients" end -- of a step in parts: of no use between steps
     for _, m in ipairs(e:frozen()) do add(m.who) end
     for _, t in ipairs(s.teachers) do
         if t:averaged() and not out.average then add "average" end

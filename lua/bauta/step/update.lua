@@ -26,7 +26,7 @@ local function trained(b, e, list, loss, epoch)
             if not t.fixed and (of_loss or is_trained(trains, t.name)) and (late or not waits) then
                 local v = b:variable(list[part], t.name)
                 all[#all + 1] = { variable = v, name = (of_loss and "losses/" or "") .. t.name, shape = t.shape,
-                    no_decay = t.no_decay, of_loss = of_loss, step = waits and late or nil }
+                    no_decay = t.no_decay, of_loss = of_loss, step = waits and late or nil, part = part, own = t.name }
                 wrt[#wrt + 1] = v
             end
         end
@@ -60,13 +60,39 @@ local function judge_beginnings(e, list, which)
     end
 end
 
--- One step of the optimiser in an epoch. Returns the norm of all gradients together.
-function update.weights(b, e, list, loss, lr, epoch)
+-- What is trained in an epoch, with its gradients: a list for update.weights.
+function update.gradients(b, e, list, loss, epoch)
     judge_beginnings(e, list, "trains")
     judge_beginnings(e, list, "freeze")
-    local weights, students, o = trained(b, e, list, loss, epoch), 0, e.settings.optimiser
+    local weights, students = trained(b, e, list, loss, epoch), 0
     for _, w in ipairs(weights) do students = students + (w.of_loss and 0 or 1) end
     if students == 0 then nothing_trained(e, list, "trains") end
+    return weights
+end
+
+-- Adds the gradients of a part of a batch to their mean, in the store `gradients`; share: (i - 1) / i at part i.
+function update.accumulate(b, list, weights, share)
+    b:role("optimiser")
+    for _, w in ipairs(weights) do
+        list.gradients:add(w.name, w.shape, "zero")
+        b:op("ema", { b:variable(list.gradients, w.name), w.gradient, share })
+    end
+end
+
+-- The same weights as another step sees them that takes their gradients from there.
+function update.accumulated(b, list, weights)
+    local out, late = {}, nil
+    for i, w in ipairs(weights) do
+        late = late or w.step and b:input("step_freed", "i32")
+        out[i] = { variable = b:variable(list[w.part], w.own), gradient = b:variable(list.gradients, w.name), name = w.name,
+            shape = w.shape, no_decay = w.no_decay, of_loss = w.of_loss, step = w.step and late }
+    end
+    return out
+end
+
+-- One step of the optimiser. Returns the norm of all gradients together.
+function update.weights(b, e, list, weights, lr)
+    local o = e.settings.optimiser
     return o:update(b, weights, list.optimiser, { lr = lr, step = b:signal("batch", "step"), depth = e.settings.student.depth,
         weight_decay = o.weight_decay_end and b:input("weight_decay", "f32") or nil })
 end
