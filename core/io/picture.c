@@ -101,13 +101,22 @@ struct ba_sheet {
     place *in;
 };
 
+/* The byte whose glyph shows the character that text begins with: letters of Latin-1 lose their accents, what is left is a box. */
+static int shown_as(const char *text)
+{
+    static const char latin[] = "AAAAAAACEEEEIIIIDNOOOOOxOUUUUYPsaaaaaaaceeeeiiiidnooooo/ouuuuypy"; /* U+00C0 to U+00FF */
+    if ((unsigned char)text[0] == 0xc3 && (text[1] & 0xc0) == 0x80)
+        return latin[text[1] & 0x3f];
+    return (unsigned char)text[0];
+}
+
 /* Text from (x, y) on, at most `room` pixels wide. */
 static void write_text(ba_sheet *s, int64_t x, int64_t y, int64_t room, const char *text)
 {
     for (; *text && room >= BAI_GLYPH_WIDTH; text++) {
-        if ((*text & 0xc0) == 0x80) /* the rest of a character that was shown as a box */
+        if ((*text & 0xc0) == 0x80) /* the rest of a character that was shown already */
             continue;
-        const uint8_t *g = bai_glyph((unsigned char)*text);
+        const uint8_t *g = bai_glyph(shown_as(text));
         for (int i = 0; i < BAI_GLYPH_WIDTH; i++)
             for (int k = 0; k < BAI_GLYPH_HEIGHT; k++)
                 if (g[i] >> k & 1)

@@ -41,7 +41,9 @@ char *bai_st_make(int64_t n, const ba_weight_item *items, int64_t n_notes, const
 
 /* A file, or the part of a file that begins at `offset`; takes fd, also on failure. */
 ba_weights *bai_weights_open(int fd, int64_t offset, int64_t bytes, const char *label, ba_err *e);
-int bai_weights_fd(const ba_weights *w);
+/* What a file of these tensors would hold, without their numbers: nothing of it can be read. */
+ba_weights *bai_weights_listed(int64_t n, const ba_weight_item *items, const char *label, ba_err *e);
+int bai_weights_fd(const ba_weights *w);                     /* -1: no file */
 const char *bai_weights_label(const ba_weights *w);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "bauta/op.h"
 #include "safetensors.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little endian, and so are the tensors in memory");
@@ -96,6 +97,32 @@ ba_weights *bai_weights_open(int fd, int64_t offset, int64_t bytes, const char *
     return w;
 }
 
+ba_weights *bai_weights_listed(int64_t n, const ba_weight_item *items, const char *label, ba_err *e)
+{
+    int64_t bytes = 0, data = 0;
+    ba_weights *w = calloc(1, sizeof *w);
+    char *copy = strdup(label), *head = bai_st_make(n, items, 0, NULL, &bytes, e), *text = NULL;
+    if (!w || !copy || !head || !(text = malloc((size_t)bytes - 7))) {
+        if (head || !e || !e->code)
+            ba_fail(e, BA_EMACHINE, "%.300s: no memory", label);
+        free(w);
+        free(copy);
+        free(head);
+        return NULL;
+    }
+    memcpy(text, head + 8, (size_t)bytes - 8);
+    text[bytes - 8] = 0;
+    free(head);
+    for (int64_t i = 0; i < n; i++)
+        data += 4 * ba_type_count(&items[i].type);
+    *w = (ba_weights){ .tag = TAG, .fd = -1, .label = copy };
+    if (bai_st_parse(&w->h, text, bytes - 8, data, label, e)) {
+        ba_weights_free(w);
+        return NULL;
+    }
+    return w;
+}
+
 ba_weights *ba_weights_open(const char *path, ba_err *e)
 {
     int64_t size;
@@ -112,7 +139,8 @@ void ba_weights_free(ba_weights *w)
     if (!w || w->tag != TAG)
         return;
     w->tag = 0;
-    close(w->fd);
+    if (w->fd >= 0)
+        close(w->fd);
     bai_st_clear(&w->h);
     free(w->label);
     free(w);

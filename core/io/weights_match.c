@@ -205,7 +205,7 @@ static int match_one(bai_match *m, int64_t i, ba_err *e)
     return BA_OK;
 }
 
-/* "; the file fits width 384, depth 12, patch 16x16, 1000 classes": what ViT names and shapes say, "" when they say nothing. */
+/* " fits width 384, depth 12, patch 16x16, 1000 classes;": what ViT names and shapes say, "" when they say nothing. */
 static void describe(const bai_match *m, char *out, size_t size)
 {
     char name[64];
@@ -215,14 +215,14 @@ static void describe(const bai_match *m, char *out, size_t size)
     *out = 0;
     if ((j = find(m, "patch_embed.proj.weight")) < 0 || ba_weights_info(m->w, j, &t, NULL) || t.rank != 4)
         return;
-    at = (size_t)snprintf(out, size, "; the file fits width %lld, patch %lldx%lld", (long long)t.dim[0], (long long)t.dim[2],
-        (long long)t.dim[3]);
+    at = (size_t)snprintf(out, size, " fits width %lld, patch %lldx%lld", (long long)t.dim[0], (long long)t.dim[2], (long long)t.dim[3]);
     do
         snprintf(name, sizeof name, "blocks.%lld.norm1.weight", (long long)depth);
     while (find(m, name) >= 0 && ++depth < 1000);
     at += (size_t)snprintf(out + at, size - at, ", depth %lld", (long long)depth);
     if ((j = find(m, "head.weight")) >= 0 && !ba_weights_info(m->w, j, &t, NULL) && t.rank == 2)
-        snprintf(out + at, size - at, ", %lld classes", (long long)t.dim[0]);
+        at += (size_t)snprintf(out + at, size - at, ", %lld classes", (long long)t.dim[0]);
+    snprintf(out + at, size - at, ";");
 }
 
 int bai_match_all(bai_match *m, ba_err *e)
@@ -247,15 +247,15 @@ int bai_match_all(bai_match *m, ba_err *e)
     if (m->wrong > m->in_line)
         snprintf(more, sizeof more, "; and %lld more", (long long)(m->wrong - m->in_line));
     const char *base = strrchr(bai_weights_label(m->w), '/');
-    return ba_fail(e, BA_EDATA, "%.80s: %lld of its tensors do not match: %s%s%s", base ? base + 1 : bai_weights_label(m->w),
-        (long long)m->wrong, m->line, more, fits);
+    return ba_fail(e, BA_EDATA, "%.80s%s %lld of its tensors do not match: %s%s", base ? base + 1 : bai_weights_label(m->w),
+        *fits ? fits : ":", (long long)m->wrong, m->line, more);
 }
 
 int bai_match_open(bai_match *m, const char *path, const ba_weights_how *how, ba_err *e)
 {
     if (how->resize && *how->resize && bai_resize_named(how->resize, &m->resize, e))
         return BA_EARG;
-    if (!(m->w = ba_weights_open(path, e)))
+    if (!m->w && !(m->w = ba_weights_open(path, e)))
         return e ? e->code : BA_EDATA;
     int r = bai_keymap_find(&m->map, how->keys ? how->keys : "plain", m->w, m->prefix, m->s, e);
     if (r)

@@ -6,7 +6,7 @@
 #include "reshape.h"
 
 typedef struct bai_match {
-    ba_store *s;
+    const ba_store *s;
     ba_weights *w;
     const char *prefix, *partial;
     bai_keymap map;
@@ -26,7 +26,7 @@ typedef struct bai_match {
     int64_t in_line;
 } bai_match;
 
-/* Opens the file and gives its tensors our names. The match is to be closed also after a failure. */
+/* Opens the file, unless m->w is open already, and gives its tensors our names. The match is to be closed also after a failure. */
 int bai_match_open(bai_match *m, const char *path, const ba_weights_how *how, ba_err *e);
 int bai_match_all(bai_match *m, ba_err *e);  /* BA_EDATA, and all that does not match named, when anything is left over on either side */
 void bai_match_close(bai_match *m);

@@ -48,7 +48,7 @@ static int adapt(const bai_match *m, int64_t i, const ba_weight_info *t, float *
 }
 
 /* Reads everything that is wanted, then writes it into the store. */
-static int transfer(bai_match *m, ba_err *e)
+static int transfer(bai_match *m, ba_store *to, ba_err *e)
 {
     int64_t n = ba_store_count(m->s);
     ba_weight_info t;
@@ -69,7 +69,7 @@ static int transfer(bai_match *m, ba_err *e)
     for (int64_t i = 0; i < n && !r; i++) {
         ba_type type;
         if (v[i] && !(r = ba_store_type(m->s, i, &type, e)))
-            r = ba_store_write(m->s, i, v[i], ba_type_count(&type), e);
+            r = ba_store_write(to, i, v[i], ba_type_count(&type), e);
     }
     for (int64_t i = 0; v && i < n; i++)
         free(v[i]);
@@ -77,28 +77,73 @@ static int transfer(bai_match *m, ba_err *e)
     return r;
 }
 
-int ba_weights_load_as(ba_store *s, const char *path, ba_weights_how *how, char *report, int64_t report_size, ba_err *e)
+/* Names and shapes compared, then `then`, which may be NULL, with what was found. m: its store, report and, where no file is opened, w. */
+static int matched(bai_match *m, const char *path, ba_weights_how *how, int (*then)(bai_match *, ba_store *, ba_err *), ba_store *to, ba_err *e)
+{
+    m->prefix = how->prefix ? how->prefix : "";
+    m->partial = how->partial;
+    m->rows = how->rows;
+    m->columns = how->columns;
+    int r = bai_match_open(m, path, how, e);
+    if (!r)
+        snprintf(how->told, sizeof how->told, "%s", m->map.told);
+    if (!r)
+        r = bai_match_all(m, e);
+    if (!r && then)
+        r = then(m, to, e);
+    bai_match_close(m);
+    return r;
+}
+
+static int judge_how(const ba_store *s, ba_weights_how *how, ba_err *e)
 {
     if (!how || how->size < sizeof *how)
         return ba_fail(e, BA_EARG, "weights: a ba_weights_how of %zu bytes expected", sizeof *how);
     how->told[0] = 0;
     if (!s || ba_store_count(s) < 1)
         return ba_fail(e, BA_EARG, "weights: a store with at least one tensor expected");
-    if (report && report_size > 0)
-        *report = 0;
     if (how->prefix && strlen(how->prefix) > BAI_ST_NAME)
         return ba_fail(e, BA_EARG, "weights: prefix of %lld bytes; at most %d expected", (long long)strlen(how->prefix), BAI_ST_NAME);
-    bai_match m = { .s = s, .prefix = how->prefix ? how->prefix : "", .partial = how->partial, .rows = how->rows, .columns = how->columns,
-                .report = report_size > 0 ? report : NULL, .report_size = report_size };
-    int r = bai_match_open(&m, path, how, e);
+    return BA_OK;
+}
+
+int ba_weights_load_as(ba_store *s, const char *path, ba_weights_how *how, char *report, int64_t report_size, ba_err *e)
+{
+    int r = judge_how(s, how, e);
+    if (r)
+        return r;
+    if (report && report_size > 0)
+        *report = 0;
+    bai_match m = { .s = s, .report = report_size > 0 ? report : NULL, .report_size = report_size };
+    return matched(&m, path, how, transfer, s, e);
+}
+
+/* The tensors of a store as the list of a file. */
+static ba_weights *list_of(const ba_store *from, const char *label, ba_err *e)
+{
+    int64_t n = ba_store_count(from);
+    ba_weight_item *items = calloc((size_t)n + 1, sizeof *items);
+    ba_weights *w = NULL;
+    int r = items ? BA_OK : ba_fail(e, BA_EMACHINE, "weights: no memory");
+    for (int64_t i = 0; i < n && !r; i++) {
+        items[i].name = ba_store_name(from, i);
+        r = ba_store_type(from, i, &items[i].type, e);
+    }
     if (!r)
-        snprintf(how->told, sizeof how->told, "%s", m.map.told);
-    if (!r)
-        r = bai_match_all(&m, e);
-    if (!r)
-        r = transfer(&m, e);
-    bai_match_close(&m);
-    return r;
+        w = bai_weights_listed(n, items, label, e);
+    free(items);
+    return w;
+}
+
+int ba_weights_check(const ba_store *s, const char *path, const ba_store *from, ba_weights_how *how, ba_err *e)
+{
+    int r = judge_how(s, how, e);
+    if (r)
+        return r;
+    bai_match m = { .s = s };
+    if (from && (!path || !(m.w = list_of(from, path, e))))
+        return path ? BA_EMACHINE : ba_fail(e, BA_EARG, "weights: a name expected");
+    return matched(&m, path, how, NULL, NULL, e);
 }
 
 int ba_weights_load(ba_store *s, const char *path, const char *prefix, const char *partial, char *report, int64_t report_size,

@@ -1,6 +1,7 @@
 -- changes: what the command line wants changed (--set mask.keep=0.25) in the settings of an experiment, by path.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local plugin = require "bauta.plugin"
 local teacher = require "bauta.teacher"
 
 local changes = {}
@@ -99,6 +100,42 @@ function change(rows, s, key, text)
     if not row_of(rows, part) or type(s[part]) ~= "table" or not check.class_of(s[part]) then return false end
     s[part] = copied(s[part])
     return true, set_inner(s[part], inner, text)
+end
+
+-- ---- what there is to change ----
+
+local function add_rows(out, front, rows)
+    for _, row in ipairs(rows) do
+        if plain[row.type] then out[#out + 1] = front .. row.name end
+    end
+end
+
+local add_paths
+
+-- The settings of a part of an experiment: an optimiser, a description, a teacher or a list of these.
+local function add_part(out, front, v)
+    local class = check.class_of(v)
+    if class == "teacher" then add_paths(out, front, teacher.rows, v.settings)
+    elseif class and v.schema then add_rows(out, front, v:schema())
+    elseif class and v.plugin then add_rows(out, front, plugin.union(v.kind, v.plugin.rows))
+    elseif type(v) == "table" and not class then
+        for _, one in ipairs(v) do
+            local own = check.class_of(one) == "teacher" and not one.alone and one.settings.name or one.plugin and one.name
+            if own then add_part(out, front .. own .. ".", one) end
+        end
+    end
+end
+
+function add_paths(out, front, rows, s)
+    add_rows(out, front, rows)
+    for _, row in ipairs(rows) do add_part(out, front .. row.name .. ".", s[row.name]) end
+end
+
+-- The paths of all settings of an experiment that --set takes: "epochs", "student.depth", "losses.logit.weight".
+function changes.paths(rows, s)
+    local out = {}
+    add_paths(out, "", rows, s)
+    return out
 end
 
 -- The value of a setting that decides about others before they are judged, or nil; the change is done with it.

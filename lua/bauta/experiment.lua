@@ -373,6 +373,9 @@ function Experiment:weights_runs()
     return out
 end
 
+-- The paths of its settings that --set takes.
+function Experiment:paths() return changes.paths(experiment.rows[self.kind], self.settings) end
+
 function Experiment:path() return self.folder or self.settings.name end
 
 experiment.Experiment = Experiment

@@ -53,6 +53,10 @@ long sysconf(int name);
 char *realpath(const char *path, char *out);
 int gethostname(char *name, size_t size);
 char *getcwd(char *out, size_t size);
+typedef struct bauta_dirent { uint64_t ino; int64_t off; uint16_t reclen; uint8_t type; char name[256]; } bauta_dirent;
+void *opendir(const char *path);
+bauta_dirent *readdir(void *dir);
+int closedir(void *dir);
 ]]
 
 local now = ffi.new("bauta_timespec")
@@ -112,6 +116,21 @@ end
 function M.folder()
     local name = ffi.new("char[4096]")
     return ffi.C.getcwd(name, 4096) ~= nil and ffi.string(name) or "."
+end
+
+-- The names in a folder in their order, hidden ones left out; empty when there is no such folder.
+function M.names(path)
+    local out, dir = {}, ffi.C.opendir(path)
+    if dir == nil then return out end
+    local f = ffi.C.readdir(dir)
+    while f ~= nil do
+        local name = ffi.string(f.name)
+        if name:sub(1, 1) ~= "." then out[#out + 1] = name end
+        f = ffi.C.readdir(dir)
+    end
+    ffi.C.closedir(dir)
+    table.sort(out)
+    return out
 end
 
 function M.hostname()

@@ -14,22 +14,23 @@ local labels = {
 
 local function bad(name, v, rest) return nil, ("%s = %s; %s"):format(name, errors.show(v), rest) end
 
+local allowed = 'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected'
+
 -- One value, without a schedule: what can be said before the number of patches is known. Returns v, or nil and a sentence.
 local function judge_one(v, name)
     if type(v) == "string" then
         if v == "all" then return v end
         local percent = tonumber(v:match("^(%d+%.?%d*)%%$"))
         if percent and percent > 0 and percent <= 100 then return v end
-        return bad(name, v, 'a share as "50%", "all", a number 0 < keep < 1 or a count >= 2 expected')
+        return bad(name, v, allowed)
     elseif type(v) ~= "number" then
-        return bad(name, v, 'a number or a text as "50%" expected')
+        return bad(name, v, allowed)
     elseif v == 1 then
-        return bad(name, v, 'ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; ' ..
-            'expected 0 < keep < 1 or a count >= 2')
+        return bad(name, v, 'ambiguous: write "all" (or "100%") for every patch; one single patch is no teacher\'s view; ' .. allowed)
     elseif v ~= v or v == math.huge or v <= 0 then
-        return bad(name, v, "expected 0 < keep <= 1")
+        return bad(name, v, allowed)
     elseif v > 1 and v ~= math.floor(v) then
-        return bad(name, v, "a count is a whole number; expected 0 < keep < 1 or a whole number of patches")
+        return bad(name, v, "a count is a whole number; " .. allowed)
     end
     return v
 end

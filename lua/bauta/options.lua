@@ -104,6 +104,11 @@ function options.parse(verb, arguments)
         end
         i = i + 1
     end
+    if verb.actions and out[1] and not out.help and not verb.actions[out[1]] then
+        local names = {}
+        for name in pairs(verb.actions) do names[#names + 1] = name end
+        fail(verb, "%s", errors.unknown("action " .. errors.show(out[1]), out[1], names))
+    end
     local least, most = verb.least or 0, verb.most or verb.least or 0
     if not out.help and (#out < least or #out > most) then
         fail(verb, "%d arguments given; usage: bauta %s %s", #out, verb.name, verb.usage)

@@ -2,6 +2,7 @@
 -- A description holds checked settings and nothing else; what it describes is made when a run needs it.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local ffi = require "bauta.ffi"
 local source = require "bauta.source"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
@@ -132,9 +133,37 @@ local function strategy(name)
     return plugin.defined[name] ~= nil
 end
 
+-- The names of all criteria in Lua: those that come with Bauta, and those of the script.
+function plugin.in_lua()
+    local folder, out = package.searchpath("bauta.plugin", package.path):match "^(.*)plugin%.lua$" .. "strategies", {}
+    for _, file in ipairs(ffi.names(folder)) do
+        local name = file:match "^(.*)%.lua$"
+        if name and not plugin.defined[name] then strategy(name) end
+    end
+    for name in pairs(plugin.defined) do out[#out + 1] = name end
+    table.sort(out)
+    return out
+end
+
+-- The sentence about a criterion that is not there, with those in Lua among them that are.
+local function no_mask(name, sentence)
+    local names = plugin.in_lua()
+    for _, p in ipairs(bind.scan()) do
+        if p.kind == "mask" and not p.refused then names[#names + 1] = p.name end
+    end
+    table.sort(names)
+    local near = errors.nearest(name, names)
+    return ("no mask '%s'%s (there are: %s%s"):format(name, near and "; did you mean '" .. near .. "'?" or "", table.concat(names, ", "),
+        sentence:match "; searched: .*$" or ")")
+end
+
 function plugin.find(kind, name)
-    if kind == "mask" and (plugin.defined[name] or strategy(name)) then return plugin.defined[name] end
-    return bind.find(kind, name)
+    if kind ~= "mask" then return bind.find(kind, name) end
+    if plugin.defined[name] or strategy(name) then return plugin.defined[name] end
+    local ok, found = pcall(bind.find, kind, name)
+    if ok then return found end
+    if errors.is(found) and found.lines[1]:find "^no mask '" then errors.raise(found.code, no_mask(name, found.lines[1])) end
+    error(found, 0)
 end
 
 -- Makes a description; given: the table the script wrote.
@@ -207,13 +236,17 @@ function plugin.overlaid(d, more)
     return out
 end
 
+local function reading(self)
+    local s = self.settings
+    return { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = self.table_rows, columns = self.table_columns }
+end
+
 -- Loads a weights file into a store as an architecture's settings say: whose names it has, which part of it, positions on another grid.
 -- Returns whose names were recognised, or nil.
-function Description:load(store, path)
-    local s = self.settings
-    return store:load(path, { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = self.table_rows,
-        columns = self.table_columns })
-end
+function Description:load(store, path) return store:load(path, reading(self)) end
+
+-- Raises where load would find that names or shapes do not match. from: a store that stands for the file, which messages call `path`.
+function Description:fits(store, path, from) store:check(path, reading(self), from) end
 
 -- For the run's log: name, every setting, version and hash of the plugin.
 function Description:record()
@@ -248,7 +281,12 @@ function Description:split(name)
     if not self.opened[name] then
         local data = require "bauta.bind.data"
         local params = self:params()
-        self.opened[name] = data.dataset(self.plugin.desc, params:raw(), name, { params })
+        local ok, opened = pcall(data.dataset, self.plugin.desc, params:raw(), name, { params })
+        if not ok then -- whoever asks first, it is at the line that names the data
+            if errors.is(opened) then opened.where = self.where or opened.where end
+            error(opened, 0)
+        end
+        self.opened[name] = opened
     end
     return self.opened[name]
 end

@@ -77,6 +77,13 @@ local function surely(a, b)
     return gains + losses > 0 and (gains - losses) / math.sqrt(gains + losses) or 0
 end
 
+-- A remark about a teacher that may as well guess: right about `own` % of n pictures.
+function preflight.chance(own, n, classes)
+    local chance = 100 / classes
+    if classes < 2 or own - doubt(own, n) > chance then return "" end
+    return (": not clearly more than chance, %.3g %%"):format(chance)
+end
+
 -- What is wrong with a teacher, or nil. used: the normalisation it runs with; right: for each normalisation the list of 1 and 0;
 -- card: { expect, tolerance }.
 function preflight.defect(called, used, right, card)
@@ -111,7 +118,8 @@ function preflight.run(self)
         local lists, used = {}, t.settings.model.settings.normalise or e.settings.data.settings.normalise
         local called = t.alone and "the teacher" or "teacher " .. t:called()
         for _, as in ipairs(preflight.normalisations) do lists[as] = right[t:called() .. "_" .. as] end
-        said[#said + 1] = ("%s is right about %.1f %% of %d test pictures"):format(called, percent(lists[used]), count)
+        said[#said + 1] = ("%s is right about %.1f %% of %d test pictures%s"):format(called, percent(lists[used]), count,
+            preflight.chance(percent(lists[used]), count, e.settings.student.classes))
         wrong[#wrong + 1] = preflight.defect(called, used, lists, t.settings.model.settings)
     end
     for i, line in ipairs(wrong) do wrong[i] = line .. " (--no-preflight goes on all the same)" end

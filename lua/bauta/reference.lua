@@ -1,4 +1,4 @@
--- reference: the plugins and their settings as Markdown, made from the schemas that the plugins carry. `bauta plugins --markdown` prints it;
+-- reference: the plugins and all else that scripts describe, with their settings, as Markdown, made from the schemas. `bauta plugins --markdown` prints it;
 -- docs/reference/plugins.md is what it printed, and a test says when that is old.
 local bind = require "bauta.bind.plugin"
 local check = require "bauta.check"
@@ -52,11 +52,36 @@ local function of_kind(kind, home)
             out[#out + 1] = bind.find(kind, p.name)
         end
     end
+    for _, name in ipairs(kind == "mask" and plugin.in_lua() or {}) do out[#out + 1] = plugin.defined[name] end
+    table.sort(out, function(a, b) return a.name < b.name end)
     return out
 end
 
+-- What scripts describe besides plugins: { title, what it is, rows, or kinds each with rows of its own }.
+local function others()
+    return {
+        { "Experiments", "`bauta.distill { ... }`: a run. `bauta.train { ... }` has the same settings without those of teachers.",
+            require("bauta.experiment").rows.distill },
+        { "Teachers", "`bauta.teacher { ... }`: one of several, for `teachers` of `bauta.distill`.", require("bauta.teacher").rows },
+        { "Optimisers", '`bauta.optimiser "NAME" { ... }`.', nil, require("bauta.optimiser").kinds },
+        { "Schedules", '`bauta.schedule "NAME" { ... }`: of the learning rate.', nil, require("bauta.schedule").kinds },
+        { "Mixing", "`bauta.mixing { ... }`: mixup and CutMix.", require("bauta.mixing").rows },
+        { "Views", "`bauta.views { ... }`: several crops of each picture.", require("bauta.views").rows },
+    }
+end
+
+local function other(out, title, what, rows, kinds)
+    out[#out + 1] = ("## %s\n\n%s\n"):format(title, what)
+    if rows then settings(out, rows) end
+    local names = {}
+    for name in pairs(kinds or {}) do names[#names + 1] = name end
+    table.sort(names)
+    for _, name in ipairs(names) do one(out, { name = name, doc = kinds[name].doc, rows = kinds[name].rows }) end
+end
+
 function reference.markdown(home)
-    local kinds, out = {}, { "# Plugins\n", "Written by `bauta plugins --markdown` from the schemas that the plugins carry; do not edit.\n" }
+    local kinds, out = {}, { "# Plugins and settings\n",
+        "Written by `bauta plugins --markdown` from the schemas by which settings are checked; do not edit.\n" }
     for kind in pairs(plugin.common) do kinds[#kinds + 1] = kind end
     table.sort(kinds)
     for _, kind in ipairs(kinds) do
@@ -67,6 +92,7 @@ function reference.markdown(home)
         end
         for _, p in ipairs(of_kind(kind, home)) do one(out, p) end
     end
+    for _, o in ipairs(others()) do other(out, o[1], o[2], o[3], o[4]) end
     return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("\n+$", "\n"))
 end
 

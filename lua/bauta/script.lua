@@ -109,10 +109,28 @@ function script.load(given, path)
     return result, { path = path, text = text }
 end
 
-local function refuse_unused(path)
-    local unused = {}
+-- The paths of the settings of runs, each once.
+local function paths_of(runs)
+    local out, seen = {}, {}
+    for _, e in ipairs(runs) do
+        for _, one in ipairs(e:paths()) do
+            if not seen[one] then out[#out + 1] = one end
+            seen[one] = true
+        end
+    end
+    return out
+end
+
+local function refuse_unused(path, runs)
+    local unused, names = {}, nil
     for _, c in ipairs(changed.unused()) do
-        unused[#unused + 1] = ("--%s: no parameter of the script and no setting of its runs"):format(c.option or "set " .. c.key)
+        if not names then
+            names = paths_of(runs)
+            for _, row in ipairs(params.declared or {}) do names[#names + 1] = row.name end
+        end
+        local near = not c.option and errors.nearest(c.key, names)
+        unused[#unused + 1] = ("--%s: no parameter of the script and no setting of its runs; %s"):format(c.option or "set " .. c.key,
+            near and "did you mean " .. near .. "?" or "bauta run " .. path .. " --help lists both")
     end
     if #unused > 0 then errors.raise("arg", unused, path) end
 end
@@ -127,7 +145,7 @@ function script.experiments(result, path)
             "... }"):format(
             result == nil and "nothing" or errors.show(result)), path)
     end
-    refuse_unused(path)
+    refuse_unused(path, list)
     return list, class == "suite" and result or nil
 end
 
@@ -137,17 +155,41 @@ function script.grid(result, path)
         errors.raise("arg", ("the script returned %s; return bauta.grid { ... }"):format(result == nil and "nothing"
             or errors.show(result)), path)
     end
-    refuse_unused(path)
+    refuse_unused(path, { result.cells[1].run })
     return result
 end
 
--- The help of a script: its parameters.
+-- The settings of a script's runs, a line for each part; or why they are not known, which may be as long as no data is given.
+local function settings_help(given, path)
+    given.help = nil
+    local ok, result = pcall(script.load, given, path)
+    local class = ok and check.class_of(result)
+    local runs = class == "suite" and result.runs or class == "experiment" and { result } or class == "grid" and { result.cells[1].run }
+    if not runs then
+        local why = ok and "the script returned no run" or errors.text(errors.wrap(result)):match "^[^\n]*"
+        return ("settings of its runs: not known (%s)\n"):format(why)
+    end
+    local parts, order = {}, {}
+    for _, one in ipairs(paths_of(runs)) do
+        local front = one:match "^(.*)%." or ""
+        if not parts[front] then order[#order + 1] = front end
+        parts[front] = parts[front] or {}
+        table.insert(parts[front], one:sub(front == "" and 1 or #front + 2))
+    end
+    local out = { "settings of its runs (--set path=value, as epochs=2 or student.depth=3):\n\n" }
+    for _, front in ipairs(order) do
+        out[#out + 1] = ("  %s%s\n"):format(front == "" and "" or front .. ".  ", table.concat(parts[front], ", "))
+    end
+    return table.concat(out)
+end
+
+-- The help of a script: its parameters, and what else --set takes.
 function script.help(given, path)
     local ok, e = pcall(script.load, given, path)
     if not ok and e ~= params.only_help then error(e, 0) end
-    local help = require "bauta.help"
-    if not params.declared then return ("%s declares no parameters\n"):format(path) end
-    return ("parameters of %s (--set name=value):\n\n%s"):format(path, help.rows(params.declared))
+    local help, declared = require "bauta.help", params.declared
+    return (declared and ("parameters of %s (--set name=value):\n\n%s"):format(path, help.rows(declared))
+        or path .. " declares no parameters\n") .. "\n" .. settings_help(given, path)
 end
 
 return script

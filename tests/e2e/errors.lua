@@ -75,7 +75,7 @@ script_fails(2, "SCRIPT: the script is empty", " \n\n")
 script_fails(2, "SCRIPT: binary chunk refused", "\27LJ\2\2")
 script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
     "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
-script_fails(2, "SCRIPT:3: mask student.keep = 0; expected 0 < keep <= 1",
+script_fails(2, 'SCRIPT:3: mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected',
     "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
 script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do end", "--script-timeout 1")
 script_fails(2, nil, "local t = {} for i = 1, 1e9 do t[i] = { i } end")
@@ -96,11 +96,12 @@ t.group "scripts"
 -- ---- settings from the command line ----
 local function tiny_fails(status, want, more) fails(status, want and want:gsub("TINY", shell.here .. "/tiny.lua"),
     shell.tiny(more), more) end
-tiny_fails(2, "TINY: --set epohcs: no parameter of the script and no setting of its runs", "--set epohcs=2")
+tiny_fails(2, "TINY: --set epohcs: no parameter of the script and no setting of its runs; did you mean epochs?", "--set epohcs=2")
+tiny_fails(2, "TINY: --set optimizer.lr: no parameter of the script and no setting of its runs; did you mean optimiser.lr?", "--set optimizer.lr=4")
+tiny_fails(2, "TINY: --set wheels: no parameter of the script and no setting of its runs; bauta run TINY --help lists both", "--set wheels=4")
 tiny_fails(2, '--set student.detph: arch deit.detph: no such setting; did you mean depth?', "--set student.detph=2")
 tiny_fails(2, '--set student.depth: arch deit.depth = "x" is not a number; expected an integer 0..1000', "--set student.depth=x")
-tiny_fails(2, "--set mask.keep: mask student.keep = 1.5; a count is a whole number; expected 0 < keep < 1 or a whole number " ..
-    "of patches", "--set mask.keep=1.5")
+tiny_fails(2, '--set mask.keep: mask student.keep = 1.5; a count is a whole number; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected', "--set mask.keep=1.5")
 tiny_fails(2, nil, "--set mask.keep=17")
 tiny_fails(2, nil, "--set epochs=0")
 tiny_fails(2, nil, "--set kind=nosuch")

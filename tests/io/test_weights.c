@@ -347,15 +347,21 @@ static void test_stores(void)
     int64_t dim[] = { 8 };
     ba_store_add(b, "head_dist.bias", 1, dim, 0, 0, 0, NULL);
     CHECK(ba_weights_load(b, path, "", NULL, report, sizeof report, &e) == BA_EDATA && same(zeros, b), "nothing is loaded");
-    CHECK(!strcmp(e.msg, "w.safetensors: 1 of its tensors do not match: missing head_dist.bias; the file fits width 8, patch 4x4, depth 3, 10 classes"), "%s", e.msg);
+    CHECK(!strcmp(e.msg, "w.safetensors fits width 8, patch 4x4, depth 3, 10 classes; 1 of its tensors do not match: missing head_dist.bias"), "%s", e.msg);
     CHECK(!strcmp(report, "missing head_dist.bias\n"), "%s", report);
     CHECK(!ba_weights_load(b, path, "", "head_dist", NULL, 0, &e), "%s", e.msg);
     CHECK(ba_weights_load(b, path, "", "head_x,hea_", NULL, 0, &e) == BA_EDATA, "%s", e.msg);
     CHECK(ba_weights_load(small, path, "", NULL, report, sizeof report, &e) == BA_EDATA, "loaded");
-    CHECK(!strcmp(e.msg, "w.safetensors: 9 of its tensors do not match: cls_token is [1,1,8] in the file, [1,1,4] in the model; patch_embed.proj.weight is "
+    CHECK(!strcmp(e.msg, "w.safetensors fits width 8, patch 4x4, depth 3, 10 classes; 9 of its tensors do not match: cls_token is [1,1,8] in the file, [1,1,4] in the model; patch_embed.proj.weight is "
         "[8,3,4,4] in the file, [4,3,4,4] in the model; blocks.0.norm1.weight is [8] in the file, [4] in the model; blocks.0.norm1.bias is [8] in the file, "
-        "[4] in the model; blocks.1.norm1.weight is [8] in the file, [4] in the model; and 4 more; the file fits width 8, patch 4x4, depth 3, 10 classes"), "%s", e.msg);
+        "[4] in the model; blocks.1.norm1.weight is [8] in the file, [4] in the model; and 4 more"), "%s", e.msg);
     CHECK(strstr(report, "surplus blocks.2.norm1.weight (nearest: blocks.0.norm1.weight)\n"), "%s", report);
+    ba_weights_how how = { .size = sizeof how };
+    CHECK(ba_weights_check(small, path, NULL, &how, &e) == BA_EDATA && strstr(e.msg, "w.safetensors fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
+    CHECK(!ba_weights_check(a, path, NULL, &how, &e) && ba_weights_check(a, "/no/such/x", NULL, &how, &e) == BA_EDATA, "%s", e.msg);
+    CHECK(!ba_weights_check(a, "run big", zeros, &how, &e), "%s", e.msg);
+    CHECK(ba_weights_check(small, "run big", a, &how, &e) == BA_EDATA && strstr(e.msg, "run big fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
+    CHECK(ba_weights_check(small, NULL, a, &how, &e) == BA_EARG && ba_weights_check(NULL, path, NULL, &how, &e) == BA_EARG, "%s", e.msg);
     CHECK(ba_weights_load(b, path, "student.", NULL, report, sizeof report, &e) == BA_EDATA && strstr(e.msg,
         "missing cls_token"), "%s", e.msg);
     CHECK(ba_weights_load(NULL, path, "", NULL, NULL, 0, &e) == BA_EARG && ba_weights_load(a, NULL, "", NULL, NULL, 0,

@@ -134,7 +134,7 @@ for _, v in ipairs { 0, -1, 1, 1.5, 0.001, 17, 300, "half", "0%", "101%", {}, tr
 end
 raises("mask.keep = 17; the model has 16 patches (4x4)", distill { mask = bauta.mask "student" { keep = 17 } })
 raises("mask.keep = 0.001 of 16 patches keeps 0; smallest is 0.0313", distill { mask = bauta.mask "student" { keep = 0.001 } })
-raises("mask student.keep = 0; expected 0 < keep <= 1", function() bauta.mask "student" { keep = 0 } end)
+raises('mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected', function() bauta.mask "student" { keep = 0 } end)
 raises("mask none keeps every patch; keep = 0.5 wants another criterion", distill { mask = bauta.mask "none" { keep = 0.5 } })
 raises('mask.who = "both": teacher has 8x8 patches, student 4x4; equal grids expected',
     distill { teacher = arch { patch = 2 }, mask = bauta.mask "student" { keep = 0.5, who = "both" } })

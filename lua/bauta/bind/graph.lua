@@ -101,28 +101,27 @@ end
 -- Adds or overwrites every tensor of another store.
 function Store:take(from) M.call("ba_store_copy", M.ptr(self, Store), M.ptr(from, Store, "take")) end
 
-local report_bytes = 65536
-
--- Strict: everything must match. how: prefix; partial, beginnings of names that need not; keys, whose names the file has; resize, how
--- positions come to the grid of rows x columns. Returns what was done with the names, nil for nothing.
-function Store:load(path, how)
-    local report, h = M.new("char[?]", report_bytes), M.new("ba_weights_how")
+-- how: prefix; partial, beginnings of names that need not match; keys, whose names the file has; resize, how positions come to the grid
+-- of rows x columns. With what it points to.
+local function as(how)
+    local h = M.new("ba_weights_how")
     local partial = how.partial ~= "" and how.partial or nil
     h.size, h.prefix, h.partial, h.keys = M.sizeof(h), how.prefix or "", partial, how.keys or "plain"
     h.resize, h.rows, h.columns = how.resize ~= "none" and how.resize or nil, how.rows or 0, how.columns or 0
-    M.err.code = 0
-    local status = M.C.ba_weights_load_as(M.ptr(self, Store), M.string(path, "weights"), h, report, report_bytes, M.err)
-    if status < 0 then
-        local text, lines = M.text(report), {}
-        for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line end
-        if #lines > 1 then
-            table.insert(lines, 1, M.text(M.err.msg))
-            errors.raise("data", lines)
-        end
-        M.raise()
-    end
+    return h
+end
+
+-- Strict: everything must match. Returns what was done with the names, nil for nothing.
+function Store:load(path, how)
+    local h = as(how)
+    M.call("ba_weights_load_as", M.ptr(self, Store), M.string(path, "weights"), h, nil, 0)
     local told = M.text(h.told)
     return told ~= "" and told or nil
+end
+
+-- Whether load would find what it must, and raises as it would; from: a store instead of a file, which messages call `path`.
+function Store:check(path, how, from)
+    M.call("ba_weights_check", M.ptr(self, Store), M.string(path, "weights"), from and M.ptr(from, Store) or nil, as(how))
 end
 
 -- notes: a table of texts for the file's metadata.

@@ -112,7 +112,33 @@ function bind.state(path)
         alive = s.alive == 1, started = s.started, updated = s.updated, host = M.text(s.host), reason = M.text(s.reason) }
 end
 
-function bind.log(path) return M.own(Log, M.call("ba_log_open", M.string(path, "run")), nil, {}) end
+local function exists(path)
+    local f = io.open(path, "rb")
+    if f then f:close() end
+    return f ~= nil
+end
+
+-- The folders below that hold a run, at most `depth` levels deep.
+function bind.runs_below(path, depth, out)
+    out = out or {}
+    for _, name in ipairs(M.names(path)) do
+        local below = path .. "/" .. name
+        if exists(below .. "/state.json") then out[#out + 1] = below
+        elseif depth > 1 then bind.runs_below(below, depth - 1, out) end
+    end
+    return out
+end
+
+-- Opens the log of a run, its folder or its journal.
+function bind.log(path)
+    if exists(path .. "/.") and not exists(path .. "/journal.bin") then
+        local runs = bind.runs_below(path, 3)
+        for i, run in ipairs(runs) do runs[i] = i <= 12 and run:sub(#path + 2) or nil end
+        if #runs > 0 then errors.raise("arg", "a folder of runs: " .. table.concat(runs, ", ") .. (#runs == 12 and ", ..." or "") ..
+            "; one of them expected", path) end
+    end
+    return M.own(Log, M.call("ba_log_open", M.string(path, "run")), nil, {})
+end
 
 function Log:damaged() return M.number(M.C.ba_log_damaged(M.ptr(self, Log))) end
 function Log:torn() return M.number(M.C.ba_log_torn(M.ptr(self, Log))) end

@@ -43,8 +43,9 @@ local function tell_classes(one)
         if counts[c] > counts[most] then most = c end
     end
     local boxes = one.set.has_boxes and ", objects have boxes" or ""
-    say("%s: %d pictures in %d classes, %d (%s) to %d (%s) in each%s", one.name, one.set.count, n, counts[least],
-        one.set:class_name(least), counts[most], one.set:class_name(most), boxes)
+    local each = counts[least] == counts[most] and ("%d"):format(counts[least])
+        or ("%d (%s) to %d (%s)"):format(counts[least], one.set:class_name(least), counts[most], one.set:class_name(most))
+    say("%s: %d pictures in %d classes, %s in each%s", one.name, one.set.count, n, each, boxes)
 end
 
 local function tell_broken(one)

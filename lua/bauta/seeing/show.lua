@@ -23,9 +23,10 @@ local function usage(fmt, ...) errors.raise("arg", fmt:format(...), "command lin
 -- The participants: student, teacher, model (a criterion's own), each a description or nil; and the data.
 local function participants(given)
     local out = given.run and spec.run(given.run) or {}
-    for name, kind in pairs { student = "arch", teacher = "arch", model = "arch", data = "data" } do
-        if given[name] then out[name] = spec.describe(kind, given[name], nil, "--" .. name) end
+    for _, name in ipairs { "student", "teacher", "model" } do
+        if given[name] then out[name] = spec.describe("arch", given[name], nil, "--" .. name) end
     end
+    if given.data then out.data = require("bauta.seeing.data").described(given.data, "--data") end
     out.student = out.student or spec.describe("arch", "deit:size=small", nil, "--student")
     return out
 end

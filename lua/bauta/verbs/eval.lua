@@ -34,11 +34,22 @@ local function choose(list, name, path)
     errors.raise("arg", "--run " .. name .. ": " .. errors.unknown("run", name, names), path)
 end
 
+-- What a complete run has left.
+local function exported(path, script)
+    local session = require "bauta.session"
+    local file = path .. "/student.safetensors"
+    if session.exists(file) then return file end
+    if session.exists(path .. "/journal.bin") then
+        errors.raise("data", "not complete: it has no student.safetensors yet; --checkpoint last takes its newest checkpoint", path)
+    end
+    errors.raise("data", ("not run yet: bauta run %s"):format(script), path)
+end
+
 local function load(e, store, given)
     local bind = require "bauta.bind.run"
     local path = given.out .. "/" .. e:path()
     if given.weights then return e.settings.student:load(store, given.weights) end
-    if not given.checkpoint then return store:load(path .. "/student.safetensors", {}) end
+    if not given.checkpoint then return store:load(exported(path, given[1]), {}) end
     local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
         or given.checkpoint
     local c = bind.checkpoint(file)

@@ -45,6 +45,10 @@ function verb.run(given)
     b:model("student", arch, { store = store })
     local which = given.checkpoint
     local file = (which == "last" or which == "best") and path .. "/checkpoints/" .. which or which
+    if not session.exists(file) then
+        errors.raise("data", ("--checkpoint %s: %s; last, best or a path expected"):format(which, which == file and "no such file"
+            or "the run has none yet"), path)
+    end
     local c = bind.checkpoint(file)
     c:load(given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))

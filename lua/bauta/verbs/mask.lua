@@ -15,7 +15,7 @@ local verb = {
         { name = "weights", value = "FILE", doc = "of the student, safetensors; without them it is untrained" },
         { name = "teacher", value = "ARCH", doc = "the model that is masked (deit:size=base:weights=FILE); otherwise the student's grid" },
         { name = "model", value = "ARCH", doc = "the model that criteria as dino ask (deit:size=small:weights=FILE)" },
-        { name = "data", value = "DATA", doc = "whose test samples numbers mean: scenes, images:path=FOLDER" },
+        { name = "data", value = "DATA", doc = "whose test samples numbers mean: a folder, a tar, scenes, images:path=FOLDER" },
         { name = "upright", doc = "turn photographs as their EXIF orientation says" },
         { name = "seed", value = "N", kind = "int", min = 0, max = 2 ^ 53, default = 0, doc = "of random numbers and untrained weights" },
         { name = "out", value = "FILE", default = "mask.png", doc = "of show: the picture that is written" },
@@ -40,14 +40,8 @@ local function report(given)
     return 0
 end
 
-local actions = { show = show, report = report }
+verb.actions = { show = show, report = report }
 
-function verb.run(given)
-    local action = actions[given[1]]
-    if not action then
-        errors.raise("arg", errors.unknown("action " .. errors.show(given[1]), given[1], { "show", "report" }), "command line")
-    end
-    return action(given)
-end
+function verb.run(given) return verb.actions[given[1]](given) end
 
 return verb

@@ -77,7 +77,9 @@ function verb.run(given)
     local script = require "bauta.script"
     local result = script.load(given, given[1])
     local base = require("bauta.footprint").base()
-    for i, e in ipairs((script.experiments(result, given[1]))) do
+    local list = script.experiments(result, given[1])
+    require("bauta.fitting").judge(list, given.out, false)
+    for i, e in ipairs(list) do
         if i > 1 and not given.json then io.stdout:write "\n" end
         local ok, why = pcall(one, e, given, base)
         if not ok then error(errors.wrap(why), 0) end

@@ -4,7 +4,7 @@ local errors = require "bauta.errors"
 local verb = {
     name = "plugins", usage = "[KIND [NAME]]", least = 0, most = 2,
     doc = "list the plugins that are found and those that are refused; with KIND and NAME show its settings",
-    options = { { name = "markdown", doc = "Bauta's own plugins and all their settings as Markdown: docs/reference/plugins.md" } },
+    options = { { name = "markdown", doc = "Bauta's own plugins, and all settings of scripts, as Markdown: docs/reference/plugins.md" } },
 }
 
 local function judge_kind(kind)
@@ -17,12 +17,17 @@ local function judge_kind(kind)
 end
 
 local function list(kind)
-    local bind, report = require "bauta.bind.plugin", require "bauta.report"
-    local rows, refused = { { "kind", "name", "version", "what it does" } }, {}
+    local bind, plugin, report = require "bauta.bind.plugin", require "bauta.plugin", require "bauta.report"
+    local rows, refused = {}, {}
     for _, p in ipairs(bind.scan()) do
         if p.refused then refused[#refused + 1] = p
         elseif not kind or p.kind == kind then rows[#rows + 1] = { p.kind, p.name, p.version, p.doc } end
     end
+    for _, name in ipairs(kind and kind ~= "mask" and {} or plugin.in_lua()) do
+        rows[#rows + 1] = { "mask", name, "Lua", plugin.defined[name].doc }
+    end
+    table.sort(rows, function(a, b) return a[1] .. " " .. a[2] < b[1] .. " " .. b[2] end)
+    table.insert(rows, 1, { "kind", "name", "version", "what it does" })
     io.stdout:write(#rows > 1 and report.table(rows) or "no plugin found in " .. bind.path(), "\n")
     for _, p in ipairs(refused) do io.stdout:write(("refused: %s: %s\n"):format(p.path, p.refused)) end
     return 0

@@ -89,11 +89,12 @@ local function finish_suite(suite, given)
     local archive, bind = require "bauta.archive", require "bauta.bind.run"
     local results = {}
     for i, e in ipairs(suite.runs) do results[i] = archive.result(e, given.out) end
-    if not suite.report then return end
-    local text = suite.report(results)
-    if type(text) ~= "string" then return end
-    io.stdout:write("\n", text, "\n")
-    if suite.name then bind.put(given.out .. "/" .. suite.name .. "/report.txt", text .. "\n") end
+    local folder = given.out .. (suite.name and "/" .. suite.name or "")
+    local text = suite.report and suite.report(results)
+    local told = type(text) == "string"
+    if told then io.stdout:write("\n", text, "\n") end
+    if told and suite.name then bind.put(folder .. "/report.txt", text .. "\n") end
+    io.stdout:write(("\n%s: complete, %d runs%s\n"):format(folder, #results, told and suite.name and "; report.txt" or ""))
 end
 
 local function suite_of(suite, given, source)
@@ -130,6 +131,7 @@ function verb.run(given)
     refuse_together(given, { "resume", "restart", "restart-changed" })
     local result, source = script.load(given, given[1])
     local list, suite = script.experiments(result, given[1])
+    require("bauta.fitting").judge(list, given.out, true)
     if suite then return suite_of(suite, given, source) end
     if given.restart_changed then errors.raise("arg", "--restart-changed: the script describes one run; --restart makes it anew", "command line") end
     return one(list[1], given, source)

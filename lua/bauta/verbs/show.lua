@@ -57,25 +57,10 @@ local function show_run(path, given)
     return 0
 end
 
--- The folders below that hold a run, at most three levels deep.
-local function runs_below(path, depth, out)
-    local pipe = io.popen("ls -1 '" .. path:gsub("'", "'\\''") .. "' 2>/dev/null")
-    for name in pipe:lines() do
-        local below = path .. "/" .. name
-        local state = io.open(below .. "/state.json")
-        if state then
-            state:close()
-            out[#out + 1] = below
-        elseif depth > 1 and io.open(below .. "/.") then runs_below(below, depth - 1, out) end
-    end
-    pipe:close()
-    return out
-end
-
 local function show_folder(path)
     local bind, report, cost = require "bauta.bind.run", require "bauta.report", require "bauta.cost"
     local rows = { { "run", "state", "epochs", "top-1 %", "best %", "teacher MACs", "img/s" } }
-    for _, below in ipairs(runs_below(path, 3, {})) do
+    for _, below in ipairs(bind.runs_below(path, 3)) do
         local ok, s = pcall(bind.state, below)
         local fine, log = pcall(bind.log, below)
         if ok and fine then
