@@ -111,7 +111,7 @@ static void read_rows(j_decompress_ptr c, int64_t x, int64_t end, ba_picture *ou
 
 /* ---- a part of a picture ---- */
 
-#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 2000000
+#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 2001005 /* the oldest that was held against whole pictures */
 
 /* MARGIN: how far beyond its own place a pixel's colours come from. NARROWEST: libjpeg-turbo's upsampling counts on a few columns. */
 enum { MARGIN = 2, NARROWEST = 64 };

@@ -165,11 +165,12 @@ int ba_packer_split(ba_packer *p, ba_dataset *d, const char *split, ba_err *e)
     char *text = names_of(d, &n);
     if (!text)
         return ba_fail(e, BA_EMACHINE, "%.300s: no memory for the names of %lld classes", p->path, (long long)ba_dataset_classes(d));
-    int other = p->text && (p->head.classes != ba_dataset_classes(d) || p->names.bytes != n || memcmp(p->text, text, n));
+    if (p->text && (p->head.classes != ba_dataset_classes(d) || p->names.bytes != n || memcmp(p->text, text, n))) {
+        free(text);
+        return ba_fail(e, BA_EDATA, "%.300s: test has other classes than train", p->path);
+    }
     free(p->text);
     p->text = text;
-    if (other)
-        return ba_fail(e, BA_EDATA, "%.300s: test has other classes than train", p->path);
     p->head.classes = (uint32_t)ba_dataset_classes(d);
     p->names.bytes = n;
     p->names.flags |= (n ? BAI_PACK_NAMED : 0) | (ba_dataset_has_boxes(d) ? test ? BAI_PACK_TEST_BOXES : BAI_PACK_TRAIN_BOXES : 0);
@@ -231,9 +232,9 @@ static int pack_pixels(const ba_packer *p, hand *w, job *j, int64_t i, ba_err *e
     if (r < 0)
         return r;
     wanted_size(&p->how, in->rows, in->columns, &rows, &columns);
-    if (columns > 16384 || rows > 16384)
-        return ba_fail(e, BA_EDATA, "sample %lld: %lldx%lld would become %lldx%lld; sides of at most 16384 expected", (long long)i, (long long)in->columns,
-            (long long)in->rows, (long long)columns, (long long)rows);
+    if (columns > BAI_MAX_SIDE || rows > BAI_MAX_SIDE || columns * rows > BAI_MAX_PIXELS)
+        return ba_fail(e, BA_EDATA, "sample %lld: %lldx%lld would be packed as %lldx%lld; sides of at most %d and %d pixels in all expected", (long long)i,
+            (long long)in->columns, (long long)in->rows, (long long)columns, (long long)rows, BAI_MAX_SIDE, BAI_MAX_PIXELS);
     set_facts(j, rows, columns, (double)rows / (double)in->rows, (double)columns / (double)in->columns, in->label, in->box);
     if (rows == in->rows && columns == in->columns)
         return store(&p->how, j, in->pixels, e);
@@ -315,7 +316,7 @@ static int put_job(ba_packer *p, job *j, ba_err *e)
 int ba_packer_add(ba_packer *p, int64_t first, int64_t n, ba_err *e)
 {
     int r = BA_OK;
-    if (!p || !p->writing || !p->data || first < 0 || n < 0 || first > ba_dataset_count(p->data) - n)
+    if (!p || !p->writing || !p->data || first < 0 || n < 0 || first > ba_dataset_count(p->data) - n || p->head.count[p->split] + (uint64_t)n > INT32_MAX)
         return ba_fail(e, BA_EARG, "pack: %lld pictures from %lld on of a split of %lld", (long long)n, (long long)first,
             (long long)(p ? ba_dataset_count(p->data) : 0));
     for (p->first = first; p->first < first + n && !r; p->first += ROUND) {
@@ -327,7 +328,11 @@ int ba_packer_add(ba_packer *p, int64_t first, int64_t n, ba_err *e)
             p->jobs[i].bytes = NULL;
         }
     }
-    p->head.count[p->split] += r ? 0 : (uint64_t)n;
+    p->head.count[p->split] += (uint64_t)n;
+    if (r) { /* what is half there cannot become a file */
+        bai_put_drop(&p->put);
+        p->writing = 0;
+    }
     return r;
 }
 

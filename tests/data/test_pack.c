@@ -343,8 +343,8 @@ static void test_writing(void)
     CHECK(ba_packer_split(p, other, "test", &e) == BA_EDATA && strstr(e.msg, "test has other classes than train"), "%s", e.msg);
     CHECK(ba_packer_split(p, train, "train", &e) == BA_EARG && strstr(e.msg, "each once, train first"), "%s", e.msg);
     CHECK(ba_packer_add(p, 40, 11, &e) == BA_EARG && strstr(e.msg, "11 pictures from 40 on of a split of 50"), "%s", e.msg);
+    CHECK(ba_packer_add(p, 0, 1, &e) == BA_OK, "a refusal of arguments spoils nothing: %s", e.msg);
     ba_packer_free(p);
-    load(in_scratch("small.pack"));
     FILE *f = fopen(file, "rb");
     char old[4] = "";
     CHECK(f && fread(old, 1, 3, f) == 3 && !strcmp(old, "old") && files_in(place) == 1, "what is not finished left something: %s", old);
@@ -372,6 +372,11 @@ static void test_broken_source(void)
     ba_dataset *train = open_images(in_scratch("broken"), "train", 0);
     for (int coding = BA_PACK_RAW; coding <= BA_PACK_SAME; coding += 2)
         CHECK(pack(in_scratch("broken.pack"), train, NULL, (ba_pack_how){ .coding = coding }) == BA_EDATA && strstr(e.msg, "train/a/1.jpg"), "%s", e.msg);
+    ba_pack_how how = { .size = sizeof how };
+    ba_packer *p = ba_packer_new(in_scratch("broken.pack"), &how, &e);
+    CHECK(p && !ba_packer_split(p, train, "train", &e) && ba_packer_add(p, 0, 1, &e) == BA_EDATA, "%s", e.msg);
+    CHECK(ba_packer_add(p, 0, 1, &e) == BA_EARG && ba_packer_end(p, &e) == BA_EARG && !bai_is_pack(in_scratch("broken.pack")), "after a failure nothing goes on");
+    ba_packer_free(p);
     ba_dataset_free(train);
     check_group("a broken source");
 }
