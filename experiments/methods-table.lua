@@ -16,7 +16,11 @@ local p = bauta.params {
     bauta.int("batch", 64, 2, 4096, "pictures of a step"),
     bauta.int("limit", 0, 0, 1e6, "training pictures of a class; 0: all"),
     bauta.int("seeds", 1, 1, 100, "runs of each cell"),
+    bauta.choice("methods", "main", { "main", "all" }, "one of each kind, or with all their variants"),
 }
+
+local main = { "cross-entropy", "maskedkd-paper", "hard", "deit-hard", "nkd", "dkd", "fitnet-last", "mgd-tokens", "vitkd", "manifold", "attention", "combined",
+    "attndistill", "g2sd", "dino", "seed", "compress-1q", "compress-2q", "cc", "reg", "simreg", "kdep" }
 
 local function pictures()
     if arg.data then return bauta.data "images" { path = arg.data, limit = p.limit } end
@@ -39,7 +43,7 @@ local seeds = {}
 for i = 1, p.seeds do seeds[i] = i - 1 end
 
 return bauta.grid {
-    name = "methods-table", axes = { method = list.names, view = { "full", "masked" }, seed = seeds }, order = { "method", "view", "seed" },
+    name = "methods-table", axes = { method = p.methods == "main" and main or list.names, view = { "full", "masked" }, seed = seeds }, order = { "method", "view", "seed" },
     skip = function(c) return c.view == "masked" and list.one_view[c.method] or false end,
     cell = function(c)
         local s = { losses = list.losses[c.method](), student = list.make[list.student[c.method] or "deit"](), seed = c.seed, knn = 20,

@@ -375,12 +375,13 @@ local function result_row(self)
         kept = k, kept_share = first and 100 * k / patches or 0 / 0, on_object = r.on_object,
         object_share = r.object_share, teacher_top1 = r.teacher_top1,
         images_per_s = self.done * e.settings.batch / math.max(self.time_train, 1e-9),
-        time_train = self.time_train, time_total = self.time_total, memory_peak = ffi.peak_memory() })
+        time_train = self.time_train, time_total = self.time_total, memory_peak = self.memory_peak })
 end
 
 -- False when a signal came.
 local function complete(self)
     local arch, k = self.e.settings.student, self.e.settings.knn
+    self.memory_peak = ffi.peak_memory() -- of training: neighbours need their own
     if k then
         self.knn = evaluation.neighbours(self, k)
         if not self.knn then return false end

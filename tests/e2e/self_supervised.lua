@@ -43,6 +43,22 @@ for _, kind in ipairs { "seed", "compress-1q", "compress-2q", "two-queues", "reg
 end
 t.group "losses without labels, the teacher whole and masked"
 
+-- ---- statistics that a run makes for itself; neighbours at its end ----
+for _, kind in ipairs { "kdep", "cc" } do
+    status, out, err = shell.bauta(run(kind, kind .. "-auto", "--set epochs=1 --set statistics=auto --set knn=5"))
+    local own, r = path(kind .. "-auto/run/" .. kind .. ".statistics.safetensors"), status == 0 and tables(kind .. "-auto/run").result
+    t.check(status == 0 and shell.read(own) and out:find(own, 1, true), "%s makes its statistics: %s %s", kind, out, err)
+    t.check(r and r.knn_top1[1] >= 0 and r.knn_top1[1] <= 100 and out:find("by 5 neighbours", 1, true), "%s is judged by neighbours", kind)
+end
+local auto = shell.read(path "cc-auto/run/cc.statistics.safetensors")
+status, out, err = shell.bauta(("eval '%s/unlabelled.lua' --set kind=cc --set epochs=1 --set statistics=auto --out '%s' --protocol knn --neighbours 5 --json"):format(
+    shell.here, path "cc-auto"))
+t.near(tonumber(out:match '"top1": ([%d.]+)') or -1, tables("cc-auto/run").result.knn_top1[1], 1e-9, "as eval judges: " .. err)
+t.check(auto and #auto > 96 * 4, "labels of 96 pictures")
+status, out, err = shell.bauta(run("seed", "neighbours", "--set epochs=1 --set knn=97"))
+t.check(status == 2 and err:find("knn = 97 neighbours of 96 training pictures", 1, true), "more neighbours than pictures: %d %s", status, err)
+t.group "statistics on the spot, neighbours"
+
 -- ---- stopped and resumed ----
 for _, kind in ipairs { "two-queues", "values" } do
     local whole, stopped = kind .. "-8", kind .. "-stopped"

@@ -5,7 +5,7 @@ local p = bauta.params {
     bauta.int("epochs", 1, 1, 1000, "epochs"),
     bauta.string("kind", "seed", "the loss, or two-queues, tokens, values"),
     bauta.int("keep", 0, 0, 16, "patches that the teacher sees; 0: all"),
-    bauta.string("statistics", "", "file for kdep and cc"),
+    bauta.string("statistics", "", "file for kdep and cc, or auto"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
 

@@ -14,7 +14,7 @@ local sections = {}
 local names = { top1 = "top-1 %", top5 = "top-5 %", best_top1 = "best top-1 % (chosen on the test set)", ema_top1 = "averaged weights, top-1 %",
     teacher_top1 = "teacher top-1 % on what it is shown", teacher_papers = "teacher, papers' count", teacher_macs = "teacher MACs",
     total_macs = "MACs of a step, an image", images_per_s = "images/s", kept = "kept patches", on_object = "kept on the object %",
-    time_train = "training s", loss = "test loss" }
+    time_train = "training s", loss = "test loss", knn_top1 = "k-NN top-1 %", memory_peak = "peak memory", step = "steps" }
 local costs = { teacher_papers = true, teacher_macs = true, total_macs = true, memory_peak = true }
 local most_pictures = 24
 
