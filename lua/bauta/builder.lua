@@ -17,10 +17,12 @@ function Builder.__index(self, k)
     end
 end
 
+-- Of pixels 0..255; audio, of one channel, of the logarithms of a spectrogram (AST).
 local means = { imagenet = { 0.485, 0.456, 0.406 }, half = { 0.5, 0.5, 0.5 }, none = { 0, 0, 0 },
     clip = { 0.48145466, 0.4578275, 0.40821073 } }
 local deviations = { imagenet = { 0.229, 0.224, 0.225 }, half = { 0.5, 0.5, 0.5 }, none = { 1, 1, 1 },
     clip = { 0.26862954, 0.26130258, 0.27577711 } }
+local audio = { mean = -6.6268077, deviation = 2 * 5.358466 }
 
 -- options: device, seed, precision ("fp32" or "bf16").
 local function new(options)
@@ -47,19 +49,29 @@ function Builder:pictures(batch, rows, columns)
     return self:feed("images", "u8", { batch, rows, columns, 3 }), self:feed("labels", "i32", { batch })
 end
 
--- The two constants that normalise pixels 0..255.
-function Builder:normalisation(name)
-    local known = self.constants[name]
-    if not known then
-        local scale, shift = {}, {}
-        for c = 1, 3 do
-            scale[c] = 1 / (255 * deviations[name][c])
-            shift[c] = -means[name][c] / deviations[name][c]
-        end
-        known = { self.g:constant(scale, { 3 }), self.g:constant(shift, { 3 }) }
-        self.constants[name] = known
+-- Scale and shift of each channel, two lists.
+local function factors(name, channels)
+    local scale, shift = {}, {}
+    if name == "audio" and channels == 1 then return { 1 / audio.deviation }, { -audio.mean / audio.deviation } end
+    if name == "audio" or channels ~= 3 and name ~= "none" then
+        errors.fail("normalise = %s is for %s; the model sees %d", name, name == "audio" and "one channel" or "three channels", channels)
     end
-    return known[1], known[2]
+    for c = 1, channels do
+        scale[c] = 1 / (255 * (deviations[name][c] or 1))
+        shift[c] = -(means[name][c] or 0) / (deviations[name][c] or 1)
+    end
+    return scale, shift
+end
+
+-- The two constants that normalise what a model of so many channels (3) sees: pixels 0..255, or a spectrogram.
+function Builder:normalisation(name, channels)
+    channels = channels or 3
+    local key = name .. channels
+    if not self.constants[key] then
+        local scale, shift = factors(name, channels)
+        self.constants[key] = { self.g:constant(scale, { channels }), self.g:constant(shift, { channels }) }
+    end
+    return unpack(self.constants[key])
 end
 
 -- The batch's pictures in the size that a model is made for: enlarged or reduced bicubically as tensors, once for each size.
@@ -77,8 +89,10 @@ end
 function Builder:model(who, arch, given)
     if check.class_of(arch) ~= "arch" then errors.fail("%s: arch expected, got %s", who, errors.show(arch)) end
     self.g:role(given.role or who)
-    local scale, shift = self:normalisation(given.as or arch.settings.normalise or given.normalise or "imagenet")
-    self.known:arch(who, arch:params(), { images = given.images or self:images_for(arch), scale = scale, shift = shift,
+    local images, channels = given.images or self:images_for(arch), arch:params():fact "channels"
+    if images:size(3) ~= channels then errors.fail("%s: arch %s sees %d channel%s, and the pictures have %d", who, arch.name, channels, channels == 1 and "" or "s", images:size(3)) end
+    local scale, shift = self:normalisation(given.as or arch.settings.normalise or given.normalise or (channels == 1 and "audio" or "imagenet"), channels)
+    self.known:arch(who, arch:params(), { images = images, scale = scale, shift = shift,
         kept = given.kept, store = given.store, training = given.training, reducer = given.reducer and given.reducer:params() })
     self.built[who] = true
     return self:signal(who, "logits")
