@@ -86,8 +86,8 @@ for name, l in pairs {
     ["attndistill-tokens"] = { "attndistill", { align = "tokens" } }, ["attndistill-compress"] = { "attndistill", { compress = 1, queue = "batch" } },
     seed = { "seed", { queue = "batch", teacher_temperature = 0.01 } }, ["compress-1q"] = { "compress-1q", { queue = "batch" } },
     ["compress-2q"] = { "compress-2q", { queue = "batch" } }, reg = { "reg", {} }, ["reg-absolute"] = { "reg", { form = "absolute" } },
-    ["reg-relative"] = { "reg", { form = "relative" } }, simreg = { "simreg", {} }, g2sd = { "g2sd", { layer = 0 } }, dino = { "dino", { centre_momentum = 0 } }, -- so short a run has no time for a centre that follows slowly
-   
+    ["reg-relative"] = { "reg", { form = "relative" } }, simreg = { "simreg", {} }, g2sd = { "g2sd", { layer = 0 } },
+    dino = { "dino", { centre_momentum = 0 } }, -- so short a run has no time for a centre that follows slowly
     cc = { "cc", { statistics = "auto", clusters = 20 } }, kdep = { "kdep", { statistics = "auto" } },
 } do
     losses[name] = function()
