@@ -5,12 +5,12 @@ local ffi = require "bauta.ffi"
 
 local ceilings = {}
 
--- Rows x columns x depth of the products, and MiB of what is streamed, by device: several times its last cache.
-local host = { products = { { 1024, 1024, 1024 }, { 4096, 768, 768 }, { 2048, 512, 512 } }, mib = 192, seconds = 0.25 }
-local large = { products = { { 8192, 8192, 8192 }, { 16384, 4096, 4096 } }, mib = 1024, seconds = 0.5 }
+-- Sides of the products and MiB of the streams, growing until one takes long enough to be timed, whatever the device.
+local sides, sizes = { 128, 256, 512, 1024, 2048, 4096, 8192 }, { 4, 16, 64, 256, 1024 }
+local long, patience = 0.02, 0.3 -- seconds: of a run that is long enough, and for the runs of one size
 
 -- Compiles describe(g) and runs it for some seconds. An input that nothing waits for is read to know when the device is done.
-local function best(device, precision, seconds, describe, feeds)
+local function best(device, precision, describe, feeds)
     local g = bind.graph(device, 0)
     g:precision(precision)
     g:role "ceiling"
@@ -27,44 +27,47 @@ local function best(device, precision, seconds, describe, feeds)
         program:read "tick"
         local took = ffi.clock() - before
         if round > 2 then least = math.min(least, took) end
-        if round > 4 and ffi.clock() - start > seconds then break end
+        if round > 4 and ffi.clock() - start > patience then break end
     end
     program:free()
     return least
 end
 
--- The best rate of y = x W^T over the shapes, FLOPs a second.
-local function products(device, precision, how)
+-- The best rate of y = x W^T over the sides, FLOPs a second, and its side.
+local function products(device, precision)
     local dtype, most, at = precision == "bf16" and "bf16" or "f32", 0, nil
-    for i, s in ipairs(how.products) do
+    for _, n in ipairs(sides) do
         local store = bind.store(device, 1)
-        store:add("w", { s[2], s[3] }, "uniform", 0.05)
-        local took = best(device, precision, how.seconds, function(g)
-            return g:op("linear", { g:input("x", dtype, { s[1], s[3] }), g:weight(store, "w") })
-        end, { x = bind.noise(dtype, s[1] * s[3], i) })
+        store:add("w", { n, n }, "uniform", 0.05)
+        local took = best(device, precision, function(g)
+            return g:op("linear", { g:input("x", dtype, { n, n }), g:weight(store, "w") })
+        end, { x = bind.noise(dtype, n * n, n) })
         store:free()
-        local rate = 2 * s[1] * s[2] * s[3] / took
-        if rate > most then most, at = rate, s end
+        if 2 * n ^ 3 / took > most then most, at = 2 * n ^ 3 / took, n end
+        if took > long then break end
     end
     return most, at
 end
 
-local function streams(device, how)
-    local n = how.mib * 2 ^ 18
-    local feeds = { x = bind.noise("f32", n, 3) }
-    local copy = best(device, "fp32", how.seconds, function(g) return g:op("scale", { g:input("x", "f32", { n }) }, { by = 2 }) end, feeds)
-    local read = best(device, "fp32", how.seconds, function(g)
-        return g:op("sum", { g:input("x", "f32", { n / 1024, 1024 }) }, { axis = -1 })
-    end, feeds)
-    return 4 * n / read, 8 * n / copy
+-- Bytes a second of reading, and of reading and writing; the last size counts, since the small ones may stay in a cache.
+local function streams(device)
+    local read, copy
+    for _, mib in ipairs(sizes) do
+        local n = mib * 2 ^ 18
+        local feeds = { x = bind.noise("f32", n, 3) }
+        read = best(device, "fp32", function(g) return g:op("sum", { g:input("x", "f32", { n / 1024, 1024 }) }, { axis = -1 }) end, feeds)
+        local took = best(device, "fp32", function(g) return g:op("scale", { g:input("x", "f32", { n }) }, { by = 2 }) end, feeds)
+        read, copy = 4 * n / read, 8 * n / took
+        if took > long then break end
+    end
+    return read, copy
 end
 
--- { flops, read, copy, bytes, shape, precision }: FLOPs and bytes a second; bytes is the better of reading and of reading and writing.
+-- { flops, read, copy, bytes, side, precision }: FLOPs and bytes a second; bytes is the better of reading and of reading and writing.
 function ceilings.measure(device, precision)
-    local how = device:describe():find "^cpu" and host or large
     local out = { precision = precision }
-    out.flops, out.shape = products(device, precision, how)
-    out.read, out.copy = streams(device, how)
+    out.flops, out.side = products(device, precision)
+    out.read, out.copy = streams(device)
     out.bytes = math.max(out.read, out.copy)
     collectgarbage() -- what was streamed is large, and the peaks that are measured next are not its
     return out
@@ -72,7 +75,7 @@ end
 
 function ceilings.line(c)
     return ("ceilings: products %.1f GFLOP/s (%s, %d x %d x %d), memory %.1f GB/s read, %.1f GB/s read and written"):format(c.flops / 1e9,
-        c.precision, c.shape[1], c.shape[2], c.shape[3], c.read / 1e9, c.copy / 1e9)
+        c.precision, c.side, c.side, c.side, c.read / 1e9, c.copy / 1e9)
 end
 
 -- ---- rooflines ----
