@@ -20,8 +20,7 @@ function rig.precision(given, device)
         errors.raise("arg", "--precision " .. errors.show(given.precision) .. "; fp32, tf32 or bf16 expected", "command line")
     end
     local precision, why = require("bauta.session").precision(given.precision, device)
-    if why and not rig.said then io.stderr:write("bauta: ", why, "
-") end
+    if why and not rig.said then io.stderr:write("bauta: ", why, "\n") end
     rig.said = rig.said or why ~= nil
     return precision
 end
