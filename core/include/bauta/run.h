@@ -135,14 +135,15 @@ int ba_file_put(const char *path, const void *data, int64_t bytes, ba_err *e);
 int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e);
 int ba_file_digest(const char *path, char out[65], ba_err *e);
 
-/* ---- other processes ---- */
+/* ---- other processes (to be used from one thread) ---- */
 /* Starts the program argv[0] (a path; the list ends with NULL) with no input and everything it says appended to the file `output`.
  * It gets a process group of its own, and SIGTERM when this process ends. Returns its number. */
 int64_t ba_process_start(const char *const *argv, const char *output, ba_err *e);
-/* Waits for one that ends, at most so many seconds or until another signal came than before. Returns its number, or 0; *status is its exit status,
- * or 128 and the number of the signal that ended it. */
+/* Waits for one of those that were started, at most so many seconds or until another signal came than before. Returns its number, or 0, which it
+ * does at once when there is none; *status is its exit status, 128 and the number of the signal that ended it, or 255 when that cannot be known. */
 int64_t ba_process_wait(double seconds, int32_t *status, ba_err *e);
-int ba_process_signal(int64_t pid, int32_t number, ba_err *e); /* fine when it has ended already */
+int ba_process_signal(int64_t pid, int32_t number, ba_err *e); /* fine when it has ended already, or was not started here */
+void ba_nap(double seconds);                          /* sleeps, or until another signal came than before */
 /* cdef end */
 #pragma GCC visibility pop
 

@@ -214,12 +214,15 @@ function bind.start(words, output)
     return M.number(M.call("ba_process_start", argv, M.string(output, "output")))
 end
 
--- The number and the exit status of one that has ended, or nil after so many seconds or when a signal came.
+-- The number and the exit status of one that has ended, or nil after so many seconds, when a signal came, or when there is none.
 function bind.ended(seconds)
     local status = M.new("int32_t[1]")
     local pid = M.number(M.call("ba_process_wait", seconds, status))
     if pid > 0 then return pid, status[0] end
 end
+
+-- Sleeps, or until a signal comes.
+function bind.nap(seconds) M.C.ba_nap(seconds) end
 
 function bind.kill(pid, signal) M.call("ba_process_signal", pid, signal) end
 

@@ -19,7 +19,7 @@ local function wait_for(task, out)
         if bind.signal() ~= 0 then return 85 end
         if not told then say(task, ("waiting for process %d, which makes it"):format(s.pid)) end
         told = true
-        bind.ended(0.5)
+        bind.nap(0.5)
     end
 end
 

@@ -35,14 +35,15 @@ local function ready(self, task)
     return true
 end
 
--- A run that needs a failed one can never begin.
+-- What keeps others from beginning, now and in this process.
+local dead = { failed = "has failed", stopped = "was stopped", blocked = "cannot begin" }
+
+-- A run that needs one that has not been made, and will not be, cannot begin. Those that are needed stand first in the list.
 local function block(self)
     for _, task in ipairs(self.list) do
-        for _, one in ipairs(task.needs) do
-            local s = self.state[one]
-            if self.state[task] == "waiting" and (s == "failed" or s == "blocked") then
-                self.state[task], self.why[task] = "blocked", one.label .. " has failed"
-            end
+        for _, one in ipairs(self.state[task] == "waiting" and task.needs or {}) do
+            local why = dead[self.state[one]]
+            if why then self.state[task], self.why[task] = "blocked", ("%s %s"):format(one.label, why) end
         end
     end
 end
@@ -60,8 +61,8 @@ end
 
 -- The last line that a process wrote which is a complaint, for the table and for comparing failures.
 local function last_complaint(self, task)
-    local text, last = session.read(log_path(self, task)) or "", nil
-    for line in text:gmatch "[^\n]+" do
+    local last
+    for line in session.tail(log_path(self, task), 65536):gmatch "[^\n]+" do
         if line:find "^bauta: " and not line:find("--trace shows where", 1, true) then last = line:gsub("^bauta: ", "") end
     end
     return last or "ended without a word"
@@ -151,6 +152,7 @@ function pool.run(grid, tasks, options)
     bind.install_signals()
     while self.n > 0 or (open_ones(self) and not self.stopping and not self.give_up) do
         fill(self)
+        if self.n == 0 then bind.nap(0.2) end -- a run that another process has is tried again a little later
         local pid, status = bind.ended(0.5)
         if pid then ended(self, pid, status) end
         block(self)
