@@ -234,17 +234,20 @@ static int not_there(const ba_build *b, const char *who, const char *what, ba_er
     return ba_fail(e, BA_EARG, "no signals of '%.64s' here, so no '%.64s' (there are signals of: %s)", who, what, *all ? all : "nobody");
 }
 
-/* The tensor of a signal, made now when it was only offered. */
-static ba_tensor *made(ba_build *b, bai_signal *s, ba_err *e)
+/* The tensor of a signal, made now when it was only offered. A recipe may make further signals known, which moves the table: it gets a
+ * copy, and the signal is looked up by its place afterwards. */
+static ba_tensor *made(ba_build *b, const bai_signal *s, ba_err *e)
 {
+    int64_t place = s - b->signals;
     if (s->make) {
-        ba_tensor *t = s->make(b, s, e);
+        bai_signal own = *s;
+        ba_tensor *t = own.make(b, &own, e);
         if (!t)
             return NULL;
-        s->t = t;
-        s->make = NULL;
+        b->signals[place].t = t;
+        b->signals[place].make = NULL;
     }
-    return bai_sum_joined(b, s->t);
+    return bai_sum_joined(b, b->signals[place].t);
 }
 
 ba_tensor *ba_build_get(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e)

@@ -2,6 +2,8 @@
  * goes on being usable; signals and facts. */
 #include "rig.h"
 
+#include "../../core/plugin/build.h"
+
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -315,6 +317,39 @@ static void test_signals(void)
     check_group("signals and facts");
 }
 
+/* A recipe that makes a hundred further signals known, so that the table of signals moves while it works. */
+static ba_tensor *prolific(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    for (int64_t i = 0; i < 100; i++)
+        if (bai_build_offer(b, (bai_signal){ .who = "x", .what = "more", .layer = i, .t = s->t }, e))
+            return NULL;
+    return ba_op_apply(b->g, "scale", 1, (ba_tensor *[]){ s->t }, BA_ATTRS(BA_F("by", 2)), e);
+}
+
+static ba_tensor *barren(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    (void)b;
+    ba_fail(e, BA_EARG, "%s.%s cannot be made", s->who, s->what);
+    return NULL;
+}
+
+static void test_offers(void)
+{
+    rig r = rig_new(2, 8, BA_U8);
+    ba_err e = { 0 };
+    ba_tensor *t = ba_scalar(r.g, 1, &err);
+    OK(bai_build_offer(r.b, (bai_signal){ .who = "x", .what = "rich", .layer = -1, .t = t, .make = prolific }, &err));
+    OK(bai_build_offer(r.b, (bai_signal){ .who = "x", .what = "poor", .layer = -1, .t = t, .make = barren }, &err));
+    ba_tensor *made = ba_build_get(r.b, "x", "rich", -1, &e);
+    CHECK(made && made != t, "%s", e.msg);
+    CHECK(ba_build_get(r.b, "x", "rich", -1, &e) == made, "it is made once: %s", e.msg);
+    CHECK(ba_build_get(r.b, "x", "more", 99, &e) == t, "%s", e.msg);
+    for (int i = 0; i < 2; i++)
+        CHECK(!ba_build_get(r.b, "x", "poor", -1, &e) && !strcmp(e.msg, "x.poor cannot be made"), "%s", e.msg);
+    rig_free(&r);
+    check_group("signals made when they are asked for");
+}
+
 static void test_aliases(ba_store *s)
 {
     rig r = scene(s);
@@ -353,6 +388,7 @@ int main(int argc, char **argv)
     test_given(s);
     test_deit_settings();
     test_signals();
+    test_offers();
     test_aliases(s);
     ba_store_free(s);
     ba_plugins_free(rude);
