@@ -87,25 +87,30 @@ function optimiser:describe()
     return out
 end
 
+-- What is wrong with its settings together, or nil.
+function optimiser:defect()
+    local decays = self.weight_decay > 0 or (self.weight_decay_end or 0) > 0
+    if self.nesterov and self.momentum == 0 then return "optimiser.nesterov = true has no effect: momentum is 0" end
+    if self.kind == "lars" and self.decay_all then
+        return "optimiser.decay_all = true: LARS leaves tensors of one axis as they are; decay_tokens expected"
+    end
+    if self.decay_tokens and (self.decay_all or not decays) then
+        return ("optimiser.decay_tokens = true has no effect: %s"):format(decays and "decay_all is true" or "weight_decay is 0")
+    end
+    if self.decay_all and not decays and self.kind ~= "adam" then return "optimiser.decay_all = true has no effect: weight_decay is 0" end
+end
+
 -- The rate at its peak for a batch of so many.
 function optimiser:peak(batch) return self.lr_batch > 0 and self.lr * batch / self.lr_batch or self.lr end
 
 -- ---- the nodes of one update ----
 
--- How deep in the student a tensor lies: 0 for the embedding, i + 1 for block i, depth + 1 for what follows.
-local function depth_of(name, depth)
-    if name:find "^cls_token" or name:find "^dist_token" or name:find "^pos_embed" or name:find "^patch_embed" then return 0 end
-    local block = tonumber(name:match "^blocks%.(%d+)%.")
-    return block and block < depth and block + 1 or depth + 1
-end
-optimiser.depth_of = depth_of
-
--- The rate of every weight; equal ones share a node.
-local function rates(self, b, weights, lr, depth)
+-- The rate of every weight; equal ones share a node. given: lr, and with layer_decay depth and layer_of.
+local function rates(self, weights, given)
     local by_power, out = {}, {}
     for i, w in ipairs(weights) do
-        local power = self.layer_decay < 1 and not w.of_loss and depth + 1 - depth_of(w.name, depth) or 0
-        by_power[power] = by_power[power] or (power == 0 and lr or lr * self.layer_decay ^ power)
+        local power = self.layer_decay < 1 and not w.of_loss and given.depth + 1 - given.layer_of(w.name) or 0
+        by_power[power] = by_power[power] or (power == 0 and given.lr or given.lr * self.layer_decay ^ power)
         out[i] = by_power[power]
     end
     return out
@@ -142,7 +147,7 @@ local apply = {}
 
 function apply.adamw(self, b, w, state, u)
     local given = { w.variable, w.gradient, kept(b, state, "m", w), kept(b, state, "v", w), u.lr, u.step, u.factor }
-    if self.weight_decay_end and u.decay > 0 then given[8] = u.scheduled_decay end
+    if self.weight_decay_end and not u.spared then given[8] = u.scheduled_decay end
     b:op("adamw", given, { beta1 = self.beta1, beta2 = self.beta2, eps = self.eps, weight_decay = u.decay })
 end
 
@@ -179,17 +184,18 @@ function apply.lars(self, b, w, state, u)
 end
 
 -- One update. weights: list of { variable, gradient, name (in the state), shape, no_decay, of_loss, step (its own, or nil) }; given: lr, step, weight_decay
--- (tensors; the last with weight_decay_end only), depth of the student. Returns the norm of all gradients.
+-- (tensors; the last with weight_decay_end only); with layer_decay also depth, the student's number of blocks, and layer_of, a function
+-- (layers.of). Returns the norm of all gradients.
 function optimiser:update(b, weights, state, given)
     local gradients = {}
     b:role("optimiser")
     for i, w in ipairs(weights) do gradients[i] = w.gradient end
     local norm = b:op("grad_norm", gradients)
-    local lr, factor = rates(self, b, weights, given.lr, given.depth), factors(self, b, weights, norm)
+    local lr, factor = rates(self, weights, given), factors(self, b, weights, norm)
     for i, w in ipairs(weights) do
         local spared = not self.decay_all and (#w.shape <= 1 or (w.no_decay and not self.decay_tokens))
         apply[self.kind](self, b, w, state, { lr = lr[i], step = w.step or given.step, factor = factor[i],
-            decay = spared and 0 or self.weight_decay, scheduled_decay = given.weight_decay })
+            spared = spared, decay = spared and 0 or self.weight_decay, scheduled_decay = given.weight_decay })
     end
     return norm
 end

@@ -24,7 +24,8 @@ local function stepped(o, weights, n, more)
             list[i] = { variable = g:variable(store, name), gradient = batch["g_" .. name:gsub("%.", "_")], name = name,
                 shape = weights[name][1], no_decay = weights[name].no_decay }
         end
-        g:fetch("norm", o:update(g, list, state, { lr = batch.lr, step = batch.step, depth = more and more.depth or 1 }))
+        g:fetch("norm", o:update(g, list, state, { lr = batch.lr, step = batch.step, depth = more and more.depth or 1,
+            layer_of = more and more.layer_of }))
     end)
     local out = {}
     for i = 1, n do
@@ -86,16 +87,71 @@ t.group "optimisers"
 
 local layered = stepped(bauta.optimiser "sgd" { momentum = 0, layer_decay = 0.5 }, { ["cls_token"] = { { 1 }, { 0 }, { 1 } },
     ["blocks.0.w"] = { { 1 }, { 0 }, { 1 } }, ["blocks.1.w"] = { { 1 }, { 0 }, { 1 } }, ["head.weight"] = { { 1 }, { 0 }, { 1 } } }, 1,
-    { lr = 1, depth = 2 })[1]
+    { lr = 1, depth = 2, layer_of = require("bauta.layers").of({ "blocks.0.w", "blocks.1.w" }, 2, "it") })[1]
 t.near(layered.cls_token[1], -0.125, 1e-6, "embedding: decay^3")
 t.near(layered["blocks.0.w"][1], -0.25, 1e-6, "block 0")
 t.near(layered["blocks.1.w"][1], -0.5, 1e-6, "block 1")
 t.near(layered["head.weight"][1], -1, 1e-6, "head")
-local optimiser = require "bauta.optimiser"
-for name, want in pairs { pos_embed = 0, ["patch_embed.proj.weight"] = 0, ["blocks.0.attn"] = 0, ["blocks.0.attn.qkv.bias"] = 1,
-    ["blocks.11.norm1.weight"] = 12, ["norm.weight"] = 13, ["fc_norm.bias"] = 13, ["head.bias"] = 13 } do
-    if name ~= "blocks.0.attn" then t.equal(optimiser.depth_of(name, 12), want, "depth of " .. name) end
+local layers = require "bauta.layers"
+local twelve = {}
+for i = 1, 12 do twelve[i] = ("blocks.%d.norm1.weight"):format(i - 1) end
+for name, want in pairs { pos_embed = 0, ["patch_embed.proj.weight"] = 0, ["norm_pre.bias"] = 0, ["blocks.0.attn.qkv.bias"] = 1,
+    ["blocks.11.norm1.weight"] = 12, ["norm.weight"] = 13, ["fc_norm.bias"] = 13, ["head.bias"] = 13, ["decoder_blocks.0.norm1.bias"] = 13 } do
+    t.equal(layers.of(twelve, 12, "it")(name), want, "depth of " .. name)
 end
+t.raises("optimiser.layer_decay: of the 13 blocks of it the weights of 12 are known by their names (blocks.0. and so on); layer_decay = 1 expected",
+    function() layers.of(twelve, 13, "it") end)
+
+-- Every architecture: each of its blocks has a rate of its own, the embedding the least, what follows the whole one.
+local function names_of(arch)
+    local store, names = bauta.store(1), {}
+    bauta.graph({ batch = 2, image = 32 }, function(g)
+        if arch.name == "ast" then -- its picture is a spectrogram: one channel
+            local zeros = {}
+            for i = 1, 2 * arch.image_rows * arch.image_columns do zeros[i] = 0 end
+            g.known:arch("student", arch:params(), { images = g:constant(zeros, { 2, arch.image_rows, arch.image_columns, 1 }), store = store,
+                scale = g:constant({ 1 }, { 1 }), shift = g:constant({ 0 }, { 1 }) })
+        else g:model("student", arch, { store = store }) end
+        g:fetch("mean", g:signal("student", "logits"):mean { axis = -100 })
+    end):free()
+    for i, w in ipairs(store:list()) do names[i] = w.name end
+    return names
+end
+local function vit(more)
+    local s = { dim = 24, depth = 2, heads = 2, image = 32, patch = 8, classes = 4 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return s
+end
+local settings = { deit = vit { distilled = true }, deit3 = vit(), dino = vit { head = true, outputs = 16 }, cait = vit(), convit = vit { heads = 4, depth = 3, ["local"] = 2 },
+    mae = vit { decoder = true, pool = "class", decoder_dim = 8, decoder_depth = 1, decoder_heads = 2 }, clip = vit(),
+    swin = { dim = 8, depths = "1,2", heads = "1,2", window = 4, image = 32, classes = 4 },
+    yolos = { dim = 24, depth = 2, heads = 2, rows = 32, columns = 32, detections = 3, classes = 4, middle = true },
+    ast = { dim = 24, depth = 2, heads = 2, bins = 16, frames = 32, classes = 4 },
+    convvit = { dim = 24, heads = 2, depth = 2, stem_depth = 1, image = 32, classes = 4 } }
+local places = { ["pos_embed"] = 0, ["cls_token"] = 0, ["dist_token"] = 0, ["backbone.pos_embed"] = 0, ["backbone.mid_pos_embed"] = 0, ["v.pos_embed"] = 0,
+    ["v.cls_token"] = 0, ["blocks1.0.norm1.bias"] = 0, ["patch_embed2.proj.bias"] = 0, ["blocks.0.norm1.bias"] = 1, ["v.blocks.1.norm1.bias"] = 2,
+    ["backbone.blocks.1.norm1.bias"] = 2, ["blocks_token_only.0.norm1.bias"] = 3, ["blocks_token_only.1.norm1.bias"] = 4, ["blocks3.1.norm1.bias"] = 2,
+    ["layers.0.blocks.0.norm1.bias"] = 1, ["layers.1.downsample.norm.bias"] = 2, ["layers.1.blocks.0.norm1.bias"] = 2, ["layers.1.blocks.1.norm1.bias"] = 3 }
+local last = { "norm.bias", "head.bias", "head.fc.bias", "v.norm.bias", "mlp_head.1.bias", "backbone.norm.bias", "class_embed.layers.0.bias",
+    "head.mlp.0.bias", "decoder_blocks.0.norm1.bias", "fc_norm.bias", "decoder_norm.bias" }
+local seen_places = {}
+local function depths_are_right(kind, arch)
+    local names, reached = names_of(arch), {}
+    local of = layers.of(names, arch.depth, kind)
+    for _, name in ipairs(names) do
+        reached[of(name)], seen_places[name] = true, true
+        if places[name] then t.equal(of(name), places[name], kind .. ": " .. name) end
+    end
+    for _, name in ipairs(last) do
+        if seen_places[name] then t.equal(of(name), arch.depth + 1, kind .. ": " .. name) end
+    end
+    for i = 0, arch.depth + 1 do t.check(reached[i], "%s: no weight has the depth %d of %d", kind, i, arch.depth + 1) end
+end
+for _, found in ipairs(require("bauta.bind.plugin").scan()) do
+    if found.kind == "arch" then depths_are_right(found.name, bauta.arch(found.name)(settings[found.name] or vit())) end
+end
+for name in pairs(places) do t.check(seen_places[name], "no architecture has %s", name) end
+for _, name in ipairs(last) do t.check(seen_places[name], "no architecture has %s", name) end
 for power, want in pairs { [13] = 0.023757, [12] = 0.031676, [1] = 0.75 } do t.near(0.75 ^ power, want, 1e-6, "layer decay (G-E5)") end
 t.equal(bauta.optimiser "lars" { lr = 0.1 }:peak(16384), 6.4, "lr for a batch of 256 at 16384")
 t.equal(bauta.optimiser "adamw" { lr = 5e-4, lr_batch = 512 }:peak(1024), 1e-3, "DeiT's rule")

@@ -1,5 +1,6 @@
 -- step/update: what follows the loss: gradients, the optimiser, averages of weights.
 local errors = require "bauta.errors"
+local layers = require "bauta.layers"
 
 local update = {}
 
@@ -90,10 +91,18 @@ function update.accumulated(b, list, weights)
     return out
 end
 
+-- How deep in the student each weight lies, for rates that fall towards the embedding.
+local function layer_of(e, list)
+    local names, student = {}, e.settings.student
+    for i, t in ipairs(list.student:list()) do names[i] = t.name end
+    return layers.of(names, student.depth, "the student, arch " .. student.name)
+end
+
 -- One step of the optimiser. Returns the norm of all gradients together.
 function update.weights(b, e, list, weights, lr)
     local o = e.settings.optimiser
     return o:update(b, weights, list.optimiser, { lr = lr, step = b:signal("batch", "step"), depth = e.settings.student.depth,
+        layer_of = o.layer_decay < 1 and layer_of(e, list) or nil,
         weight_decay = o.weight_decay_end and b:input("weight_decay", "f32") or nil })
 end
 
