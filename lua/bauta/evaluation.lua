@@ -25,16 +25,17 @@ local function masked(e, epoch)
     return out
 end
 
--- When an evaluation takes place, as criteria that change over the epochs see it: in the middle of the epoch that has just ended. epochs: of
--- the run, whole or not.
-function evaluation.moment(epoch, epochs)
-    return { epoch = math.max(epoch - 1, 0), progress = math.min((math.max(epoch, 1) - 0.5) / epochs, 1) }
+-- When an evaluation takes place, as criteria that change over the epochs see it: in the middle of the epoch that has just ended, and what
+-- they draw is new each time. epoch: how many are done; epochs: of the run, whole or not; batches: of an evaluation.
+function evaluation.moment(epoch, epochs, batches)
+    return { epoch = math.max(epoch - 1, 0), progress = math.min((math.max(epoch, 1) - 0.5) / epochs, 1), before = epoch * batches }
 end
 
-local function feed(program, images, labels, number, now)
+-- Feeds batch `number` (from 0) of an evaluation.
+function evaluation.feed(program, images, labels, number, now)
     program:feed("images", images)
     program:feed("labels", labels)
-    program:feed("step", number + 1)
+    program:feed("step", now.before + number + 1)
     program:feed("epoch", now.epoch)
     program:feed("progress", now.progress)
 end
@@ -50,7 +51,7 @@ function evaluation.measure(e, program, loader, batch, options)
     for b in function() return loader:next() end do
         if bind.signal() ~= 0 then return nil end
         local images, labels = pictures.filled(b, batch, room)
-        feed(program, images, labels, b.number, options.now)
+        evaluation.feed(program, images, labels, b.number, options.now)
         program:run()
         for _, name in ipairs(names) do add(sums, name, program, b.count) end
         for _, v in ipairs(views) do v.stats:add(b.boxes, program:view(v.column), b.count, v.k) end
@@ -120,7 +121,7 @@ function evaluation.epoch(self, last, again)
     local begun = ffi.clock()
     local teacher = last and #self.e.settings.teachers > 0
     local program, batch = evaluator(self, self.stores.student, teacher)
-    local now = evaluation.moment(self.epoch, self.e:epochs())
+    local now = evaluation.moment(self.epoch, self.e:epochs(), self.test.batches)
     local r = evaluation.measure(self.e, program, self.test, batch, { teacher = teacher, epoch = self.eval_epoch, now = now,
         seen = last and function(...) draw(self, ...) end })
     local averaged = { top1 = 0 / 0 }

@@ -1,6 +1,7 @@
 -- probe: what a run's criteria choose, watched on the same few test pictures after each evaluation: how often each patch is kept, how
 -- much that changes, what it does to the teacher, how alike teacher and student answer, and what other criteria would have chosen.
 -- It changes nothing of the run; what it remembers from one evaluation to the next is a part of the checkpoints.
+local evaluation = require "bauta.evaluation"
 local ffi = require "bauta.ffi"
 local heat = require "bauta.seeing.heat"
 local graph = require "bauta.bind.graph"
@@ -80,15 +81,10 @@ local function compiled(self, epoch)
 end
 
 local function feed(self, batch, room)
-    local p, run = self.program, self.run
     local images, labels = pictures.filled(batch, self.batch, room)
-    p:feed("images", images)
-    p:feed("labels", labels)
-    p:feed("step", run.epoch * self.loader.batches + batch.number + 1)
-    local now = require("bauta.evaluation").moment(run.epoch, self.e:epochs())
-    p:feed("epoch", now.epoch)
-    p:feed("progress", now.progress)
-    p:run()
+    local now = evaluation.moment(self.run.epoch, self.e:epochs(), self.loader.batches)
+    evaluation.feed(self.program, images, labels, batch.number, now)
+    self.program:run()
 end
 
 local function empty(view)

@@ -107,6 +107,23 @@ for i = 1, m.shadow.n do
 end
 t.group "resumed"
 
+-- ---- evaluation and probe see the same ----
+-- With a probe of the whole test set, what the criterion shows is the same draw in both: at the same moment of the training.
+for _, kind in ipairs { "ranked", "sampled", "random" } do
+    local tables = done(kind, "--set kind=" .. kind)
+    local mask, probe = tables.mask, tables.probe
+    t.check(mask.n == 4 and probe.n == 5, "%s: an evaluation an epoch, and one probe more", kind)
+    for i = 1, mask.n do
+        t.equal(probe.epoch[i + 1], mask.epoch[i], kind .. ": the epoch")
+        for _, column in ipairs { "kept", "on_object", "object_share" } do
+            t.equal(probe[column][i + 1], mask[column][i], ("%s: %s after epoch %d"):format(kind, column, mask.epoch[i]))
+        end
+    end
+    t.equal(probe.teacher_top1[5], mask.teacher_top1[4], kind .. ": the teacher on what it is shown")
+    t.check(mask.on_object[1] ~= mask.on_object[2] or mask.on_object[2] ~= mask.on_object[3], "%s: another draw each time", kind)
+end
+t.group "evaluation and probe"
+
 -- ---- what is shown ----
 status, out, err = shell.bauta(("show '%s'"):format(path "a/run"))
 t.check(status == 0 and out:find("probe of 40 test pictures after epoch 2", 1, true) and out:find("student-2", 1, true), "show: %s %s", out, err)

@@ -4,7 +4,8 @@ local bauta = require "bauta"
 local known = require "known"
 
 local p = bauta.params {
-    bauta.choice("kind", "known", { "known", "moving", "plain" }, "moving: criteria that draw anew; plain: no shadows"),
+    bauta.choice("kind", "known", { "known", "moving", "plain", "ranked", "sampled", "random" },
+        "moving: criteria that draw anew; plain: no shadows; the others: criteria that draw a part or all of what is kept"),
     bauta.string("name", "run", "the run's name"),
 }
 local shadow = { bauta.mask "student" {}, bauta.mask "student" { keep = 0.25 }, bauta.mask "bottom-k" {} }
@@ -14,4 +15,7 @@ if p.kind == "moving" then
     more = { name = p.name, mask = bauta.mask "random" { keep = { [0] = 0.5, [2] = 0.25 } }, epochs = 4, probe = 24,
         optimiser = bauta.optimiser "adamw" { lr = 1e-2 }, shadow = { bauta.mask "student" {}, bauta.mask "random" { keep = 0.25 } } }
 end
+local drawn = { ranked = bauta.mask "student" { keep = 0.5, ranked = 0.25, ranked_from = 0.4 },
+    sampled = bauta.mask "student" { keep = 0.5, select = "sampled" }, random = bauta.mask "random" { keep = 0.5 } }
+if drawn[p.kind] then more = { name = p.name, mask = drawn[p.kind], epochs = 4, optimiser = bauta.optimiser "adamw" { lr = 1e-2 } } end
 return known.distill(arg.data, more)
