@@ -196,7 +196,9 @@ function check.text(row, text, prefix)
         v = ({ ["true"] = true, ["1"] = true, yes = true, ["false"] = false, ["0"] = false, no = false })[text]
         if v == nil then return nil, ("%s%s = %s; expected true or false"):format(prefix or "", row.name, show(text)) end
     elseif row.accept and row.type == "any" then
-        v = tonumber(text) or text
+        local number = tonumber(text)
+        local exact = number and (math.abs(number) < biggest or not text:find "^%d+$") -- else rounded: the digits say more
+        v = exact and number or text
     end
     return check.value(row, v, prefix or "")
 end

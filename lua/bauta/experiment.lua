@@ -3,12 +3,11 @@
 local changes = require "bauta.changes"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
-local keep = require "bauta.keep"
+local judge = require "bauta.judge"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
 local recipe = require "bauta.recipe"
 local schedule = require "bauta.schedule"
-local selection = require "bauta.selection"
 local shadow = require "bauta.probe.shadow"
 local teacher = require "bauta.teacher"
 
@@ -99,98 +98,6 @@ experiment.rows = {
     },
 }
 
--- ---- what the parts must have in common ----
-
-local function compares_logits(losses)
-    for _, loss in ipairs(losses) do
-        for _, need in ipairs(loss.plugin.needs or {}) do
-            if need == "teacher.logits" then return true end
-        end
-    end
-end
-
--- t: one teacher of the experiment; alone: the losses of the experiment are its own as well.
-local function judge_teacher(s, t, alone, lines)
-    local a, own = t:arch(s.student), t.settings
-    local losses = #own.losses > 0 and own.losses or alone and s.losses or {}
-    if a.classes ~= s.student.classes and compares_logits(losses) then
-        lines[#lines + 1] = ("%s has %d classes, student %d; losses that compare logits need equal counts"):format(own.name,
-            a.classes, s.student.classes)
-    end
-    local who = t:who()
-    if who ~= "teacher" and not alone then
-        lines[#lines + 1] = ("teachers.%s.mask.who = %s: the student is masked for one teacher only, and there are %d")
-            :format(own.name, errors.show(who), #s.teachers)
-    end
-    if who == "both" and (a.grid_rows ~= s.student.grid_rows or a.grid_columns ~= s.student.grid_columns) then
-        lines[#lines + 1] = ('mask.who = "both": %s has %dx%d patches, student %dx%d; equal grids expected'):format(own.name,
-            a.grid_rows, a.grid_columns, s.student.grid_rows, s.student.grid_columns)
-    end
-end
-
-local function judge_keep(e, t, lines)
-    local s, mask, whom = e.settings, t.settings.mask, t:who() == "student" and e.settings.student or t:arch(e.settings.student)
-    local before, epochs = nil, e:epochs()
-    for epoch = 0, math.ceil(epochs) - 1 do
-        local v = keep.at(mask.settings.keep, epoch, epochs)
-        if v ~= before then
-            local n, why = keep.count(v, whom.grid_rows, whom.grid_columns, "mask.keep")
-            if not n then lines[#lines + 1] = why end
-            if mask.name == "none" and n and n < whom.patches then
-                lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion"):format(errors.show(v))
-            end
-            if n and mask.settings.ranked ~= nil then
-                lines[#lines + 1] = select(2, selection.ranked_count(mask.settings, n, whom.grid_rows, whom.grid_columns))
-            end
-            if #lines > 0 then return end
-        end
-        before = v
-    end
-end
-
-local function judge_teachers(e, lines)
-    local s, seen = e.settings, {}
-    for _, t in ipairs(s.teachers) do
-        local name = t.settings.name
-        if seen[name] then lines[#lines + 1] = ("teachers: two are called %s"):format(name) end
-        seen[name] = true
-        judge_teacher(s, t, #s.teachers == 1, lines)
-        judge_keep(e, t, lines)
-    end
-end
-
-local function judge_freeze(e, lines)
-    local s, frozen = e.settings, e:resting()
-    if s.freeze_epochs and not s.freeze then lines[#lines + 1] = ("freeze_epochs = %d: freeze = beginnings of names expected as well"):format(s.freeze_epochs) end
-    lines[#lines + 1] = frozen and not e:minutes() and e:resting_defect() or nil
-end
-
--- What bounds a run: epochs, steps or minutes.
-local function judge_length(e, lines)
-    local s = e.settings
-    if e:minutes() and e.total then
-        lines[#lines + 1] = ("steps = %d and minutes = %s: one of them expected (0: not given)"):format(s.steps, errors.show(s.minutes))
-    end
-    for _, t in ipairs(s.teachers) do
-        if e:minutes() and check.class_of(t.settings.mask.settings.keep) == "keep" then
-            lines[#lines + 1] = "minutes: how many epochs they hold is not known yet, and keep changes over the epochs; epochs or steps expected"
-        end
-    end
-    if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs(), s.optimiser:peak(s.batch)) end
-end
-
-local function judge(e)
-    local s, lines = e.settings, {}
-    judge_length(e, lines)
-    judge_freeze(e, lines)
-    lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch % s.micro == 0 and s.batch / s.micro or s.batch)
-    lines[#lines + 1] = s.batch % s.micro ~= 0 and ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch) or nil
-    lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
-    lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
-    if e.kind == "distill" then judge_teachers(e, lines) end
-    return lines
-end
-
 -- The short form (teacher, mask) becomes a list of one.
 local function complete_teachers(s)
     if #s.teachers == 0 then
@@ -198,9 +105,15 @@ local function complete_teachers(s)
             ", or a list of bauta.teacher {...} as teachers") end
         s.teachers = { teacher.only(s) }
         s.mask = s.teachers[1].settings.mask
-    elseif s.teacher or s.mask then
-        errors.raise("arg", ("distill: teachers and %s are both given; one of them expected"):format(s.teacher and "teacher"
-            or "mask"))
+        return
+    end
+    for _, name in ipairs { "teacher", "mask", "reducer" } do
+        if s[name] then errors.raise("arg", ("distill: teachers and %s are both given; one of them expected"):format(name)) end
+    end
+    for _, row in ipairs(teacher.momentum_rows) do
+        if s[row.name] ~= row.default then
+            errors.raise("arg", ("distill.%s = %s has no effect: each of the teachers has its own"):format(row.name, errors.show(s[row.name])))
+        end
     end
 end
 
@@ -222,8 +135,7 @@ local function new(kind, given)
     if kind == "distill" then complete_teachers(s) else s.teachers = {} end
     local self = setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
     if s.steps and s.steps > 0 then self.total = s.steps end
-    local lines = judge(self)
-    if kind == "distill" and #lines == 0 then lines = shadow.defects(self) end
+    local lines = judge.experiment(self)
     if #lines > 0 then errors.raise("arg", lines) end
     return self
 end

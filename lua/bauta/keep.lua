@@ -112,6 +112,15 @@ function keep.judge(v, name)
     return judge_one(v, name)
 end
 
+-- A sentence about an epoch of a schedule that a run of so many never reaches, or nil.
+function keep.unreached(v, epochs, name)
+    for _, one in ipairs(check.class_of(v) == "keep" and v.list or {}) do
+        if one.epoch >= epochs then
+            return ("%s: epoch %d is never reached, the run has %s (from 0)"):format(name, one.epoch, errors.show(epochs))
+        end
+    end
+end
+
 -- The plain value of an epoch.
 function keep.at(v, epoch, epochs) return check.class_of(v) == "keep" and v:at(epoch, epochs) or v end
 

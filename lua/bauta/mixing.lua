@@ -1,6 +1,7 @@
 -- mixing: mixup and CutMix: each picture of a batch is mixed with its partner from the other end, and so are the labels, which
 -- become soft targets. One draw a batch, the same for all its pictures, as timm's batch mode has it (spec: recipes 5).
 local check = require "bauta.check"
+local errors = require "bauta.errors"
 
 local mixing = {}
 mixing.__index = mixing
@@ -28,6 +29,9 @@ function mixing:schema() return mixing.rows end
 -- What is wrong with it for a batch of so many, or nil.
 function mixing:defect(batch)
     if self.mixup == 0 and self.cutmix == 0 then return "mixing: mixup and cutmix are both 0; leave mixing out instead" end
+    if (self.mixup == 0 or self.cutmix == 0) and self.swap ~= 0.5 then
+        return ("mixing.swap = %s has no effect: %s is 0, and there is nothing to swap"):format(errors.show(self.swap), self.mixup == 0 and "mixup" or "cutmix")
+    end
     if batch % 2 == 1 then return ("mixing: batch = %d; partners need an even one"):format(batch) end
     if self.binary and self.smoothing > 0 then
         return "mixing: binary with smoothing would make every class a target; smoothing = 0 expected"

@@ -1,26 +1,11 @@
 -- pictures: batches of pictures for a run, and what is said about kept patches: how many lie on the object, contact sheets.
+local augmentation = require "bauta.augmentation"
 local bind = require "bauta.bind.data"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 local runs = require "bauta.bind.run"
 
 local pictures = {}
-
-local function augmentation(settings, image, training)
-    local a = { image = image, interpolation = settings.interpolation, flip = settings.flip, scale_low = settings.scale_low }
-    if not training then
-        a.policy = image <= 32 and "none" or "evaluate"
-        a.crop = settings.test_crop
-    else
-        a.policy = settings.augment == "deit" and (image <= 32 and "pad" or "crop") or settings.augment
-        a.pad = settings.border
-        a.operations, a.magnitude, a.spread = settings.randaugment, settings.magnitude, settings.spread
-        a.three = settings.three_augment
-        a.jitter = settings.randaugment == 0 and 1 or 0 -- as in timm, jitter gives way to RandAugment
-        a.brightness, a.contrast, a.saturation, a.hue = settings.jitter, settings.jitter, settings.jitter, settings.hue
-    end
-    return a
-end
 
 -- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
 function pictures.loaders(e, threads)
@@ -37,10 +22,10 @@ function pictures.loaders(e, threads)
     local image = s.student.image_rows
     local how = { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
         repeats = s.data.settings.repeats }
-    if not s.views then how.augment = augmentation(s.data.settings, image, true) end
+    how.augment = augmentation.of(s.data.settings, image, true)
     return s.views and s.views:loader(train, how, image) or bind.loader(train, how),
         bind.loader(test, { batch = math.min(s.batch, test.count), seed = s.seed, threads = threads, ahead = 4,
-            augment = augmentation(s.data.settings, image, false) })
+            augment = augmentation.of(s.data.settings, image, false) })
 end
 
 -- A loader of the probe: at most n test pictures, evenly spaced over the split, as evaluation shows them. Returns it and their number.
@@ -48,7 +33,7 @@ function pictures.probe_loader(e, threads, n, batch)
     local s = e.settings
     local test = s.data:split("test")
     return bind.loader(test, { batch = batch, seed = s.seed, threads = threads, ahead = 2, subset = n,
-        augment = augmentation(s.data.settings, s.student.image_rows, false) }), math.min(n, test.count)
+        augment = augmentation.of(s.data.settings, s.student.image_rows, false) }), math.min(n, test.count)
 end
 
 -- A loader of a split in order, as evaluation shows it to a model; limit: at most so many pictures, evenly spaced (0: all). Returns it and
@@ -58,7 +43,7 @@ function pictures.plain_loader(e, split, arch, limit, batch, threads)
     local set = s.data:split(split)
     local count = limit and limit > 0 and math.min(limit, set.count) or set.count
     return bind.loader(set, { batch = math.min(batch, count), seed = s.seed, threads = threads or 0, ahead = 4, subset = count,
-        augment = augmentation(s.data.settings, arch.image_rows, false) }), count
+        augment = augmentation.of(s.data.settings, arch.image_rows, false) }), count
 end
 
 -- What a linear probe trains on, cut and mirrored, and is judged by. Returns both loaders and the sizes of their batches.
@@ -66,12 +51,12 @@ function pictures.probe_loaders(e, batch, threads)
     local s = e.settings
     local train, test = s.data:split("train"), s.data:split("test")
     local image, size = s.student.image_rows, { math.min(batch, train.count), math.min(batch, test.count) }
-    local augment = augmentation(s.data.settings, image, true)
+    local augment = augmentation.of(s.data.settings, image, true)
     augment.policy = image <= 32 and "pad" or "crop"
     return bind.loader(train, { batch = size[1], seed = s.seed, shuffle = true, drop_last = true, threads = threads or 0, ahead = 4,
             augment = augment }),
         bind.loader(test, { batch = size[2], seed = s.seed, threads = threads or 0, ahead = 4,
-            augment = augmentation(s.data.settings, image, false) }), size[1], size[2]
+            augment = augmentation.of(s.data.settings, image, false) }), size[1], size[2]
 end
 
 -- A batch that may be short, filled up with black pictures of class 0; returns raw images and labels of `size` pictures.

@@ -122,6 +122,34 @@ local function union(kind, rows)
 end
 plugin.union = union
 
+-- What the settings of a kind are when nobody gives them.
+function plugin.defaults(kind)
+    local out = {}
+    for _, row in ipairs(common[kind]) do out[row.name] = row.default end
+    return out
+end
+
+-- Settings of weights that are not there, of a judgement that is not asked for.
+local function arch_defects(name, s)
+    local lines, defaults = {}, plugin.defaults "arch"
+    local function judge(settings, why)
+        for _, one in ipairs(settings) do
+            if s[one] ~= defaults[one] then
+                lines[#lines + 1] = ("arch %s.%s = %s has no effect: %s"):format(name, one, errors.show(s[one]), why)
+            end
+        end
+    end
+    if s.weights == nil then judge({ "prefix", "partial", "keys", "resize", "expect" }, "no weights are given") end
+    if s.expect == nil then judge({ "tolerance" }, "nothing is expected") end
+    return lines
+end
+
+-- What is wrong with the settings of a description that each of them allows: a list of sentences.
+local function defects(self)
+    if self.kind == "mask" then return selection.defects(self.plugin, self.settings) end
+    return self.kind == "arch" and arch_defects(self.name, self.settings) or {}
+end
+
 -- Criteria defined in Lua, by name.
 plugin.defined = {}
 
@@ -176,10 +204,8 @@ function plugin.describe(kind, name, given)
     for k in pairs(given or {}) do self.given[k] = true end
     if found.desc then self:params() end -- also what C knows is judged at the script's line
     if kind == "arch" then self:params():fact("patches") end
-    if kind == "mask" then
-        local lines = selection.defects(found, settings)
-        if #lines > 0 then errors.raise("arg", lines) end
-    end
+    local lines = defects(self)
+    if #lines > 0 then errors.raise("arg", lines) end
     return self
 end
 
@@ -209,7 +235,7 @@ function Description:set(name, text)
             rawset(self, "made", nil)
             rawset(self, "opened", nil)
             if self.plugin.desc then self:params() end
-            return self.kind == "mask" and selection.defects(self.plugin, self.settings)[1] or nil
+            return defects(self)[1]
         end
     end
     local names = {}

@@ -22,10 +22,15 @@ selection.rows = {
         doc = "when scores are resampled to another grid: true: the corners of both grids coincide; false: their edges do" },
 }
 
--- Criteria whose choice leaves nothing to select: setting, value, reason.
+-- What is left as it is when nobody says anything.
+local untouched = { select = "top", corners = false, who = "teacher" }
+
+-- Criteria whose choice leaves nothing to select: setting, value (nil: any but the untouched one), reason.
 local nonsense = {
-    none = { { "select", nil, "mask none ranks nothing" }, { "ranked", nil, "mask none ranks nothing" } },
-    random = { { "select", nil, "mask random draws at random already" }, { "ranked", nil, "mask random ranks nothing" } },
+    none = { { "select", nil, "mask none ranks nothing" }, { "ranked", nil, "mask none ranks nothing" },
+        { "corners", nil, "mask none ranks nothing" }, { "who", nil, "mask none keeps every patch" } },
+    random = { { "select", nil, "mask random draws at random already" }, { "ranked", nil, "mask random ranks nothing" },
+        { "corners", nil, "mask random ranks nothing" } },
     ["bottom-k"] = { { "select", "bottom", "the lowest of bottom-k are the highest of mask student; write that" },
         { "select", "sampled", "bottom-k's scores are negative and cannot be drawn in proportion; use mask student" } },
 }
@@ -46,10 +51,13 @@ function selection.defects(plugin, s)
     if asks == false and s.model then lines[1] = ("mask %s.model: this criterion asks no third model; mask dino does"):format(name) end
     for _, rule in ipairs(nonsense[name] or {}) do
         local v = s[rule[1]]
-        local set = v ~= nil and v ~= (rule[1] == "select" and "top" or nil)
+        local set = v ~= nil and v ~= untouched[rule[1]]
         if set and (rule[2] == nil or rule[2] == v) then
             lines[#lines + 1] = ("mask %s.%s = %s: %s"):format(name, rule[1], errors.show(v), rule[3])
         end
+    end
+    if s.ranked == nil and s.ranked_from ~= 0.5 and #lines == 0 then
+        lines[1] = ("mask %s.ranked_from = %s has no effect: no part is `ranked`"):format(name, errors.show(s.ranked_from))
     end
     if s.ranked ~= nil and s.select ~= "top" and #lines == 0 then
         lines[1] = ("mask %s.ranked = %s with select = %s: a part by rank and a part at random wants select = \"top\""):format(name,

@@ -36,6 +36,17 @@ function session.read(path)
     return text
 end
 
+-- The end of a file, at most so many bytes: of its last whole lines where it has more. Empty when it cannot be read.
+function session.tail(path, bytes)
+    local f = io.open(path, "rb")
+    if not f then return "" end
+    local size = f:seek "end" or 0
+    f:seek("set", math.max(0, size - bytes))
+    local text = f:read "*a" or ""
+    f:close()
+    return size > bytes and text:gsub("^[^\n]*\n", "", 1) or text
+end
+
 function session.exists(path)
     local f = io.open(path, "rb")
     if f then f:close() end
@@ -48,6 +59,13 @@ function session.fail(code, where, fmt, ...) errors.raise(code, fmt:format(...),
 function session.precision(wanted, device)
     if wanted == "fp32" or device:has(wanted) then return wanted end
     return "fp32", ("this device has no fast %s; fp32 is used"):format(wanted)
+end
+
+-- The same where there is no run that could say it: on standard error.
+function session.said_precision(wanted, device)
+    local precision, why = session.precision(wanted, device)
+    if why then io.stderr:write("bauta: ", why, "\n") end
+    return precision
 end
 
 return session

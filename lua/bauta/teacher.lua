@@ -78,6 +78,16 @@ function teacher:called(what)
     return self.settings.name == "teacher" and what or self.settings.name .. "_" .. what
 end
 
+-- Every name of that kind, with so many shadows.
+function teacher:names(shadows)
+    local out = { self:called(), self:called "auxiliary", self:called "teacher_full" }
+    for i = 1, shadows do
+        local one = self:called("shadow" .. i)
+        out[#out + 1], out[#out + 2] = one, one .. "_auxiliary"
+    end
+    return out
+end
+
 -- Its row in the ledger of costs.
 function teacher:role() return self.alone and "teacher" or "teacher." .. self.settings.name end
 

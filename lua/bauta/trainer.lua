@@ -13,8 +13,8 @@ local preflight = require "bauta.preflight"
 local progress = require "bauta.progress"
 local rehearsal = require "bauta.rehearsal"
 local record = require "bauta.record"
-local statistics = require "bauta.protocol.statistics"
 local session = require "bauta.session"
+local statistics = require "bauta.protocol.statistics"
 local steps = require "bauta.steps"
 local stores = require "bauta.step.stores"
 
@@ -169,26 +169,18 @@ end
 
 -- What the step after the last one reads. place: its batch in the epoch, from 0.
 local function feed(self, batch, place)
-    local s, p = self.e.settings, self.program
+    local p, numbers = self.program, inputs.numbers(self.e, self.done, self.epoch, place, self.per_epoch, self.steps)
     if self.sent then p:take "images" else p:feed("images", batch.images) end
     self.sent = false
     if batch.local_images then p:feed("local_images", batch.local_images) end
     p:feed("labels", batch.labels)
-    p:feed("step", self.done + 1)
-    p:feed("epoch", self.epoch)
-    p:feed("progress", (self.epoch + place / self.per_epoch) / self.e:epochs())
-    self.lr = s.schedule:lr(s.optimiser:peak(s.batch), self.e:epochs(), self.epoch, place / self.per_epoch, self.per_epoch)
-    p:feed("lr", self.lr)
-    local o, momentum, steps_in_all = s.optimiser, inputs.momentum(self.e), self.steps
-    if o.weight_decay_end then p:feed("weight_decay", inputs.cosine(o.weight_decay, o.weight_decay_end, self.done, steps_in_all)) end
-    local rest = self.e:resting()
-    if rest and self.epoch >= rest.epochs then p:feed("step_freed", self.done + 1 - rest.epochs * self.per_epoch) end
+    for name, v in pairs(numbers) do p:feed(name, v) end
+    self.lr = numbers.lr
     if self.wants_samples then
         local list = {}
-        for i = 1, s.batch do list[i] = tonumber(batch.samples[i - 1]) end
+        for i = 1, self.e.settings.batch do list[i] = tonumber(batch.samples[i - 1]) end
         p:feed("samples", list)
     end
-    if momentum then p:feed("momentum", inputs.cosine(momentum[1], momentum[2], self.done, steps_in_all)) end
 end
 
 -- Calls f and counts the time it takes as spent on looking at models before the first step.

@@ -3,6 +3,7 @@
 -- alone, so all give the same pictures.
 local bind = require "bauta.bind.data"
 local check = require "bauta.check"
+local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 
 local views = {}
@@ -29,10 +30,10 @@ function views:describe()
     return out
 end
 
--- The augmentation of view i (from 1; global ones first). image: side of the global ones.
-local function augmentation(self, i, image)
+-- The augmentation of view i (from 1; global ones first). image: side of the global ones; data: what the data set says of its pictures.
+local function augmentation(self, i, image, data)
     local is_global = i <= self.globals
-    local a = { policy = "crop", image = is_global and image or self.local_image, interpolation = "bicubic", flip = 0.5,
+    local a = { policy = "crop", image = is_global and image or self.local_image, interpolation = data.interpolation, flip = data.flip,
         scale_low = is_global and self.boundary or self.low, scale_high = is_global and 1 or self.boundary }
     if self.colours then
         a.jitter, a.brightness, a.contrast, a.saturation, a.hue, a.grey = 0.8, 0.4, 0.4, 0.2, 0.1, 0.2
@@ -44,7 +45,14 @@ end
 
 -- What is wrong with it for a student, or nil.
 function views:defect(student)
-    if self.locals == 0 then return nil end
+    if self.locals == 0 then
+        for _, row in ipairs(views.rows) do
+            if (row.name == "local_image" or row.name == "low") and self[row.name] ~= row.default then
+                return ("views.%s = %s has no effect: locals = 0"):format(row.name, errors.show(self[row.name]))
+            end
+        end
+        return nil
+    end
     if student.settings.table == nil then
         return ("views: arch %s cannot change the size of its pictures; one with a setting `table` (dino) or locals = 0 expected"):format(
             student.name)
@@ -69,17 +77,20 @@ end
 local Loader = {}
 Loader.__index = Loader
 
+-- options: of bind.loader, for each view; their threads are shared out.
 function views:loader(dataset, options, image)
-    local all = setmetatable({ parts = {}, views = self, batch = options.batch }, Loader)
-    for i = 1, self.globals + self.locals do
-        local o = { view = i - 1, augment = augmentation(self, i, image) }
+    local all, n = setmetatable({ parts = {}, views = self, batch = options.batch }, Loader), self.globals + self.locals
+    local threads = (options.threads or 0) > 0 and options.threads or ffi.processors()
+    for i = 1, n do
+        local o = {}
         for k, v in pairs(options) do o[k] = v end
+        o.view, o.augment, o.threads = i - 1, augmentation(self, i, image, options.augment), math.max(1, math.floor(threads / n))
         all.parts[i] = bind.loader(dataset, o)
     end
     all.batches = all.parts[1].batches
-    local n = options.batch * 3
-    all.images = ffi.new("uint8_t[?]", self.globals * n * image * image)
-    all.local_images = self.locals > 0 and ffi.new("uint8_t[?]", self.locals * n * self.local_image ^ 2) or nil
+    local bytes = options.batch * 3
+    all.images = ffi.new("uint8_t[?]", self.globals * bytes * image * image)
+    all.local_images = self.locals > 0 and ffi.new("uint8_t[?]", self.locals * bytes * self.local_image ^ 2) or nil
     return all
 end
 

@@ -2,6 +2,10 @@
 package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
 local bauta = require "bauta"
 local bind = require "bauta.bind.run"
+local ffi = require "bauta.ffi"
+local pool = require "bauta.grid.pool"
+local results = require "bauta.grid.results"
+local session = require "bauta.session"
 local base64 = require "bauta.grid.base64"
 local statistics = require "bauta.grid.statistics"
 local svg = require "bauta.grid.svg"
@@ -144,7 +148,9 @@ for n = 1, 12 do
 end
 well_formed(svg.chart { xlabel = "x", ylabel = "y", categories = { "a", "b" }, series = { { label = "m", points = {
     { x = 1, y = 1e7, d = 3 }, { x = 2, y = 1.1e7, d = 0 / 0 } } } } }, "categories")
-well_formed(require("bauta.grid.maps").draw({ { label = "g", panels = { { caption = "c", values = { 0, 50, 100, 25 } } } } }, "t"), "maps")
+well_formed(require("bauta.grid.maps").draw({ { label = "g", panels = { { caption = "c", values = { 0, 50, 100, 25 } } }, columns = 2 } }, "t"), "maps")
+local oblong = require("bauta.grid.maps").draw({ { label = "g", panels = { { caption = "c", values = { 0, 0, 0, 0, 0, 100 } } }, columns = 3 } }, "t")
+t.check(oblong:find('<rect x="186.00" y="42.00" width="28.00" height="28.00" fill="#08306b"/>', 1, true), "2 rows of 3 patches: %s", oblong)
 t.group "drawings"
 
 -- ---- other processes ----
@@ -167,7 +173,89 @@ _, ended, status = await({ "/no/such/program" }, 10)
 t.equal(status, 127, "a program that is not there")
 t.refused(function() bind.start({ "/bin/true" }, "/no/such/folder/out") end, "a folder that is not there")
 t.refused(function() bind.kill(1, 15) end, "the first process")
-t.equal(bind.ended(0), nil, "nobody is left")
+local begun = ffi.clock()
+t.equal(bind.ended(5), nil, "nobody is left")
+t.check(ffi.clock() - begun < 1, "and nobody is waited for")
+local pipe = io.popen "exit 3"
+_, ended, status = await({ "/bin/sh", "-c", "sleep 0.2; exit 4" }, 10)
+t.equal(status, 4, "a child of its own, not somebody else's")
+pipe:close()
+bind.nap(0.05)
+t.check(ffi.clock() - begun > 0.2, "a nap")
 os.remove(out)
 t.group "processes"
+
+-- ---- the pool, with a program that does nothing but end ----
+local function folder_new()
+    local path = os.tmpname()
+    os.remove(path)
+    ffi.make_folder(path)
+    return path
+end
+local function pretended(label, needs)
+    local folder = "g/" .. label .. "-000000000000"
+    return { label = label, number = 1, id = "0", needs = needs, run = { folder = folder, path = function() return folder end } }
+end
+local function pooled(script, tasks, more)
+    local place = folder_new()
+    ffi.make_folder(place .. "/g")
+    ffi.make_folder(place .. "/g/log")
+    bind.put(place .. "/program", "#!/bin/sh\n" .. script)
+    os.execute("chmod +x " .. place .. "/program")
+    local program, o = session.places.program, { file = "x.lua", words = {}, out = place, jobs = 1, on_fail = "continue", retries = 0 }
+    for k, v in pairs(more or {}) do o[k] = v end
+    session.places.program = place .. "/program"
+    local p = pool.run({ folder = "g", name = "g" }, tasks, o)
+    session.places.program = program
+    os.execute("rm -r " .. place)
+    return p
+end
+local first = pretended("first", {})
+local second = pretended("second", { first })
+local third = pretended("third", { second })
+for status_of, want in pairs { [85] = { "stopped", "first was stopped" }, [1] = { "failed", "first has failed" } } do
+    local p = pooled("exit " .. status_of, { third })
+    t.equal(p.state[first], want[1], "a run that ends with " .. status_of)
+    t.equal(p.state[second] .. ": " .. tostring(p.why[second]), "blocked: " .. want[2], "what needs it")
+    t.equal(p.state[third] .. ": " .. tostring(p.why[third]), "blocked: second cannot begin", "and what needs that")
+end
+local long = pooled("head -c 3000000 /dev/zero | tr '\\0' '\\n'; echo; echo 'bauta: the last word'; exit 1", { first })
+t.equal(long.why[first], "the last word", "the complaint at the end of a long log")
+local patient = pooled("test -f $0.2 && exit 3; test -f $0.1 && { touch $0.2; exit 7; }; touch $0.1; exit 7", { first })
+t.check(patient.state[first] == "failed" and patient.tries[first] == 1, "one that another process has is tried until it ends")
+t.group "the pool"
+
+-- ---- curves ----
+local function fake(values, tables) return { label = values.a .. values.b, values = values, cells = { { tables = tables, result = {}, state = "complete" } } } end
+local function evals(...) return { eval = { n = select("#", ...), names = { "epoch", "top1" }, epoch = { 1, 2 }, top1 = { ... } } } end
+local all = { grid = { over = "seed", axes = { a = { "x", "y" }, b = { 1, 2 } }, grouping = function() return { "a", "b" } end }, groups = {
+    fake({ a = "x", b = 1 }, evals(10, 20)), fake({ a = "y", b = 1 }, evals(11, 22)), fake({ a = "x", b = 2 }, evals(30, 40)),
+    fake({ a = "y", b = 2 }, evals(33, 44)) } }
+local function line(series)
+    local out = {}
+    for i, p in ipairs(series.points) do out[i] = ("%d:%g"):format(p.x, p.y) end
+    return series.label .. " " .. table.concat(out, " ")
+end
+local function lines_of(curve)
+    local out = {}
+    for i, s in ipairs(results.curve(all, curve).series) do out[i] = line(s) end
+    return table.concat(out, ", ")
+end
+t.equal(lines_of { x = "epoch", y = "top1", minus = { a = "x" } }, "x1 1:0 2:0, y1 1:1 2:2, x2 1:0 2:0, y2 1:3 2:4", "each less its own reference")
+all.groups[3] = nil
+all.groups[3] = all.groups[4]
+all.groups[4] = nil
+t.equal(lines_of { x = "epoch", y = "top1", minus = { a = "x" } }, "x1 1:0 2:0, y1 1:1 2:2, y2 1:23 2:24", "or the only one there is")
+all.groups = { fake({ a = "x", b = 1 }, { probe = { n = 4, names = { "epoch", "teacher", "kl" }, epoch = { 1, 1, 2, 2 }, teacher = { "big", "small", "big", "small" },
+    kl = { 1, 5, 2, 6 } }, shadow = { n = 2, names = { "epoch", "teacher", "criterion", "recall" }, epoch = { 1, 1 }, teacher = { "big", "big" },
+    criterion = { "random", "dino" }, recall = { 7, 8 } } }) }
+t.equal(lines_of { x = "epoch", y = "kl" }, "x1 1:1 2:2", "the first teacher's rows, not the mean over teachers")
+t.equal(lines_of { x = "epoch", y = "probe.kl", teacher = "small" }, "x1 1:5 2:6", "another teacher's")
+t.equal(lines_of { x = "epoch", y = "recall", criterion = "dino" }, "x1 1:8", "a shadow's")
+t.raises("no such row of kl for teacher smal; did you mean small?", function() lines_of { x = "epoch", y = "kl", teacher = "smal" } end)
+t.raises("no such column of a table by epoch: probe.kk; did you mean probe.kl?", function() lines_of { x = "epoch", y = "probe.kk" } end)
+t.raises('report.curves[1].by has no meaning for x = "epoch"', function() grid { report = { curves = { { by = { "a" } } } } } end)
+t.raises('report.curves[1].minus has no meaning for x = "a"', function() grid { report = { curves = { { x = "a", minus = { a = 1 } } } } } end)
+t.raises("report.curves[1].by: no such axis aa; did you mean a?", function() grid { report = { curves = { { x = "seed", by = { "aa" } } } } } end)
+t.group "curves"
 return t.done()

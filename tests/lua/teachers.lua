@@ -151,7 +151,7 @@ t.group "models for criteria"
 
 -- ---- views ----
 local loader = bauta.views { globals = 2, locals = 2, local_image = 8 }:loader(data:split "train", { batch = 4, seed = 1, threads = 1,
-    ahead = 1, shuffle = true, drop_last = true }, 16)
+    ahead = 1, shuffle = true, drop_last = true, augment = { interpolation = "bicubic", flip = 0.5 } }, 16)
 loader:start(0, 0)
 local crops = loader:next()
 local first, second, small = {}, {}, {}

@@ -4,6 +4,7 @@ local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
 local cost = require "bauta.cost"
 local ffi = require "bauta.ffi"
+local inputs = require "bauta.step.inputs"
 local json = require "bauta.json"
 local steps = require "bauta.steps"
 
@@ -84,16 +85,23 @@ end
 
 -- ---- how fast ----
 
-local function feed(program, e, batch)
-    local arch, x, pixels, labels = e.settings.student, 1, {}, {}
-    for i = 1, batch * arch.image_rows * arch.image_columns * 3 do
+-- Noise: the values do not matter, but they are no constant.
+local function noise(n, below)
+    local out, x = {}, 1
+    for i = 1, n do
         x = (x * 16807) % 2147483647
-        pixels[i] = x % 256
+        out[i] = x % below
     end
-    for i = 1, batch do labels[i] = i % arch.classes end
-    program:feed("images", pixels)
-    program:feed("labels", labels)
-    for name, v in pairs { epoch = 0, progress = 0, lr = 1e-5 } do program:feed(name, v) end
+    return out
+end
+
+local function feed(program, e, batch)
+    local arch, v = e.settings.student, e.settings.views
+    program:feed("images", noise(batch * (v and v.globals or 1) * arch.image_rows * arch.image_columns * 3, 256))
+    if v and v.locals > 0 then program:feed("local_images", noise(batch * v.locals * v.local_image ^ 2 * 3, 256)) end
+    program:feed("labels", noise(batch, arch.classes))
+    if inputs.wants_samples(e) then program:feed("samples", noise(batch, e.settings.data:split("train").count)) end
+    for name, number in pairs(inputs.numbers(e, 0, 0, 0, 1, 1)) do program:feed(name, number) end
 end
 
 local function timed(program, batch)
@@ -115,7 +123,6 @@ local function measured(e, device, macs)
     local ok, rate = pcall(function()
         local program = steps.train(e, device, stores)
         feed(program, e, batch)
-        program:feed("step", 1)
         program:run()
         local images = timed(program, batch)
         program:free()

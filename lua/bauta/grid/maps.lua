@@ -64,13 +64,22 @@ function reader.pictures(tables)
     return panels
 end
 
--- List of { label, panels = { { caption, values (percent, row by row) } } }.
+-- Patches in a row of what is masked for a teacher of a run.
+local function columns_of(run, name)
+    for _, t in ipairs(run.settings.teachers) do
+        if t:called() == name then return run:masked(t).grid_columns end
+    end
+end
+
+-- List of { label, columns (of a panel), panels = { { caption, values (percent, row by row) } } }.
 function maps.rows(all, of)
     local rows = {}
     for _, group in ipairs(all.groups) do
         local one = first_complete(group)
         local panels = one and reader[of](one.tables) or {}
-        if #panels > 0 then rows[#rows + 1] = { label = group.label, panels = panels } end
+        if #panels > 0 then
+            rows[#rows + 1] = { label = group.label, panels = panels, columns = columns_of(one.cell.run, one.tables[of].teacher[1]) }
+        end
     end
     return rows
 end
@@ -81,14 +90,14 @@ local function colour(v)
     return ("#%02x%02x%02x"):format(math.floor(247 - 239 * x + 0.5), math.floor(251 - 203 * x + 0.5), math.floor(255 - 148 * x + 0.5))
 end
 
-local function panel(out, x, y, p)
-    local grid = math.max(1, math.floor(math.sqrt(#p.values) + 0.5))
-    local cell = side / grid
+local function panel(out, x, y, p, columns)
+    local rows = math.ceil(#p.values / columns)
+    local cell = side / math.max(rows, columns)
     for i, v in ipairs(p.values) do
-        out[#out + 1] = ('<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s"/>'):format(x + (i - 1) % grid * cell,
-            y + math.floor((i - 1) / grid) * cell, cell, cell, colour(v))
+        out[#out + 1] = ('<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s"/>'):format(x + (i - 1) % columns * cell,
+            y + math.floor((i - 1) / columns) * cell, cell, cell, colour(v))
     end
-    out[#out + 1] = ('<rect x="%d" y="%d" width="%d" height="%d" fill="none" stroke="#888"/>'):format(x, y, side, side)
+    out[#out + 1] = ('<rect x="%d" y="%d" width="%.2f" height="%.2f" fill="none" stroke="#888"/>'):format(x, y, columns * cell, rows * cell)
     out[#out + 1] = ('<text x="%d" y="%d" text-anchor="middle">%s</text>'):format(x + side / 2, y + side + 14, svg.escape(p.caption))
 end
 
@@ -97,7 +106,7 @@ function maps.draw(rows, title)
     for r, row in ipairs(rows) do
         local y = top + (r - 1) * (side + 30)
         out[#out + 1] = ('<text x="0" y="%d">%s</text>'):format(y + side / 2, svg.escape(row.label))
-        for c, p in ipairs(row.panels) do panel(out, left + (c - 1) * (side + gap), y, p) end
+        for c, p in ipairs(row.panels) do panel(out, left + (c - 1) * (side + gap), y, p, row.columns) end
         columns = math.max(columns, #row.panels)
     end
     return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s"><style>text{font:12px ' ..

@@ -57,41 +57,49 @@ local function fits(group, values)
     return true
 end
 
--- The group that others are compared with for a given one: the named values, otherwise its own; nil when there is none.
+-- The group that others are compared with for a given one: with the named values and otherwise its own, or, where there is none such, the
+-- only one that has the named values. nil when there is none, or when it is that group itself.
 function results.reference(all, group, against)
+    local only, n = nil, 0
     for _, other in ipairs(all.groups) do
-        local same = fits(other, against)
+        local named, same = fits(other, against), true
         for axis, v in pairs(group.values) do
             if axis ~= all.grid.over and against[axis] == nil and other.values[axis] ~= v then same = false end
         end
-        if same then return other ~= group and other or nil end
+        if named and same then return other ~= group and other or nil end
+        if named then only, n = other, n + 1 end
     end
+    return n == 1 and only ~= group and only or nil
 end
 
 -- ---- curves ----
 
--- Where a column by epoch is found: "table.column", or the first table with an epoch that has it.
+-- Tables by epoch in which a column is looked for, the first of them first.
+local by_epoch_tables = { "eval", "mask", "probe", "shadow", "frequency", "pictures" }
+
+-- Where a column by epoch is found: "table.column", or the first table with an epoch that has it. Returns the table and the column.
 local function column_of(one, y)
     local from, name = y:match "^(%w+)%.(.+)$"
-    if from then
-        local t = one.tables[from]
-        return t and t.epoch and t[name] and t, name
-    end
-    for _, t in pairs { one.tables.eval or {}, one.tables.mask or {} } do
-        if t.epoch and t[y] then return t, y end
-    end
-    for _, t in pairs(one.tables) do
-        if t.epoch and t[y] then return t, y end
+    for _, table_name in ipairs(from and { from } or by_epoch_tables) do
+        local t = one.tables[table_name]
+        if t and t.epoch and t[name or y] then return t, name or y end
     end
 end
 
-local function by_epoch(group, y)
+-- Whether a row is one of those that are asked for: of a teacher (the first one when none is named) and a shadow's criterion.
+local function is_wanted(t, i, curve)
+    return (not t.teacher or t.teacher[i] == (curve.teacher or t.teacher[1]))
+        and (not t.criterion or t.criterion[i] == (curve.criterion or t.criterion[1]))
+end
+
+-- Mean and deviation over the cells of a group, epoch by epoch. curve: y, and teacher and criterion where tables tell these apart.
+local function by_epoch(group, curve)
     local at, epochs = {}, {}
     for _, one in ipairs(group.cells) do
-        local t, name = column_of(one, y)
+        local t, name = column_of(one, curve.y)
         for i = 1, t and t.n or 0 do
             local epoch, v = t.epoch[i], t[name][i]
-            if v == v then
+            if type(v) == "number" and v == v and is_wanted(t, i, curve) then
                 if not at[epoch] then
                     at[epoch] = {}
                     epochs[#epochs + 1] = epoch
@@ -118,16 +126,46 @@ local function minus(points, other)
     return out
 end
 
-local function epoch_series(all, curve)
-    local out, base = {}, nil
-    if curve.minus then
-        for _, group in ipairs(all.groups) do base = base or fits(group, curve.minus) and by_epoch(group, curve.y) or nil end
-    end
+-- A curve that no complete cell can have: which columns, teachers and criteria there are.
+local function judge_epoch_curve(all, curve)
+    local names, found, rows = {}, false, {}
     for _, group in ipairs(all.groups) do
-        local points = by_epoch(group, curve.y)
-        if base then points = minus(points, base) end
+        for _, one in ipairs(group.cells) do
+            local t = column_of(one, curve.y)
+            found = found or t ~= nil
+            for i = 1, t and t.n or 0 do
+                if is_wanted(t, i, curve) then return end
+                rows[("%s%s"):format(t.teacher[i], t.criterion and ", " .. t.criterion[i] or "")] = true
+            end
+            for table_name, other in pairs(one.tables) do
+                for _, column in ipairs(other.epoch and other.names or {}) do names[("%s.%s"):format(table_name, column)] = true end
+            end
+        end
+    end
+    local list = {}
+    for name in pairs(found and rows or names) do list[#list + 1] = name end
+    if #list == 0 then return end
+    if not found then errors.raise("arg", errors.unknown("column of a table by epoch: " .. curve.y, curve.y, list), "report") end
+    local asked = {}
+    for _, name in ipairs { "teacher", "criterion" } do
+        if curve[name] then asked[#asked + 1] = name .. " " .. curve[name] end
+    end
+    errors.raise("arg", errors.unknown(("row of %s for %s"):format(curve.y, table.concat(asked, ", ")), curve.teacher or curve.criterion, list),
+        "report")
+end
+
+-- With `minus`, each group less the one with the values named there; that one itself is the zero line.
+local function epoch_series(all, curve)
+    local out = {}
+    for _, group in ipairs(all.groups) do
+        local points = by_epoch(group, curve)
+        if curve.minus then
+            local other = fits(group, curve.minus) and group or results.reference(all, group, curve.minus)
+            points = other and minus(points, by_epoch(other, curve)) or {}
+        end
         if #points > 0 then out[#out + 1] = { label = group.label, points = points } end
     end
+    if #out == 0 then judge_epoch_curve(all, curve) end
     return out
 end
 

@@ -41,7 +41,7 @@ local template = [=[#!/bin/bash
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
 #SBATCH --cpus-per-task=@THREADS@
-#SBATCH --output=@LOG@/slurm-%x-%A_%a.txt
+#SBATCH --output="@LOG@/slurm-%x-%A_%a.txt"
 @OPTIONS@
 set -u
 
@@ -86,6 +86,15 @@ local function absolute(path)
     return ffi.folder() .. "/" .. path
 end
 
+-- A folder inside the quotes of an option of sbatch, which has marks of its own in names of files.
+local function folder_of_logs(path)
+    if path:find '[%c"\\]' then
+        errors.raise("arg", ("%s cannot be named to sbatch: quotes, backslashes and line ends have a meaning there; another --out expected"):format(
+            errors.show(path)), "command line")
+    end
+    return (path:gsub("%%", "%%%%"))
+end
+
 local function words_of(list)
     local out = {}
     for _, word in ipairs(list) do
@@ -111,7 +120,7 @@ local function text_of(grid, list, given, words, file)
     local values = { NAME = grid.name:gsub("/", "-"), COUNT = tostring(#numbers), FILE = file, NUMBERS = table.concat(numbers, " "),
         DIGESTS = table.concat(digests, " "), LAYERS = table.concat(counts, " "), OPTIONS = table.concat(options, "\n"),
         THREADS = tostring(given.threads > 0 and given.threads or ffi.processors()), LIMIT = given.jobs > 1 and "%" .. given.jobs or "",
-        LOG = absolute(("%s/%s/log"):format(given.out, grid.folder)), FOLDER = quoted(ffi.folder()),
+        LOG = folder_of_logs(absolute(("%s/%s/log"):format(given.out, grid.folder))), FOLDER = quoted(ffi.folder()),
         PROGRAM = quoted(session.places.program), SCRIPT = quoted(given[2]), WORDS = words_of(words) }
     return (template:gsub("@(%u+)@", values)), #numbers
 end

@@ -2,7 +2,7 @@
 --
 --   report = {
 --     title = "...", text = "...", metrics = { "top1", "teacher_top1" }, against = { criterion = "student" },
---     curves = { { x = "epoch", y = "top1", minus = { criterion = "none" }, papers = { { table = t, x = , y = , label = } } } },
+--     curves = { { x = "epoch", y = "probe.kl", minus = { criterion = "none" }, teacher = "big" }, { x = "keep", y = "top1", by = { "criterion" }, papers = { { table = t, x = , y = , label = } } } },
 --     maps = { { of = "frequency" } },
 --     papers = { { table = t, column = "acc_top1_pct", metric = "top1", row = function(c) return "eccv-t6a/cls" end } },
 --   }
@@ -49,7 +49,7 @@ local series_rows = { paper_table, text "x", text "y", text "label", any("only",
 
 local curve_rows = {
     text("x", "epoch"), text("y", "top1"), text "title", any("minus", "{ axis = value }", values_judge),
-    any("by", "a list of axes", texts), any("papers", "a list of series", list_of(series_rows, "curves.papers")),
+    text "teacher", text "criterion", any("by", "a list of axes", texts), any("papers", "a list of series", list_of(series_rows, "curves.papers")),
 }
 
 local paper_rows = {
@@ -89,12 +89,27 @@ local function judge_papers(list)
     end
 end
 
+-- What goes with one kind of curve only.
+local over_epochs, over_others = { "minus", "teacher", "criterion" }, { "by" }
+
+local function judge_curve(grid, c, what)
+    judge_values(grid, c.minus, what .. ".minus")
+    for _, name in ipairs(c.x == "epoch" and over_others or over_epochs) do
+        if c[name] ~= nil then
+            errors.fail("%s.%s has no meaning for x = %s", what, name, errors.show(c.x))
+        end
+    end
+    for _, axis in ipairs(c.by or {}) do
+        if not grid.axes[axis] then errors.fail("%s.by: %s", what, errors.unknown("axis " .. axis, axis, { unpack(grid.names) })) end
+    end
+end
+
 function wanted.checked(grid, given)
     local s = check.settings(rows, given or {}, "report")
     s.metrics, s.papers, s.maps = s.metrics or { "top1", "teacher_top1" }, s.papers or {}, s.maps or {}
     s.curves = s.curves or { { x = "epoch", y = "top1" } }
     judge_values(grid, s.against, "report.against")
-    for i, c in ipairs(s.curves) do judge_values(grid, c.minus, ("report.curves[%d].minus"):format(i)) end
+    for i, c in ipairs(s.curves) do judge_curve(grid, c, ("report.curves[%d]"):format(i)) end
     judge_papers(s.papers)
     return s
 end

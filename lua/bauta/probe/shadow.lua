@@ -25,6 +25,7 @@ local function judge_one(e, mask, lines)
         lines[#lines + 1] = ("shadow %s.who = %s: a shadow shows its choice to the teacher only"):format(mask.name,
             errors.show(mask.settings.who))
     end
+    lines[#lines + 1] = keep.unreached(mask.settings.keep, e:epochs(), ("shadow %s.keep"):format(mask.name))
     for _, t in ipairs(e.settings.teachers) do
         local n, why = shadow.count(mask, e:masked(t), e:kept(t, 0), 0, e:epochs())
         if why then lines[#lines + 1] = why

@@ -52,7 +52,7 @@ function inputs.wants_samples(e)
     return false
 end
 
--- Those that the trainer feeds besides, as they change over the steps: NAME = { from, to }, on a cosine.
+-- Of an averaged teacher: { at first, at the end }, on a cosine; nil when there is none.
 function inputs.momentum(e)
     for _, t in ipairs(e.settings.teachers) do
         if t:averaged() then return { t.settings.momentum, t.settings.momentum_end } end
@@ -61,5 +61,17 @@ end
 
 -- The value of step i (from 0) of n on the way from..to: half a cosine that comes near its end and does not reach it.
 function inputs.cosine(from, to, i, n) return to + 0.5 * (from - to) * (1 + math.cos(math.pi * i / n)) end
+
+-- The numbers that a training step is fed, by name. done: steps before it, of so many in all; place: which of its epoch (from 0), of so many
+-- an epoch.
+function inputs.numbers(e, done, epoch, place, per_epoch, steps)
+    local s, o, momentum = e.settings, e.settings.optimiser, inputs.momentum(e)
+    local part, epochs, rest = place / per_epoch, e:epochs(), e:resting()
+    return { step = done + 1, epoch = epoch, progress = (epoch + part) / epochs,
+        lr = s.schedule:lr(o:peak(s.batch), epochs, epoch, part, per_epoch),
+        weight_decay = o.weight_decay_end and inputs.cosine(o.weight_decay, o.weight_decay_end, done, steps) or nil,
+        momentum = momentum and inputs.cosine(momentum[1], momentum[2], done, steps) or nil,
+        step_freed = rest and epoch >= rest.epochs and done + 1 - rest.epochs * per_epoch or nil }
+end
 
 return inputs

@@ -78,7 +78,7 @@ function judge.classifier(e, device, given)
     local stores = steps.stores(e, device)
     local test, count = pictures.plain_loader(e, "test", e.settings.student, 0, e.settings.batch)
     local batch = math.min(e.settings.batch, count)
-    local now = evaluation.moment(e:whole_epochs(), e:epochs()) -- as after the last epoch
+    local now = evaluation.moment(e:whole_epochs(), e:epochs(), test.batches) -- as after the last epoch
     local program = steps.evaluate(e, device, stores.student, stores, batch, false, now.epoch)
     load(e, stores.student, given)
     local r = evaluation.measure(e, program, test, batch, { epoch = now.epoch, now = now })
@@ -145,7 +145,7 @@ function verb.run(given)
     local result = script.load(given, given[1])
     local e = choose((script.experiments(result, given[1])), given.run, given[1])
     local device = session.device()
-    e.precision = session.precision(e.settings.precision, device)
+    e.precision = session.said_precision(e.settings.precision, device)
     require("bauta.bind.run").install_signals()
     local r, said = judge[given.protocol](e, device, given)
     if not r then return 130 end

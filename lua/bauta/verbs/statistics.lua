@@ -45,7 +45,7 @@ function verb.run(given)
     if not t then errors.raise("arg", ("%s has no teacher"):format(e:path()), given[1]) end
     if t:averaged() then errors.raise("arg", "the teacher is an average of the student: there are no embeddings before training", given[1]) end
     local device, arch = session.device(), t:arch(e.settings.student)
-    e.precision = session.precision(e.settings.precision, device)
+    e.precision = session.said_precision(e.settings.precision, device)
     require("bauta.bind.run").install_signals()
     local store = graph.store(device, e.settings.seed)
     local r = statistics.write(e, device, { arch = arch, store = store, load = loader(arch, store, given.out), path = given.to,

@@ -1,0 +1,181 @@
+-- judge: what the parts of an experiment must have in common, and settings that say nothing beside others: a list of sentences, found while
+-- a script describes.
+local augmentation = require "bauta.augmentation"
+local check = require "bauta.check"
+local errors = require "bauta.errors"
+local keep = require "bauta.keep"
+local plugin = require "bauta.plugin"
+local selection = require "bauta.selection"
+local shadow = require "bauta.probe.shadow"
+local teacher = require "bauta.teacher"
+
+local judge = {}
+
+-- ---- teachers ----
+
+local function compares_logits(losses)
+    for _, loss in ipairs(losses) do
+        for _, need in ipairs(loss.plugin.needs or {}) do
+            if need == "teacher.logits" then return true end
+        end
+    end
+end
+
+-- t: one teacher of the experiment; alone: the losses of the experiment are its own as well.
+local function judge_teacher(s, t, alone, lines)
+    local a, own = t:arch(s.student), t.settings
+    local losses = #own.losses > 0 and own.losses or alone and s.losses or {}
+    if a.classes ~= s.student.classes and compares_logits(losses) then
+        lines[#lines + 1] = ("%s has %d classes, student %d; losses that compare logits need equal counts"):format(own.name,
+            a.classes, s.student.classes)
+    end
+    local who = t:who()
+    if who ~= "teacher" and not alone then
+        lines[#lines + 1] = ("teachers.%s.mask.who = %s: the student is masked for one teacher only, and there are %d")
+            :format(own.name, errors.show(who), #s.teachers)
+    end
+    if who == "both" and (a.grid_rows ~= s.student.grid_rows or a.grid_columns ~= s.student.grid_columns) then
+        lines[#lines + 1] = ('mask.who = "both": %s has %dx%d patches, student %dx%d; equal grids expected'):format(own.name,
+            a.grid_rows, a.grid_columns, s.student.grid_rows, s.student.grid_columns)
+    end
+end
+
+local function judge_keep(e, t, lines)
+    local s, mask, whom = e.settings, t.settings.mask, t:who() == "student" and e.settings.student or t:arch(e.settings.student)
+    local before, epochs = nil, e:epochs()
+    lines[#lines + 1] = keep.unreached(mask.settings.keep, epochs, "mask.keep")
+    for epoch = 0, math.ceil(epochs) - 1 do
+        local v = keep.at(mask.settings.keep, epoch, epochs)
+        if v ~= before then
+            local n, why = keep.count(v, whom.grid_rows, whom.grid_columns, "mask.keep")
+            if not n then lines[#lines + 1] = why end
+            if mask.name == "none" and n and n < whom.patches then
+                lines[#lines + 1] = ("mask none keeps every patch; keep = %s wants another criterion"):format(errors.show(v))
+            end
+            if n and mask.settings.ranked ~= nil then
+                lines[#lines + 1] = select(2, selection.ranked_count(mask.settings, n, whom.grid_rows, whom.grid_columns))
+            end
+            if #lines > 0 then return end
+        end
+        before = v
+    end
+end
+
+-- A name that a teacher gives to itself, to what its criterion asks or to a shadow, and that another gives too; nil when there is none.
+local function common_name(a, b, shadows)
+    local own = {}
+    for _, name in ipairs(a:names(shadows)) do own[name] = true end
+    for _, name in ipairs(b:names(shadows)) do
+        if own[name] then return name end
+    end
+end
+
+local function judge_names(s, lines)
+    for i, b in ipairs(s.teachers) do
+        for j = 1, i - 1 do
+            local one, other = s.teachers[j].settings.name, b.settings.name
+            local shared = common_name(s.teachers[j], b, #s.shadow)
+            if one == other then lines[#lines + 1] = ("teachers: two are called %s"):format(one)
+            elseif shared then
+                lines[#lines + 1] = ("teachers: %s and %s would both call something %s; another name expected"):format(one, other, shared)
+            end
+        end
+    end
+end
+
+-- Averages of the student: their settings say nothing of other teachers, and there is one average only.
+local function judge_averages(s, lines)
+    local first
+    for _, t in ipairs(s.teachers) do
+        local own = t.settings
+        for _, row in ipairs(t:averaged() and {} or teacher.momentum_rows) do
+            if own[row.name] ~= row.default then
+                lines[#lines + 1] = ('%s.%s = %s has no effect: it is no average of the student (model "ema")'):format(own.name, row.name,
+                    errors.show(own[row.name]))
+            end
+        end
+        if t:averaged() and first and (own.momentum ~= first.momentum or own.momentum_end ~= first.momentum_end) then
+            lines[#lines + 1] = ("teachers %s and %s are one average of the student; equal momentum expected"):format(first.name, own.name)
+        end
+        first = first or t:averaged() and own or nil
+    end
+end
+
+-- Whether a loss may speak of a teacher by its name, as compress-2q does, or a criterion in Lua.
+local function is_named(s, name)
+    local lists = { s.losses }
+    for _, t in ipairs(s.teachers) do
+        lists[#lists + 1] = t.settings.losses
+        if t.settings.mask.plugin.define then return true end
+    end
+    for _, losses in ipairs(lists) do
+        for _, loss in ipairs(losses) do
+            for _, v in pairs(loss.settings) do
+                if v == name then return true end
+            end
+        end
+    end
+    return false
+end
+
+-- What is learned from a teacher by its own losses.
+local function judge_lessons(s, t, lines)
+    local own = t.settings
+    if t.alone or #own.losses > 0 then return end
+    if #s.teachers > 1 and not is_named(s, own.name) then
+        lines[#lines + 1] = ("teachers.%s has no losses, and no other loss names it: nothing would be learned from it"):format(own.name)
+    end
+    if own.weight ~= 1 then
+        lines[#lines + 1] = ("teachers.%s.weight = %s has no effect: it has no losses of its own"):format(own.name, errors.show(own.weight))
+    end
+end
+
+local function judge_teachers(e, lines)
+    local s = e.settings
+    judge_names(s, lines)
+    judge_averages(s, lines)
+    for _, t in ipairs(s.teachers) do
+        judge_lessons(s, t, lines)
+        judge_teacher(s, t, #s.teachers == 1, lines)
+        judge_keep(e, t, lines)
+    end
+end
+
+-- ---- the whole ----
+
+local function judge_freeze(e, lines)
+    local s, frozen = e.settings, e:resting()
+    if s.freeze_epochs and not s.freeze then lines[#lines + 1] = ("freeze_epochs = %d: freeze = beginnings of names expected as well"):format(s.freeze_epochs) end
+    lines[#lines + 1] = frozen and not e:minutes() and e:resting_defect() or nil
+end
+
+-- What bounds a run: epochs, steps or minutes.
+local function judge_length(e, lines)
+    local s = e.settings
+    if e:minutes() and e.total then
+        lines[#lines + 1] = ("steps = %d and minutes = %s: one of them expected (0: not given)"):format(s.steps, errors.show(s.minutes))
+    end
+    for _, t in ipairs(s.teachers) do
+        if e:minutes() and check.class_of(t.settings.mask.settings.keep) == "keep" then
+            lines[#lines + 1] = "minutes: how many epochs they hold is not known yet, and keep changes over the epochs; epochs or steps expected"
+        end
+    end
+    if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs(), s.optimiser:peak(s.batch)) end
+end
+
+-- What is wrong with an experiment: a list of sentences.
+function judge.experiment(e)
+    local s, lines = e.settings, {}
+    judge_length(e, lines)
+    judge_freeze(e, lines)
+    lines[#lines + 1] = s.optimiser:defect()
+    lines[#lines + 1] = s.mixing and s.mixing:defect(s.batch % s.micro == 0 and s.batch / s.micro or s.batch)
+    lines[#lines + 1] = s.batch % s.micro ~= 0 and ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch) or nil
+    lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
+    lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
+    augmentation.defects(s.data, plugin.defaults "data", s.student.image_rows, s.views, lines)
+    if e.kind == "distill" then judge_teachers(e, lines) end
+    return e.kind == "distill" and #lines == 0 and shadow.defects(e) or lines
+end
+
+return judge

@@ -1,0 +1,176 @@
+-- combinations: settings that are fine by themselves and say nothing, or contradict each other, together: each is refused where it is
+-- written, with the reason.
+package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
+local bauta = require "bauta"
+local changes = require "bauta.changes"
+local session = require "bauta.session"
+local steps = require "bauta.steps"
+local t = require "harness"
+
+local function scenes(more)
+    local s = { size = 16, train = 64, test = 16 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.data("scenes", s)
+end
+local function model(kind, more)
+    local s = { dim = 12, depth = 2, heads = 2, image = 16, patch = 4, classes = 10 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.arch(kind, s)
+end
+local function vit(more) return model("deit", more) end
+local function with(base, more)
+    for k, v in pairs(more or {}) do base[k] = v end
+    return base
+end
+local function train(more) return bauta.train(with({ name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4 }, more)) end
+local function distill(more)
+    return bauta.distill(with({ name = "x", data = scenes(), student = vit(), teacher = vit(), batch = 8, epochs = 4 }, more))
+end
+local function several(list) return bauta.distill { name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4, teachers = list } end
+local function student(more) return bauta.mask("student", with({ keep = 0.5 }, more)) end
+local logit = bauta.loss "logit" {}
+local function teacher(name, more) return bauta.teacher(with({ name = name, model = vit(), losses = { logit } }, more)) end
+
+-- ---- pictures ----
+local function of(settings, more) return function() train(with({ data = scenes(settings) }, more)) end end
+local large = { student = vit { image = 64, patch = 16 } }
+t.raises("data scenes.border = 2 has no effect: training pictures are not made by augment = pad here", of({ augment = "crop", border = 2 }))
+t.raises("data scenes.border = 2 has no effect: training pictures are not made by augment = pad here", of({ border = 2 }, large))
+t.raises("data scenes.scale_low = 0.5 has no effect: training pictures are not made by augment = crop here", of { scale_low = 0.5 })
+t.raises("data scenes.flip = 1 has no effect: augment = none changes no picture", of { augment = "none", flip = 1 })
+t.raises("data scenes.randaugment = 2 has no effect: augment = none changes no picture", of { augment = "none", randaugment = 2 })
+t.raises("data scenes.three_augment = true has no effect: augment = none changes no picture", of { augment = "none", three_augment = true })
+t.raises("data scenes.magnitude = 7 has no effect: there is no randaugment\ndata scenes.spread = 1 has no effect: there is no randaugment",
+    of { magnitude = 7, spread = 1 })
+t.raises("data scenes.jitter = 0.3 has no effect: randaugment takes its place", of { jitter = 0.3, randaugment = 2 })
+t.raises("data scenes.hue = 0.1 has no effect: augment = none changes no picture", of { hue = 0.1, augment = "none" })
+t.raises("data scenes.erasing_integers = true has no effect: there is no erasing", of { erasing_integers = true })
+t.raises("data scenes.test_crop = 0.9 has no effect: pictures of 16 pixels are evaluated whole", of { test_crop = 0.9 })
+for _, fine in ipairs { { augment = "none", flip = 0 }, { border = 2 }, { randaugment = 2, magnitude = 7, spread = 1 }, { jitter = 0.3, hue = 0.1 },
+    { erasing = 0.5, erasing_integers = true }, { augment = "crop", scale_low = 0.5 } } do t.check(pcall(of(fine)), "fine") end
+t.check(pcall(of({ scale_low = 0.5, test_crop = 0.9 }, large)), "both speak of large pictures")
+t.group "pictures"
+
+-- ---- views ----
+local function viewed(settings, v)
+    return function() distill { data = scenes(settings), student = model "dino", teacher = "ema", views = bauta.views(v or { locals = 0 }) } end
+end
+for name, v in pairs { augment = "pad", border = 3, scale_low = 0.3, randaugment = 2, jitter = 0.5, hue = 0.1, three_augment = true, erasing = 0.5 } do
+    t.raises(("data scenes.%s = %s has no effect: with views, bauta.views says how pictures are cut and coloured"):format(name,
+        require("bauta.errors").show(v)), viewed { [name] = v })
+end
+t.check(pcall(viewed { flip = 0, interpolation = "bilinear", repeats = 2 }), "views honour these")
+t.raises("views.local_image = 8 has no effect: locals = 0", viewed({}, { locals = 0, local_image = 8 }))
+local dataset = scenes():split "train"
+local function first_view(flip)
+    local loader = bauta.views { globals = 1, locals = 0, boundary = 1, colours = false }:loader(dataset, { batch = 4, seed = 1, threads = 8, ahead = 1,
+        augment = { flip = flip, interpolation = "bicubic" } }, 16)
+    loader:start(0, 0)
+    local batch, out = loader:next(), {}
+    for row = 0, 4 * 16 - 1 do
+        for column = 0, 15 do out[#out + 1] = batch.images[(row * 16 + (flip == 1 and 15 - column or column)) * 3] end
+    end
+    loader:free()
+    return table.concat(out, " ")
+end
+t.equal(first_view(1), first_view(0), "flip = 1 mirrors every view, flip = 0 none")
+t.group "views"
+
+-- ---- optimisers, schedules, mixing ----
+local function optimised(kind, settings) return function() train { optimiser = bauta.optimiser(kind, settings) } end end
+t.raises("optimiser.nesterov = true has no effect: momentum is 0", optimised("sgd", { nesterov = true, momentum = 0 }))
+t.raises("optimiser.decay_all = true: LARS leaves tensors of one axis as they are; decay_tokens expected", optimised("lars", { decay_all = true, weight_decay = 1 }))
+t.raises("optimiser.decay_tokens = true has no effect: decay_all is true", optimised("adamw", { decay_all = true, decay_tokens = true }))
+t.raises("optimiser.decay_tokens = true has no effect: weight_decay is 0", optimised("sgd", { decay_tokens = true }))
+t.raises("optimiser.decay_all = true has no effect: weight_decay is 0", optimised("sgd", { decay_all = true }))
+t.check(pcall(optimised("adamw", { weight_decay = 0, weight_decay_end = 0.4, decay_tokens = true })), "a decay that begins at 0")
+local function scheduled(kind, settings) return function() train { schedule = bauta.schedule(kind, settings) } end end
+t.raises("schedule.start = 0.01 has no effect: there is no warm-up", scheduled("cosine", { warmup = 0, start = 0.01 }))
+t.raises("schedule.at: epoch 4 is never reached, the run has 4 (from 0)", scheduled("steps", { at = "1,4" }))
+t.check(pcall(scheduled("steps", { at = "1,3" })), "steps within the run")
+t.raises("schedule.hold = 5 epochs; the run has 4, and its rate would never fall", scheduled("exponential", {}))
+t.raises("mixing.swap = 0.3 has no effect: cutmix is 0, and there is nothing to swap", function() train { mixing = bauta.mixing { cutmix = 0, swap = 0.3 } } end)
+t.group "optimisers, schedules, mixing"
+
+-- A decay that begins at 0 does decay, also where only spared weights learn.
+local function stepped(trains, weight_decay_end)
+    local e = train { trains = trains, optimiser = bauta.optimiser "adamw" { lr = 0.1, weight_decay = 0, weight_decay_end = weight_decay_end } }
+    local list = steps.stores(e, session.device())
+    local program, images, labels = steps.train(e, session.device(), list), {}, {}
+    for i = 1, 8 * 16 * 16 * 3 do images[i] = i * i % 256 end
+    for i = 1, 8 do labels[i] = i % 10 end
+    for name, v in pairs { images = images, labels = labels, step = 1, epoch = 0, progress = 0, lr = 0.1, weight_decay = weight_decay_end } do
+        program:feed(name, v)
+    end
+    program:run()
+    return list.student:read "head.weight"
+end
+local without, decayed = stepped("head", 0), stepped("head", 1)
+local initial = steps.stores(train(), session.device())
+steps.train(train(), session.device(), initial)
+for i, w in ipairs(initial.student:read "head.weight") do t.near(decayed[i], without[i] - 0.1 * w, 1e-6, "the decay of the step") end
+t.check(pcall(stepped, "norm", 1), "nothing to decay")
+t.group "a decay from 0"
+
+-- ---- models ----
+for name, v in pairs { prefix = "x.", partial = "head", keys = "dino", resize = "bicubic", expect = 80 } do
+    t.raises(("arch deit.%s = %s has no effect: no weights are given"):format(name, require("bauta.errors").show(v)), function() vit { [name] = v } end)
+end
+t.raises("arch deit.tolerance = 2 has no effect: nothing is expected", function() vit { weights = "w.safetensors", tolerance = 2 } end)
+t.check(pcall(vit, { weights = "w.safetensors", keys = "dino", resize = "bicubic", expect = 80, tolerance = 2 }), "with weights")
+t.group "models"
+
+-- ---- criteria ----
+t.raises('mask none.who = "both": mask none keeps every patch', function() bauta.mask "none" { who = "both" } end)
+t.raises("mask none.corners = true: mask none ranks nothing", function() bauta.mask "none" { corners = true } end)
+t.raises("mask random.corners = true: mask random ranks nothing", function() bauta.mask "random" { keep = 0.5, corners = true } end)
+t.raises("mask student.ranked_from = 0.2 has no effect: no part is `ranked`", function() student { ranked_from = 0.2 } end)
+t.check(pcall(student, { ranked = 0.25, ranked_from = 0.2 }), "with a ranked part")
+t.raises("mask.keep: epoch 4 is never reached, the run has 4 (from 0)", function() distill { mask = student { keep = { [0] = "all", [4] = 0.5 } } } end)
+t.raises("shadow random.keep: epoch 9 is never reached, the run has 4 (from 0)",
+    function() distill { mask = student(), shadow = { bauta.mask "random" { keep = "0: 0.5, 9: 0.25" } } } end)
+t.group "criteria"
+
+-- ---- teachers ----
+t.raises('teacher.momentum = 0.9 has no effect: it is no average of the student (model "ema")', function() distill { momentum = 0.9 } end)
+t.check(pcall(distill, { teacher = "ema", momentum = 0.9 }), "an average has a momentum")
+t.raises("distill: teachers and reducer are both given; one of them expected", function()
+    bauta.distill { name = "x", data = scenes(), student = vit(), teachers = { teacher "a" }, reducer = bauta.reducer "drop" { keep = 0.5 } }
+end)
+t.raises("distill.momentum = 0.9 has no effect: each of the teachers has its own", function()
+    bauta.distill { name = "x", data = scenes(), student = vit(), teachers = { teacher "a" }, momentum = 0.9 }
+end)
+t.raises("teachers a and b are one average of the student; equal momentum expected",
+    function() several { teacher("a", { model = "ema" }), teacher("b", { model = "ema", momentum = 0.5 }) } end)
+t.raises("teachers.b has no losses: nothing would be learned from it", function() several { teacher "a", teacher("b", { losses = {} }) } end)
+t.raises("teachers.a.weight = 2 has no effect: it has no losses of its own", function() several { teacher("a", { losses = {}, weight = 2 }) } end)
+t.raises("teachers: two are called a", function() several { teacher "a", teacher "a" } end)
+t.raises("teachers: a and a_auxiliary would both call something a_auxiliary; another name expected", function() several { teacher "a", teacher "a_auxiliary" } end)
+t.raises("teachers: a_teacher_full and a would both call something a_teacher_full; another name expected",
+    function() several { teacher "a_teacher_full", teacher "a" } end)
+local function shadowed(name, other)
+    return function()
+        bauta.distill { name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4, teachers = { teacher(name, { mask = student() }),
+            teacher(other, { mask = student() }) }, shadow = { bauta.mask "random" { keep = 0.5 } } }
+    end
+end
+t.raises("teachers: a and a_shadow1 would both call something a_shadow1; another name expected", shadowed("a", "a_shadow1"))
+t.raises("teachers: teacher and shadow1 would both call something shadow1; another name expected", shadowed("teacher", "shadow1"))
+t.check(pcall(shadowed("a", "a_shadow2")), "a shadow that is not there")
+t.group "teachers"
+
+-- ---- from the command line ----
+local function set(key, value, f)
+    changes.set { { key = key, value = value } }
+    local ok, e = pcall(f)
+    changes.set {}
+    return ok and e.settings or table.concat(e.lines, "\n")
+end
+t.equal(set("seed", "9007199254740993", train).seed, "9007199254740993", "a seed that no number of Lua can hold stays a text")
+t.equal(set("seed", "12", train).seed, 12, "a small one is a number")
+t.equal(set("seed", "1e300", train), "seed = 1e300 cannot be exact in Lua; write it as a string", "a number that is no seed")
+t.equal(set("student.keys", "dino", train), "arch deit.keys = \"dino\" has no effect: no weights are given", "settings are judged again")
+t.equal(set("data.border", "3", train).data.settings.border, 3, "one that has an effect")
+t.equal(set("data.scale_low", "0.3", train), "data scenes.scale_low = 0.3 has no effect: training pictures are not made by augment = crop here", "and one that has none")
+t.group "from the command line"
+return t.done()
