@@ -142,7 +142,9 @@ t.raises("distill.momentum = 0.9 has no effect: each of the teachers has its own
 end)
 t.raises("teachers a and b are one average of the student; equal momentum expected",
     function() several { teacher("a", { model = "ema" }), teacher("b", { model = "ema", momentum = 0.5 }) } end)
-t.raises("teachers.b has no losses: nothing would be learned from it", function() several { teacher "a", teacher("b", { losses = {} }) } end)
+t.raises("teachers.b has no losses, and no other loss names it: nothing would be learned from it", function() several { teacher "a", teacher("b", { losses = {} }) } end)
+t.check(pcall(several, { teacher("a", { losses = { bauta.loss "compress-2q" { queue = 8, keys = "slow" } } }),
+    teacher("slow", { model = "ema", losses = {} }) }), "an average that a loss names")
 t.raises("teachers.a.weight = 2 has no effect: it has no losses of its own", function() several { teacher("a", { losses = {}, weight = 2 }) } end)
 t.raises("teachers: two are called a", function() several { teacher "a", teacher "a" } end)
 t.raises("teachers: a and a_auxiliary would both call something a_auxiliary; another name expected", function() several { teacher "a", teacher "a_auxiliary" } end)
