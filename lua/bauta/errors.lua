@@ -50,6 +50,19 @@ end
 
 function errors.fail(fmt, ...) errors.raise("arg", select("#", ...) > 0 and fmt:format(...) or fmt) end
 
+-- Whether the path of a file, which may lack its beginning, is that of one of our files.
+local function is_mine(path)
+    for place in ("/" .. path):gmatch "()/" do
+        local below = path:sub(place)
+        local f = (home .. below):sub(-#path) == path and io.open(home .. below, "r")
+        if f then
+            f:close()
+            return true
+        end
+    end
+    return false
+end
+
 -- Any caught error as one of ours: a message of Lua itself is the script's, unless it comes from one of our files.
 function errors.wrap(e)
     if errors.is(e) then return e end
@@ -62,17 +75,7 @@ function errors.wrap(e)
         return errors.new(memory and "arg" or "bug", memory and "not enough memory (script limit 1024 MiB)"
             or (text:match("^[^\n]*")), nil)
     end
-    local bare = file:gsub("^%.%.%.", "")
-    local name = bare:match("([^/]+)$") or bare
-    local mine = false
-    for _, folder in ipairs { "", "bench/", "bind/", "grid/", "probe/", "seeing/", "sdk/", "step/", "verbs/" } do
-        local f = (home .. folder .. name):sub(-#bare) == bare and io.open(home .. folder .. name, "r")
-        if f then
-            f:close()
-            mine = true
-        end
-    end
-    return errors.new(mine and "bug" or "arg", what, file .. ":" .. line)
+    return errors.new(is_mine((file:gsub("^%.%.%.", ""))) and "bug" or "arg", what, file .. ":" .. line)
 end
 
 -- One line per mistake, each "WHERE: sentence".

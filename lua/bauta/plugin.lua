@@ -129,6 +129,9 @@ function plugin.defaults(kind)
     return out
 end
 
+-- Settings of an architecture that say how its weights are read, and how good they are.
+plugin.of_weights = { "prefix", "partial", "keys", "resize", "expect" }
+
 -- Settings of weights that are not there, of a judgement that is not asked for.
 local function arch_defects(name, s)
     local lines, defaults = {}, plugin.defaults "arch"
@@ -139,7 +142,7 @@ local function arch_defects(name, s)
             end
         end
     end
-    if s.weights == nil then judge({ "prefix", "partial", "keys", "resize", "expect" }, "no weights are given") end
+    if s.weights == nil then judge(plugin.of_weights, "no weights are given") end
     if s.expect == nil then judge({ "tolerance" }, "nothing is expected") end
     return lines
 end

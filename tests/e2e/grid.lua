@@ -84,6 +84,9 @@ fails(2, shell.here .. "/tiny.lua: the script returned an experiment; return bau
 fails(2, shell.here .. '/grid_tiny.lua: cell "99"; a number 1..7 expected', grid("cell", "99"))
 fails(6, shell.here .. "/grid_tiny.lua: cell 1, teacher, is another run since the script has changed", grid("cell", "1 --expect 0000"))
 fails(2, 'command line: --sbatch "time"; an option of sbatch as --time=12:00:00 expected', grid("slurm", "--sbatch time", "slurm"))
+fails(2, "command line: --to has no effect on grid run; bauta grid --help says where it has one", grid("run", "--to x"))
+fails(2, "command line: --sbatch has no effect on grid plan; bauta grid --help says where it has one", grid("plan", "--sbatch --time=1"))
+fails(2, "command line: --json has no effect on grid report; bauta grid --help says where it has one", grid("report", "--json"))
 t.check(select(2, shell.bauta(grid("run", "--help"))):find("teacher_epochs", 1, true), "help of the script")
 t.group "refusals"
 

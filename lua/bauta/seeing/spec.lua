@@ -58,7 +58,7 @@ local function value(text)
 end
 
 -- What a run's configuration says about one of its parts ("student", "data"): the plugin's name and its settings.
-local function recorded(lines, part)
+function spec.recorded(lines, part)
     local name, settings = nil, {}
     for line in lines:gmatch "[^\n]+" do
         local key, text = line:match "^(%S+) = (.*)$"
@@ -80,7 +80,7 @@ function spec.run(folder)
     local lines = archive.documents(folder).configuration or errors.raise("data", "its log has no settings", folder)
     local out = { folder = folder }
     for part, kind in pairs { student = "arch", teacher = "arch", data = "data" } do
-        local name, settings = recorded(lines, part)
+        local name, settings = spec.recorded(lines, part)
         if name then
             weights_file(settings, folder)
             out[part] = plugin.describe(kind, name, settings)

@@ -12,33 +12,23 @@ local verb = {
     }, options.device),
 }
 
--- A setting's value back from "student.settings.depth = 3" lines of the run's configuration.
+-- The student's architecture by the run's configuration; with what weights it began does not matter.
 local function student_of(configuration)
-    local name, given = nil, {}
-    for line in configuration:gmatch("[^\n]+") do
-        local k, v = line:match("^student%.(%S+) = (.*)$")
-        if k == "plugin" then name = v:match('^"(.*)"$')
-        elseif k then
-            local setting = k:match("^settings%.(.+)$")
-            if setting and setting ~= "weights" then
-                local text = v:match('^"(.*)"$')
-                if text then given[setting] = text elseif v == "true"
-                    or v == "false" then given[setting] = v == "true" else given[setting] = tonumber(v) end
-            end
-        end
-    end
-    return name, given
+    local plugin = require "bauta.plugin"
+    local name, settings = require("bauta.seeing.spec").recorded(configuration, "student")
+    for _, setting in ipairs(plugin.of_weights) do settings[setting] = nil end
+    settings.weights, settings.tolerance = nil, nil
+    return name, plugin.describe("arch", name, settings)
 end
 
 function verb.run(given)
     local bind, builder, graph = require "bauta.bind.run", require "bauta.builder", require "bauta.bind.graph"
-    local plugin, session, ffi = require "bauta.plugin", require "bauta.session", require "bauta.ffi"
+    local session, ffi = require "bauta.session", require "bauta.ffi"
     local path = given[1]:gsub("/+$", "")
     local log = bind.log(path)
     local configuration = log:documents().configuration or errors.raise("data", "the log holds no settings", path)
     log:free()
-    local name, settings = student_of(configuration)
-    local arch = plugin.describe("arch", name, settings)
+    local name, arch = student_of(configuration)
     local store = graph.store(session.device(), 0)
     local b = builder.new { device = session.device() }
     b:pictures(1, arch.image_rows, arch.image_columns)

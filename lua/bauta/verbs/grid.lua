@@ -261,6 +261,19 @@ local function slurm(given)
     return require("bauta.grid.slurm").write(grid, chosen(grid, given), given, passed_on(given, given.threads))
 end
 
+-- Options that some of the verbs take only.
+local belongs = { rate = { plan = true }, to = { report = true, slurm = true }, json = { plan = true, status = true }, sbatch = { slurm = true },
+    expect = { cell = true } }
+
+local function refuse_others(given)
+    for name, takers in pairs(belongs) do
+        local v = given[name]
+        if v ~= nil and (type(v) ~= "table" or #v > 0) and not takers[given[1]] then
+            errors.raise("arg", ("--%s has no effect on grid %s; bauta grid --help says where it has one"):format(name, given[1]), "command line")
+        end
+    end
+end
+
 local verbs = { run = run, cell = cell, plan = plan, status = status, report = report, slurm = slurm }
 
 function verb.run(given)
@@ -273,6 +286,7 @@ function verb.run(given)
     if not f then
         errors.raise("arg", ("%s: run, plan, status, report or slurm expected"):format(errors.show(given[1])), "command line")
     end
+    refuse_others(given)
     if not given[2] then errors.raise("arg", ("a script expected: bauta grid %s SCRIPT"):format(given[1]), "command line") end
     if (given[3] ~= nil) ~= (given[1] == "cell") then
         errors.raise("arg", given[3] and ("%s: one script only"):format(errors.show(given[3])) or "cell: a number expected", "command line")
