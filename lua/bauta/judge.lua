@@ -5,6 +5,7 @@ local check = require "bauta.check"
 local errors = require "bauta.errors"
 local keep = require "bauta.keep"
 local plugin = require "bauta.plugin"
+local recipe = require "bauta.recipe"
 local selection = require "bauta.selection"
 local shadow = require "bauta.probe.shadow"
 local teacher = require "bauta.teacher"
@@ -163,6 +164,13 @@ local function judge_length(e, lines)
     if not e:minutes() then lines[#lines + 1] = s.schedule:defect(e:epochs(), s.optimiser:peak(s.batch)) end
 end
 
+-- The data's settings where the script says nothing: the defaults, or what the recipe says, which is meant for pictures of any size.
+local function usual(s)
+    local out, kind = plugin.defaults "data", recipe.kinds[s.recipe]
+    for k, v in pairs(kind and kind.data or {}) do out[k] = v end
+    return out
+end
+
 -- What is wrong with an experiment: a list of sentences.
 function judge.experiment(e)
     local s, lines = e.settings, {}
@@ -173,7 +181,7 @@ function judge.experiment(e)
     lines[#lines + 1] = s.batch % s.micro ~= 0 and ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch) or nil
     lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
-    augmentation.defects(s.data, plugin.defaults "data", s.student.image_rows, s.views, lines)
+    augmentation.defects(s.data, s.views and plugin.defaults "data" or usual(s), s.student.image_rows, s.views, lines)
     if e.kind == "distill" then judge_teachers(e, lines) end
     return e.kind == "distill" and #lines == 0 and shadow.defects(e) or lines
 end

@@ -7,6 +7,7 @@ local source = require "bauta.source"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
 local selection = require "bauta.selection"
+local session = require "bauta.session"
 
 local plugin = {}
 
@@ -142,7 +143,8 @@ local function arch_defects(name, s)
             end
         end
     end
-    if s.weights == nil then judge(plugin.of_weights, "no weights are given") end
+    local file = s.weights ~= nil or session.options.weights ~= nil -- bauta eval --weights FILE reads it as the student's settings say
+    if not file then judge(plugin.of_weights, "no weights are given") end
     if s.expect == nil then judge({ "tolerance" }, "nothing is expected") end
     return lines
 end

@@ -124,6 +124,13 @@ t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "e
 status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --weights '%s' --set student.prefix=model."):format(shell.here, path "a",
     path "exported.safetensors"))
 t.check(status ~= 0 and err:find("missing cls_token", 1, true), "the student's prefix is for --weights too: %d %s", status, err)
+status, out, err = shell.bauta(("run '%s/tiny.lua' --out '%s' --set name=begun --set epochs=1 --set student.weights='%s' --set student.keys=plain"):format(shell.here,
+    path "a", path "exported.safetensors"))
+t.equal(status, 0, "a student that begins with weights: " .. err)
+status, out, err = shell.bauta(("export '%s' --to '%s'"):format(path "a/begun", path "again.safetensors"))
+t.equal(status, 0, "its export: " .. err)
+status, out, err = shell.bauta(("run '%s/tiny.lua' --out '%s' --set name=x --set student.keys=plain"):format(shell.here, path "a"))
+t.check(status == 2 and err:find('arch deit.keys = "plain" has no effect: no weights are given', 1, true), "keys of no file: %s", err)
 status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tiny"))
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
 os.remove(path "a/tiny/run.h5")

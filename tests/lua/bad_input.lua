@@ -258,4 +258,16 @@ t.group "stores"
 refused(function() return bauta.distil end, "a misspelt function")
 refused(function() return bauta.trian end, "a misspelt function")
 t.group "the module"
+
+-- A message of Lua itself is our mistake when it comes from one of our files, in whichever folder, and the script's otherwise.
+local errors = require "bauta.errors"
+local home = debug.getinfo(errors.wrap, "S").source:match "^@(.*)errors%.lua$"
+for _, file in ipairs { "trainer.lua", "protocol/knn.lua", "strategies/centre.lua", "grid/pool.lua", "verbs/run.lua" } do
+    t.equal(errors.wrap(home .. file .. ":12: attempt to index a nil value").code, "bug", file)
+    t.equal(errors.wrap("..." .. (home .. file):sub(-45) .. ":12: attempt to index a nil value").code, "bug", file .. ", cut")
+end
+for _, file in ipairs { "experiments/knn.lua", "/tmp/trainer.lua", "my/grid/pools.lua", "x" } do
+    t.equal(errors.wrap(file .. ":12: attempt to index a nil value").code, "arg", file)
+end
+t.group "whose mistake"
 return t.done()

@@ -118,6 +118,9 @@ for name, v in pairs { prefix = "x.", partial = "head", keys = "dino", resize = 
 end
 t.raises("arch deit.tolerance = 2 has no effect: nothing is expected", function() vit { weights = "w.safetensors", tolerance = 2 } end)
 t.check(pcall(vit, { weights = "w.safetensors", keys = "dino", resize = "bicubic", expect = 80, tolerance = 2 }), "with weights")
+session.options.weights = "other.safetensors"
+t.check(pcall(vit, { keys = "dino" }), "with those of the command line")
+session.options.weights = nil
 t.group "models"
 
 -- ---- criteria ----

@@ -306,7 +306,7 @@ t.refused(function() compiled(describe { freeze = "haed" }) end, "a part that is
 -- The length of the rows of DINO's last layer is fixed, or learned.
 for _, fixed in ipairs { true, false } do
     local step, own = compiled(describe { student = bauta.arch "dino" { dim = 24, depth = 1, heads = 2, image = 16, patch = 4, head = true, outputs = 8,
-        norm_last_layer = fixed }, teacher = "ema", views = bauta.views { locals = 0 }, losses = { bauta.loss "dino" {} } })
+        norm_last_layer = fixed }, data = bauta.data "scenes" { size = 16, train = 64, test = 16 }, teacher = "ema", views = bauta.views { locals = 0 }, losses = { bauta.loss "dino" {} } })
     local two = {}
     for i = 1, 2 * #images do two[i] = (i * 31 + i * i * 3) % 251 end
     step(1, { images = two, momentum = 0.9 })
