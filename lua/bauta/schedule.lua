@@ -144,14 +144,14 @@ function schedule:defect(epochs, base)
         return ("schedule %s: the rate of a run of %s epochs stays at %g or below, its base is %g%s"):format(self.kind,
             errors.show(epochs), most, base, self.lag and "; lag = false or cosine-shifted begin at once" or "")
     end
-    for _, row in ipairs(self:schema()) do
-        if row.name == "start" and self.warmup == 0 and self.start ~= row.default then
-            return ("schedule.start = %s has no effect: there is no warm-up"):format(errors.show(self.start))
-        end
+    local said = {} -- settings that are not the defaults, which are meant for runs of any length
+    for _, row in ipairs(self:schema()) do said[row.name] = self[row.name] ~= row.default end
+    if said.start and self.warmup == 0 then
+        return ("schedule.start = %s has no effect: there is no warm-up"):format(errors.show(self.start))
     end
-    local last = self.kind == "steps" and tonumber(self.at:match "%d+$")
+    local last = said.at and tonumber(self.at:match "%d+$")
     if last and last >= epochs then return ("schedule.at: epoch %d is never reached, the run has %s (from 0)"):format(last, errors.show(epochs)) end
-    if self.kind == "exponential" and self.hold >= epochs and self.factor < 1 then
+    if said.hold and self.hold >= epochs and self.factor < 1 then
         return ("schedule.hold = %d epochs; the run has %s, and its rate would never fall"):format(self.hold, errors.show(epochs))
     end
 end

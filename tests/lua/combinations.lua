@@ -88,7 +88,8 @@ local function scheduled(kind, settings) return function() train { schedule = ba
 t.raises("schedule.start = 0.01 has no effect: there is no warm-up", scheduled("cosine", { warmup = 0, start = 0.01 }))
 t.raises("schedule.at: epoch 4 is never reached, the run has 4 (from 0)", scheduled("steps", { at = "1,4" }))
 t.check(pcall(scheduled("steps", { at = "1,3" })), "steps within the run")
-t.raises("schedule.hold = 5 epochs; the run has 4, and its rate would never fall", scheduled("exponential", {}))
+t.raises("schedule.hold = 7 epochs; the run has 4, and its rate would never fall", scheduled("exponential", { hold = 7 }))
+t.check(pcall(scheduled("exponential", {})) and pcall(scheduled("steps", {})), "defaults are meant for runs of any length")
 t.raises("mixing.swap = 0.3 has no effect: cutmix is 0, and there is nothing to swap", function() train { mixing = bauta.mixing { cutmix = 0, swap = 0.3 } } end)
 t.group "optimisers, schedules, mixing"
 
