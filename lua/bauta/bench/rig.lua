@@ -77,11 +77,11 @@ function rig.batches(given)
     return out
 end
 
--- One step: a batch goes in, the step runs, its loss is read as a training loop reads it. Seconds.
-function rig.step(one, batches, i)
+-- Step i: a batch (the i-th, or `which`) goes in, the step runs, its loss is read as a training loop reads it. Seconds.
+function rig.step(one, batches, i, which)
     local clock, p = require("bauta.ffi").clock, one.program
     local start = clock()
-    p:feed("images", batches[(i - 1) % rotation + 1])
+    p:feed("images", batches[which or (i - 1) % rotation + 1])
     p:feed("step", i)
     p:run()
     one.loss = p:read(one.sync)
@@ -95,35 +95,44 @@ function rig.ready(one, batches)
     one.program:feed("lr", 1e-4)
 end
 
-rig.warm = 2 -- steps that do not count: the first runs kernel by kernel, the second may be recorded
-
--- Steps of several programs in turn, so that a slow moment of the machine hits all of them: one.times in milliseconds.
-function rig.turns(list, given, step)
-    for i = 1, given.steps + rig.warm do
+-- Steps of several programs in turn, so that a slow moment of the machine hits all of them: one.times in milliseconds. Those before step
+-- `from` do not count.
+function rig.turns(list, first, from, last, step)
+    for i = first, last do
         for _, one in ipairs(list) do
             local seconds = step(one, i)
-            if i == 1 then one.first_loss = one.loss end
-            if i > rig.warm then one.times[#one.times + 1] = 1000 * seconds end
+            if i >= from then one.times[#one.times + 1] = 1000 * seconds end
         end
     end
     for _, one in ipairs(list) do one.ms = rig.median(one.times) end
 end
 
--- The same for training steps of one batch size; then the first batch once more, whose loss must have fallen.
-function rig.timed(list, given, batches)
-    for _, one in ipairs(list) do rig.ready(one, batches) end
-    local before = rig.load()
-    rig.turns(list, given, function(one, i) return rig.step(one, batches, i) end)
+rig.warm = 3 -- steps before any counts: the first runs kernel by kernel, the second may be recorded
+
+-- The first steps, on one batch and in small steps, so that its loss must fall.
+function rig.settle(one, batches)
+    rig.ready(one, batches)
+    one.program:feed("lr", 1e-5)
+    for i = 1, rig.warm do
+        rig.step(one, batches, i, 1)
+        one.first_loss = i == 1 and one.loss or one.first_loss
+    end
+    one.last_loss = one.loss
+    require("bauta.bench.gate").falling(one.first_loss, one.last_loss, ("the first %d steps"):format(rig.warm))
+    one.program:feed("lr", 1e-4)
+end
+
+-- Timed training steps of programs for one batch size, in turns. done: steps that these weights have made before, if any: they go on then.
+function rig.timed(list, given, batches, done)
+    for _, one in ipairs(list) do (done and rig.ready or rig.settle)(one, batches) end
+    local before, first = rig.load(), (done or rig.warm) + 1
+    local from = done and first + rig.warm or first
+    rig.turns(list, first, from, from + given.steps - 1, function(one, i) return rig.step(one, batches, i) end)
     local foreign = rig.foreign(before)
     for _, one in ipairs(list) do
         one.foreign = foreign
-        rig.fallen(one, batches)
+        if one.loss ~= one.loss then require("bauta.errors").raise("numeric", "the loss is not a number", "bench") end
     end
-end
-
-function rig.fallen(one, batches)
-    rig.step(one, batches, 1)
-    require("bauta.bench.gate").falling(one.first_loss, one.loss, "the timed steps, on their first batch")
 end
 
 -- Ticks of all processors and of this process so far: { busy, idle, own }; nil where the system does not say.

@@ -22,14 +22,14 @@ function steps.figures(given, head, one)
     return { median_ms = one.ms, best_ms = math.min(unpack(one.times)), quartiles_ms = { rig.quantile(one.times, 0.25), rig.quantile(one.times, 0.75) },
         images_per_s = given.batch / seconds, steps_ms = one.times, model_flops = work.model, executed_flops = work.executed,
         mfu = 100 * work.model / seconds / c.flops, mfu_executed = 100 * work.executed / seconds / c.flops, floor_ms = 1000 * floor,
-        roofline = 100 * floor / seconds, foreign = one.foreign, loss_first = one.first_loss, loss = one.loss }
+        roofline = 100 * floor / seconds, foreign = one.foreign, loss_first = one.first_loss, loss = one.last_loss }
 end
 
 local function step_lines(given, f, one)
     local cost, m = require "bauta.cost", f.memory
     return { ("%s, %d px, batch %d, %s, %d threads"):format(rig.name(given, one), given.image, given.batch, f.precision, f.threads),
-        ("%.2f img/s: median %.1f ms (quartiles %.1f, %.1f; best %.1f) of %d steps; loss %.4f -> %.4f"):format(f.images_per_s, f.median_ms,
-            f.quartiles_ms[1], f.quartiles_ms[2], f.best_ms, given.steps, f.loss_first, f.loss),
+        ("%.2f img/s: median %.1f ms (quartiles %.1f, %.1f; best %.1f) of %d steps; loss of the first %d on one batch %.4f -> %.4f"):format(f.images_per_s, f.median_ms,
+            f.quartiles_ms[1], f.quartiles_ms[2], f.best_ms, given.steps, rig.warm, f.loss_first, f.loss),
         ("MFU %.1f %% by what the models ask (%sFLOPs a step), %.1f %% by the products executed (%sFLOPs), of the products' ceiling"):format(f.mfu,
             cost.si(f.model_flops), f.mfu_executed, cost.si(f.executed_flops)),
         ("roofline: %.1f ms a step, %.1f %% of it reached"):format(f.floor_ms, f.roofline), rig.foreign_line(f.foreign),
@@ -66,7 +66,7 @@ end
 local function against_all(given, head, batches, one)
     local all = rig.compiled(given, { mask = "none", keep = "all" }, one.stores)
     one.times = {}
-    rig.timed({ one, all }, given, batches)
+    rig.timed({ one, all }, given, batches, rig.warm + given.steps)
     local r = steps.eta(steps.figures(given, head, all), steps.figures(given, head, one))
     r.all_ms, r.kept_ms = all.ms, one.ms
     all.program:free()
@@ -118,11 +118,7 @@ end
 
 -- Runs profiled steps; the groups with the median time of a step in each.
 local function profiled(one, given, batches, c)
-    rig.ready(one, batches)
-    for i = 1, rig.warm do
-        rig.step(one, batches, i)
-        one.first_loss = one.first_loss or one.loss
-    end
+    rig.settle(one, batches)
     one.program:profile(true)
     local before = rig.load()
     local groups, order = grouped(one.program, c)
@@ -135,7 +131,6 @@ local function profiled(one, given, batches, c)
     end
     one.foreign = rig.foreign(before)
     one.program:profile(false)
-    rig.fallen(one, batches)
     for _, o in ipairs(order) do
         o.seconds, o.bound = rig.median(o.times), o.products * 2 > o.floor and "products" or "memory"
         o.times, o.products = nil, nil

@@ -71,7 +71,7 @@ function teacher.run(given)
         seen[k] = true
     end
     local before = rig.load()
-    rig.turns(list, given, function(one, i) return step(one, batches, i) end)
+    rig.turns(list, 1, rig.warm + 1, rig.warm + given.steps, function(one, i) return step(one, batches, i) end)
     local foreign = rig.foreign(before)
     for i, one in ipairs(list) do out[i] = figures(given, head.ceilings, one, out[1]) end
     local facts = rig.facts(given, head.precision)

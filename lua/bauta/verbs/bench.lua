@@ -17,7 +17,7 @@ local verb = {
         { name = "classes", value = "N", kind = "int", min = 2, max = 1000000, default = 1000, doc = "outputs of the head" },
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, default = 32, doc = "images of a step" },
         { name = "precision", value = "NAME", default = "fp32", doc = "fp32, tf32 or bf16" },
-        { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after two others" },
+        { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after three others" },
         { name = "alone", doc = "bench step with --keep: not also the step that sees every patch" },
         { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
         { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of each figure of bench loader" },
