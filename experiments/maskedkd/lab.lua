@@ -147,6 +147,7 @@ function lab:grid(s)
     s.folder = ("maskedkd/%s/runs"):format(self.p.scale) -- one for all tables: a cell that two of them have is one run
     s.images = s.images or self.p.scale == "paper" and 1281167 or nil
     s.report = s.report or {}
+    if self.p.scale == "smoke" then s.report.papers = nil end -- a few steps on drawn pictures say nothing about the papers' numbers
     s.report.text = texts[self.p.scale] .. (s.report.text and " " .. s.report.text or "")
     return bauta.grid(s)
 end

@@ -190,4 +190,4 @@ function Builder:finish()
     return program
 end
 
-return { new = new, Builder = Builder }
+return { new = new, Builder = Builder, means = means, deviations = deviations }

@@ -94,6 +94,12 @@ function cost.views(e)
     return out
 end
 
+-- A count with the prefix of its unit, which the caller writes behind it.
+local function flops(v)
+    local text = cost.si(v)
+    return text:find "%a$" and text or text .. " "
+end
+
 -- Lines of `bauta plan`. images: of an epoch.
 function cost.lines(summary, e, images)
     local s, out = e.settings, {}
@@ -110,14 +116,14 @@ function cost.lines(summary, e, images)
     end
     local t = summary.total
     line("%-20s %14s %14s %14s %12s", "total", cost.si(t.macs), cost.si(t.papers), cost.si(t.flops), cost.iec(t.peak))
+    line("(peak memory: of a whole step, what each part holds at the moment when all together hold most)")
     line("")
     local teacher = summary.teachers
     if #s.teachers > 0 then
         local name = #s.teachers > 1 and "teachers" or "teacher"
-        line("%s, papers' convention: %.3f GFLOPs an image, %.1f GFLOPs over the epochs, %.4g PFLOPs in all",
-            name, teacher.papers / 1e9, teacher.papers * seen / images / 1e9, teacher.papers * seen / 1e15)
-        line("%s, executed:           %.3f GMACs an image, %.4g PMACs in all", name, teacher.macs / 1e9,
-            teacher.macs * seen / 1e15)
+        line("%s, papers' convention: %sFLOPs an image, %sFLOPs an image over the epochs, %sFLOPs in all", name, flops(teacher.papers),
+            flops(teacher.papers * seen / images), flops(teacher.papers * seen))
+        line("%s, executed:           %sMACs an image, %sMACs in all", name, flops(teacher.macs), flops(teacher.macs * seen))
     end
     line("whole run, executed:         %s MACs, %s FLOPs", cost.si(t.macs * seen),
         cost.si(t.flops * seen))

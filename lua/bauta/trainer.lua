@@ -2,6 +2,7 @@
 -- All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
 local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
+local card = require "bauta.card"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
 local evaluation = require "bauta.evaluation"
@@ -372,15 +373,14 @@ end
 
 -- False when a signal came.
 local function complete(self)
-    local arch, k = self.e.settings.student, self.e.settings.knn
+    local arch, data, k = self.e.settings.student, self.e.settings.data, self.e.settings.knn
     self.memory_peak = ffi.peak_memory() -- of training: neighbours need their own
     if k then
         self.knn = evaluation.neighbours(self, k)
         if not self.knn then return false end
         self:say(("by %d neighbours %.2f %%"):format(k, self.knn))
     end
-    self.stores.student:save(self.path .. "/student.safetensors", { format = "pt", architecture = arch.name, run = self.e:path(),
-        made_by = "bauta " .. ffi.version() })
+    self.stores.student:save(self.path .. "/student.safetensors", card.of(arch, data.settings.normalise, data:split "train", { run = self.e:path() }))
     result_row(self)
     self.run:finish("complete", 0, nil)
     return true

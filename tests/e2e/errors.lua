@@ -43,6 +43,11 @@ fails(2, "command line: --restart-changed: the script describes one run; --resta
     ("run '%s/tiny.lua' --restart-changed"):format(shell.here))
 fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
 fails(4, nil, "plugins mask nosuch")
+fails(2, 'command line: no such action "shw"; did you mean show?; bauta mask --help lists what there is', "mask shw")
+local _, listed = shell.bauta "plugins mask"
+for name in ("centre rollout diverse detail disagreement anneal student"):gmatch "%S+" do
+    t.check(listed:find("mask  " .. name, 1, true), "criteria of both kinds are listed: %s", listed)
+end
 fails(2, 'command line: no such operation "topkk"; did you mean topk?', "ops topkk")
 fails(3, "/nonexistent: no such run", "show /nonexistent")
 fails(2, 'command line: no such benchmark "stpe"; did you mean step?', "bench stpe")
@@ -59,6 +64,7 @@ t.equal(shell.bauta "version", 0, "version")
 t.equal(shell.bauta "help run", 0, "help run")
 local status, out = shell.bauta(("run '%s/tiny.lua' --help"):format(shell.here))
 t.check(status == 0 and out:find("epochs", 1, true) and out:find('"distill", "train"', 1, true), "help of a script: %s", out)
+t.check(out:find("\n  optimiser.  lr, beta1", 1, true) and out:find("\n  losses.logit.  weight, temperature", 1, true), "settings of its runs: %s", out)
 t.group "help"
 
 -- ---- scripts ----
@@ -78,6 +84,12 @@ script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
 script_fails(2, 'SCRIPT:3: mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected',
     "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
 script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do end", "--script-timeout 1")
+local _, mistaken = script "local bauta = require 'bauta'\nbauta.mask.define { name = 'studious', score = print }\nbauta.mask 'studnet' {}"
+local _, _, message = shell.bauta(("run '%s'"):format(mistaken))
+t.check(message:find(":3: no mask 'studnet'; did you mean 'student'? (there are: anneal, bottom-k, ", 1, true) and message:find("studious", 1, true),
+    "criteria of the script are among those that there are: %s", message)
+script_fails(3, "SCRIPT:2: /nope.tar: No such file or directory", "local bauta = require 'bauta'\nlocal data = bauta.data 'images' { path = '/nope.tar' }\n" ..
+    "local n = data.classes")
 script_fails(2, nil, "local t = {} for i = 1, 1e9 do t[i] = { i } end")
 script_fails(2, nil, "error 'my own words'")
 script_fails(2, nil, "error({})")
@@ -109,6 +121,18 @@ tiny_fails(2, nil, "--set batch=97")
 tiny_fails(2, nil, "--set student.patch=5")
 tiny_fails(3, nil, "--set student.classes=11 --set teacher.classes=11")
 tiny_fails(3, nil, "--set teacher.weights=/nonexistent.safetensors")
+-- What can be known before the first step of a suite is said before it.
+local function suite_fails(want, more)
+    for _, verb in ipairs { "run", "plan" } do
+        local _, _, err = shell.bauta(("%s '%s/tiny.lua' --out '%s/begins' --set kind=suite %s"):format(verb, shell.here, shell.folder, more))
+        t.check(err:find(want, 1, true) and not err:gsub("\n$", ""):find "\n", "%s %s: %s", verb, more, err)
+        t.equal(shell.read(shell.folder .. "/begins/all/teacher/state.json"), nil, verb .. ": nothing was begun")
+    end
+end
+suite_fails("all/student: teacher's weights: /nonexistent.safetensors: No such file or directory", "--set teacher.weights=/nonexistent.safetensors")
+suite_fails("tiny.lua:11: all/student: teacher's weights: run teacher fits width 24, patch 4x4, depth 2, 10 classes; ", "--set teacher.dim=36")
+suite_fails("all/student: teacher's weights: run teacher fits width 24, patch 4x4, depth 2, 10 classes; 12 of its tensors do not match: surplus blocks.1.",
+    "--set teacher.depth=1")
 t.group "settings from the command line"
 
 -- ---- runs ----

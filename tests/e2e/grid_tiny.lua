@@ -20,6 +20,9 @@ end
 
 local teacher = bauta.train { name = "teacher", data = data, student = vit(), epochs = p.teacher_epochs, batch = 16 }
 
+local printed = { id = "printed", title = "what a paper would print", source = "this test", setup = "none", columns = { "criterion", "acc" },
+    rows = { { id = "printed/none", "none", 50.25 }, { id = "printed/student", "student", 75.5 } } }
+
 local function weights_of(c)
     local breaks = p.broken == "all" or p.broken == "one" and c.criterion == "random" and c.seed == 0
     return breaks and "no-such-file.safetensors" or teacher
@@ -34,5 +37,7 @@ return bauta.grid {
             losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} }, optimiser = bauta.optimiser "adamw" { lr = 1e-3 },
         }
     end,
-    report = { title = "A tiny grid", against = { criterion = "none" } },
+    report = { title = "A tiny grid", against = { criterion = "none" },
+        papers = { { table = printed, column = "acc", against = "printed/none", row = function(c) return "printed/" .. c.criterion end } },
+        curves = { { x = "epoch", y = "probe.agreement", by = { "criterion" } } } },
 }

@@ -133,6 +133,21 @@ status, out, err = shell.bauta(("run '%s/tiny.lua' --out '%s' --set name=x --set
 t.check(status == 2 and err:find('arch deit.keys = "plain" has no effect: no weights are given', 1, true), "keys of no file: %s", err)
 status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tiny"))
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
+status, out = shell.bauta(("log tail '%s' --table events"):format(path "a/tiny"))
+t.check(status == 0 and out:find "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%dZ", "moments as dates: %s", out)
+status, out = shell.bauta(("inspect '%s'"):format(path "a/tiny/student.safetensors"))
+t.check(status == 0 and out:find("  mean = 0.485,0.456,0.406\n", 1, true) and out:find('  class_names = ["disk",', 1, true) and out:find("in Python: timm.models." ..
+    "vision_transformer.VisionTransformer(img_size=16, patch_size=4, embed_dim=24, depth=2, num_heads=2, num_classes=10)\n", 1, true), "notes: %s", out)
+status, out = shell.bauta(("log tables '%s'"):format(path "a/tiny"))
+t.check(status == 0 and out:find("events", 1, true) and out:find("epoch, step, top1, top5", 1, true), "the tables of a run: %s", out)
+for _, verb in ipairs { "log tail", "export" } do
+    status, _, err = shell.bauta(("%s '%s'"):format(verb, path "s/all"))
+    t.check(status == 2 and err:find("s/all: a folder of runs: student, teacher; one of them expected", 1, true), "%s: %d %s", verb, status, err)
+end
+status, _, err = shell.bauta(("export '%s' --checkpoint first"):format(path "a/tiny"))
+t.check(status == 3 and err:find("--checkpoint first: no such file; last, best or a path expected", 1, true), "which checkpoint: %s", err)
+status, _, err = shell.bauta(("eval '%s/tiny.lua' --out '%s'"):format(shell.here, path "nobody"))
+t.check(status == 3 and err:find("nobody/tiny: not run yet: bauta run", 1, true), "eval before any run: %s", err)
 os.remove(path "a/tiny/run.h5")
 status, out, err = shell.bauta(("log repair '%s'"):format(path "a/tiny"))
 t.check(status == 0 and shell.read(path "a/tiny/run.h5"), "log repair: %s", err)

@@ -98,6 +98,18 @@ static void test_font(void)
             tall += bai_glyph(a)[i] > 0x7f;
     }
     CHECK(!same && !tall && bai_glyph(200) == bai_glyph(0), "%d pairs alike, %d too tall", same, tall);
+    ba_err e = { 0 };
+    ba_sheet *plain = ba_sheet_new(1, 1, 80, 8, 1, "bear Ox", &e), *accents = ba_sheet_new(1, 1, 80, 8, 1, "b\xc3\xa9\xc3\xa4r \xc3\x98\xc3\x97", &e);
+    CHECK(plain && accents && !ba_sheet_write(plain, path, &e), "%s", e.msg);
+    unsigned w, h, w2, h2;
+    uint8_t *a = read_png(&w, &h);
+    CHECK(!ba_sheet_write(accents, path, &e), "%s", e.msg);
+    uint8_t *b = read_png(&w2, &h2);
+    CHECK(a && b && w == w2 && h == h2 && !memcmp(a, b, (size_t)3 * w * h), "accents are left out");
+    free(a);
+    free(b);
+    ba_sheet_free(plain);
+    ba_sheet_free(accents);
     check_group("font");
 }
 

@@ -144,7 +144,14 @@ for n = 1, 12 do
         series[k] = { label = "<" .. k .. ">", paper = k == 3, points = {} }
         for x = 1, n do series[k].points[x] = { x = x, y = n > 2 and 100 * math.random() or 5, d = x % 2 == 0 and math.random() or 0 / 0 } end
     end
-    well_formed(svg.chart { xlabel = "a & b", ylabel = "y", series = series, whole = true }, "a chart of " .. n)
+    local chart = { xlabel = "a & b", ylabel = "y %", series = series, whole = true, limits = { 0, 100 } }
+    local drawn = svg.chart(chart)
+    well_formed(drawn, "a chart of " .. n)
+    t.equal(svg.bands(chart), n <= 5, "bands of at most four, the paper's curve not counted")
+    t.check(n <= 5 or not drawn:find("opacity", 1, true), "and no more: %d", n)
+    for _, tick in drawn:gmatch '(text%-anchor="end"[^>]*)>([-%d.]+)<' do
+        t.check(tonumber(tick) >= 0 and tonumber(tick) <= 100, "ticks of percentages: %s", tick)
+    end
 end
 well_formed(svg.chart { xlabel = "x", ylabel = "y", categories = { "a", "b" }, series = { { label = "m", points = {
     { x = 1, y = 1e7, d = 3 }, { x = 2, y = 1.1e7, d = 0 / 0 } } } } }, "categories")

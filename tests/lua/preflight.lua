@@ -31,4 +31,10 @@ for i = 1, 256 do a[i], b[i] = i <= 26 and 1 or 0, (i > 26 and i <= 63) and 1 or
 t.equal(preflight.defect("the teacher", "none", { imagenet = b, half = a, none = a, clip = a }, { tolerance = 1 }), nil,
     "two constant answers are not told apart by luck")
 t.group "teachers judged"
+
+t.equal(preflight.chance(10, 200, 10), ": not clearly more than chance, 10 %", "as good as chance")
+t.equal(preflight.chance(12, 200, 10), ": not clearly more than chance, 10 %", "as good as chance, with luck")
+t.equal(preflight.chance(30, 200, 10), "", "it knows something")
+t.equal(preflight.chance(100, 200, 1), "", "one class")
+t.group "chance"
 return t.done()

@@ -14,7 +14,8 @@ p{margin:.3rem 0;max-width:46rem}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
 th{border-bottom:2px solid #888;font-weight:600}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td.n,th.n{text-align:right}
+td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 td.why,td.path{overflow-wrap:anywhere;min-width:10rem}
 svg{width:100%;min-width:32rem;height:auto;display:block}
 figure{margin:.8rem 0}figure img{max-width:100%;height:auto}
@@ -22,18 +23,26 @@ figcaption{font-size:.9rem;color:#555}
 summary{cursor:pointer;font-weight:600;margin:2rem 0 .4rem}
 ]]
 
-local function cell(text, head)
-    local class = head == "why" and "why" or head == "folder" and "path" or text:find "^[%d.+-]" and "n" or nil
-    return ("<td%s>%s</td>"):format(class and (' class="%s"'):format(class) or "", escape(text))
+local function cell(tag, class, text) return ("<%s%s>%s</%s>"):format(tag, class and (' class="%s"'):format(class) or "", escape(text), tag) end
+
+-- How each column is set: numbers to the right when there is nothing else in it.
+local function classes_of(t)
+    local out = {}
+    for i, head in ipairs(t.head) do
+        local numbers = #t.rows > 0
+        for _, row in ipairs(t.rows) do numbers = numbers and (row[i] == "-" or row[i]:find "^[<+-]? ?%.?%d" ~= nil) end
+        out[i] = head == "why" and "why" or head == "folder" and "path" or numbers and "n" or nil
+    end
+    return out
 end
 
 local function table_of(t)
-    local out = { '<div class="wide"><table><thead><tr>' }
-    for _, name in ipairs(t.head) do out[#out + 1] = "<th>" .. escape(name) .. "</th>" end
+    local out, classes = { '<div class="wide"><table><thead><tr>' }, classes_of(t)
+    for i, name in ipairs(t.head) do out[#out + 1] = cell("th", classes[i] == "n" and "n" or nil, name) end
     out[#out + 1] = "</tr></thead><tbody>\n"
     for _, row in ipairs(t.rows) do
         local cells = {}
-        for i, text in ipairs(row) do cells[i] = cell(text, t.head[i]) end
+        for i, text in ipairs(row) do cells[i] = cell("td", classes[i], text) end
         out[#out + 1] = "<tr>" .. table.concat(cells) .. "</tr>\n"
     end
     out[#out + 1] = "</tbody></table></div>\n"

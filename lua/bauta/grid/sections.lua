@@ -14,7 +14,12 @@ local sections = {}
 local names = { top1 = "top-1 %", top5 = "top-5 %", best_top1 = "best top-1 % (chosen on the test set)", ema_top1 = "averaged weights, top-1 %",
     teacher_top1 = "teacher top-1 % on what it is shown", teacher_papers = "teacher, papers' count", teacher_macs = "teacher MACs",
     total_macs = "MACs of a step, an image", images_per_s = "images/s", kept = "kept patches", on_object = "kept on the object %",
-    time_train = "training s", loss = "test loss", knn_top1 = "k-NN top-1 %", memory_peak = "peak memory", step = "steps" }
+    time_train = "training s", loss = "test loss", knn_top1 = "k-NN top-1 %", memory_peak = "peak memory", step = "steps", kept_share = "kept patches %", object_share = "patches on the object %",
+    saliency = "attention that the kept patches hold %", overlap = "kept patches that stay from evaluation to evaluation %",
+    recall = "object that is kept %", student_top1 = "student top-1 % on the probe", teacher_top1_full = "teacher top-1 % on whole pictures",
+    agreement = "student and teacher agree %", agreement_full = "student and teacher agree, on whole pictures %", kl = "KL of teacher to student, nats",
+    kl_full = "KL of teacher to student, on whole pictures, nats", cosine = "cosine of the answers", cosine_full = "cosine of the answers, on whole pictures",
+    train_loss = "training loss", grad_norm = "norm of the gradient", lr = "learning rate", share = "pictures in which it is kept %" }
 local costs = { teacher_papers = true, teacher_macs = true, total_macs = true, memory_peak = true }
 local most_pictures = 24
 
@@ -132,14 +137,16 @@ local function chart(all, wanted)
     if c.measured == 0 then return nil end
     local y = sections.name(c.y) .. (c.minus and ", gain" or "")
     local title = c.title or ("%s over %s"):format(y, sections.name(c.x))
-    local notes = { "Bands and bars: one deviation over the seeds." }
+    local drawn = { xlabel = sections.name(c.x), ylabel = y, series = c.series, categories = c.categories, whole = c.x == "epoch",
+        limits = y:find "%%" and not c.minus and { 0, 100 } or nil }
+    local notes = { svg.bands(drawn) and "Bands and bars: one deviation over the seeds." or
+        ("Means over the seeds; deviations are drawn for at most %d groups, the table has them."):format(svg.most_bands) }
     if c.minus then
         local parts = {}
         for axis, v in pairs(c.minus) do parts[#parts + 1] = axis .. " = " .. tostring(v) end
         notes[1] = ("Less the mean of %s at the same epoch. "):format(table.concat(parts, ", ")) .. notes[1]
     end
-    return { title = title, notes = notes, drawing = svg.chart { xlabel = sections.name(c.x), ylabel = y, series = c.series,
-        categories = c.categories, whole = c.x == "epoch" } }
+    return { title = title, notes = notes, drawing = svg.chart(drawn) }
 end
 
 local map_texts = {

@@ -32,11 +32,14 @@ local function label_of(v, step)
     return ("%%.%df"):format(math.max(0, -math.floor(math.log10(step) + 1e-9))):format(v)
 end
 
-local function bounds(series, categories)
+local most_bands = 4 -- more of them lie over each other and hide what they show
+svg.most_bands = most_bands
+
+local function bounds(series, categories, limits, bands)
     local b = { x0 = math.huge, x1 = -math.huge, y0 = math.huge, y1 = -math.huge }
     for _, s in ipairs(series) do
         for _, p in ipairs(s.points) do
-            local d = p.d and p.d == p.d and p.d or 0
+            local d = bands and p.d and p.d == p.d and p.d or 0
             b.x0, b.x1 = math.min(b.x0, p.x), math.max(b.x1, p.x)
             b.y0, b.y1 = math.min(b.y0, p.y - d), math.max(b.y1, p.y + d)
         end
@@ -46,8 +49,9 @@ local function bounds(series, categories)
     local room = (b.y1 - b.y0) * 0.06
     if room == 0 then room = math.max(1, math.abs(b.y1) * 0.05) end
     b.y0, b.y1 = b.y0 - room, b.y1 + room
+    if limits then b.y0, b.y1 = math.max(b.y0, limits[1]), math.min(b.y1, limits[2]) end
     b.px = function(x) return left + (x - b.x0) / (b.x1 - b.x0) * (width - left - right) end
-    b.py = function(y) return top + (b.y1 - y) / (b.y1 - b.y0) * plot end
+    b.py = function(y) return top + (b.y1 - math.max(b.y0, math.min(b.y1, y))) / (b.y1 - b.y0) * plot end
     return b
 end
 
@@ -120,14 +124,14 @@ local function dashes(s, i)
     return pattern and (' stroke-dasharray="%s"'):format(pattern) or ""
 end
 
-local function draw(out, s, b, colour, categories, i)
+local function draw(out, s, b, colour, categories, i, bands)
     local points = line(s.points, b, function(p) return p.y end)
-    out[#out + 1] = categories and "" or band(s, b, colour)
+    out[#out + 1] = bands and not categories and band(s, b, colour) or ""
     if not categories and #points > 1 then
         out[#out + 1] = ('<path d="M%s" fill="none" stroke="%s" stroke-width="1.8"%s/>'):format(table.concat(points, "L"), colour,
             dashes(s, i))
     end
-    if #points <= 60 then out[#out + 1] = (categories or #points < 15) and whiskers(s, b, colour) .. marks(s, b, colour) or "" end
+    if #points <= 60 then out[#out + 1] = (categories or #points < 15) and (bands and whiskers(s, b, colour) or "") .. marks(s, b, colour) or "" end
 end
 
 -- Names below the chart, wrapped. Returns its height.
@@ -144,17 +148,24 @@ local function legend(out, series, colour_of)
     return y + 14
 end
 
--- chart: { xlabel, ylabel, series = { { label, points = { { x, y, d } }, paper } }, categories, whole (numbers on the x axis) }. Returns the element; d, where it is
--- a number, is half the height of the band.
+-- Whether a chart shows deviations: over categories always, as bands of curves only where they are few.
+function svg.bands(chart)
+    local measured = 0
+    for _, s in ipairs(chart.series) do measured = measured + (s.paper and 0 or 1) end
+    return chart.categories ~= nil or measured <= most_bands
+end
+
+-- chart: { xlabel, ylabel, series = { { label, points = { { x, y, d } }, paper } }, categories, whole (numbers on the x axis), limits (of the y axis: { least,
+-- most }) }. Returns the element; d, where it is a number, is half the height of the band.
 function svg.chart(chart)
-    local out, colour_of = {}, {}
-    local b = bounds(chart.series, chart.categories)
+    local out, colour_of, bands = {}, {}, svg.bands(chart)
+    local b = bounds(chart.series, chart.categories, chart.limits, bands)
     axes(out, b, chart)
     local by_label = {}
     for i, s in ipairs(chart.series) do -- a paper's curve has the colour of the measured one it belongs to
         colour_of[i] = by_label[s.label:gsub("^paper: ", "")] or colours[(i - 1) % #colours + 1]
         by_label[s.label] = colour_of[i]
-        draw(out, s, b, colour_of[i], chart.categories, i)
+        draw(out, s, b, colour_of[i], chart.categories, i, bands)
     end
     local height = legend(out, chart.series, colour_of)
     return ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="%s"><style>.grid{stroke:#ddd}' ..

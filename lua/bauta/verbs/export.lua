@@ -18,17 +18,17 @@ local function student_of(configuration)
     local name, settings = require("bauta.seeing.spec").recorded(configuration, "student")
     for _, setting in ipairs(plugin.of_weights) do settings[setting] = nil end
     settings.weights, settings.tolerance = nil, nil
-    return name, plugin.describe("arch", name, settings)
+    return plugin.describe("arch", name, settings)
 end
 
 function verb.run(given)
     local bind, builder, graph = require "bauta.bind.run", require "bauta.builder", require "bauta.bind.graph"
-    local session, ffi = require "bauta.session", require "bauta.ffi"
+    local session, spec = require "bauta.session", require "bauta.seeing.spec"
     local path = given[1]:gsub("/+$", "")
     local log = bind.log(path)
     local configuration = log:documents().configuration or errors.raise("data", "the log holds no settings", path)
     log:free()
-    local name, arch = student_of(configuration)
+    local arch = student_of(configuration)
     local store = graph.store(session.device(), 0)
     local b = builder.new { device = session.device() }
     b:pictures(1, arch.image_rows, arch.image_columns)
@@ -42,8 +42,7 @@ function verb.run(given)
     local c = bind.checkpoint(file)
     c:load(given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
-    store:save(to, { format = "pt", architecture = name, run = path, epoch = tostring(c.epoch),
-        made_by = "bauta " .. ffi.version() })
+    store:save(to, require("bauta.card").of(arch, select(2, spec.recorded(configuration, "data")).normalise, nil, { run = path, epoch = tostring(c.epoch) }))
     io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
     c:free()
     return 0

@@ -1,4 +1,5 @@
 -- verb inspect: what a weight file holds: its tensors, by groups or one by one, and which architecture its names and shapes fit.
+local card = require "bauta.card"
 local guess = require "bauta.guess"
 
 local verb = {
@@ -39,6 +40,10 @@ function verb.run(given)
         io.stdout:write(groups[key] > 1 and ("  %s  x%d\n"):format(key, groups[key]) or ("  %s\n"):format(key))
     end
     for _, line in ipairs(guess.lines(list)) do io.stdout:write(line, "\n") end
+    local notes = file:notes()
+    if next(notes) then io.stdout:write("its notes:\n", table.concat(card.lines(notes), "\n"), "\n") end
+    local timm = card.timm(notes)
+    if timm then io.stdout:write("in Python: ", timm, "\n") end
     file:free()
     return 0
 end
