@@ -130,7 +130,7 @@ local function suite_fails(want, more)
     end
 end
 suite_fails("all/student: teacher's weights: /nonexistent.safetensors: No such file or directory", "--set teacher.weights=/nonexistent.safetensors")
-suite_fails("tiny.lua:11: all/student: teacher's weights: run teacher fits width 24, patch 4x4, depth 2, 10 classes; ", "--set teacher.dim=36")
+suite_fails(shell.here .. "/tiny.lua:39: all/student: teacher's weights: run teacher fits width 24, patch 4x4, depth 2, 10 classes; ", "--set teacher.dim=36")
 suite_fails("all/student: teacher's weights: run teacher fits width 24, patch 4x4, depth 2, 10 classes; 12 of its tensors do not match: surplus blocks.1.",
     "--set teacher.depth=1")
 t.group "settings from the command line"

@@ -77,7 +77,7 @@ fails(2, 'command line: "rnu": run, plan, status, report or slurm expected', gri
 fails(2, "command line: a script expected: bauta grid run SCRIPT", "grid run")
 fails(2, 'command line: --on-fail = "never"; continue, stop or retry:N expected', grid("run", "--on-fail never"))
 fails(2, 'command line: --only "nobody": no cell\'s label holds it', grid("run", "--only nobody"))
-fails(2, shell.here .. "/grid_tiny.lua: --set epocks: no parameter of the script and no setting of its runs", grid("run", "--set epocks=3"))
+fails(2, shell.here .. "/grid_tiny.lua: --set epocks: no parameter of the script and no setting of its runs; did you mean epochs?", grid("run", "--set epocks=3"))
 fails(2, shell.here .. "/grid_tiny.lua: the script returned a grid; bauta grid run carries it out",
     ("run '%s/grid_tiny.lua'"):format(shell.here))
 fails(2, shell.here .. "/tiny.lua: the script returned an experiment; return bauta.grid { ... }", ("grid plan '%s/tiny.lua'"):format(shell.here))

@@ -21,7 +21,8 @@ end
 local teacher = bauta.train { name = "teacher", data = data, student = vit(), epochs = p.teacher_epochs, batch = 16 }
 
 local printed = { id = "printed", title = "what a paper would print", source = "this test", setup = "none", columns = { "criterion", "acc" },
-    rows = { { id = "printed/none", "none", 50.25 }, { id = "printed/student", "student", 75.5 } } }
+    rows = { { id = "printed/none", "none", 50.25 }, { id = "printed/student", "student", 75.5 },
+        { id = "printed/random", "random", 60 } } }
 
 local function weights_of(c)
     local breaks = p.broken == "all" or p.broken == "one" and c.criterion == "random" and c.seed == 0
