@@ -52,6 +52,7 @@ local function start(given)
 end
 
 local function work()
+    session.command = "bauta " .. table.concat(arguments, " ")
     local name = table.remove(arguments, 1)
     if not name or name == "--help" or name == "-h" or (name == "help" and #arguments == 0) then
         io.stdout:write(help.all(places.version))

@@ -2,6 +2,7 @@
 -- the public face: plots and pandas scripts rely on them.
 local ffi = require "bauta.ffi"
 local json = require "bauta.json"
+local session = require "bauta.session"
 local steps = require "bauta.steps"
 
 local record = {}
@@ -95,6 +96,7 @@ function record.documents(run, e, device, script)
     run:document("configuration", table.concat(record.flat(settings), "\n"))
     if script then run:document("script", script.text) end
     run:document("versions", json.encode({ bauta = ffi.version(), luajit = jit.version, abi = 1 }, true))
+    run:document("command", session.command)
     run:document("hardware", json.encode({ device = device:describe(), processors = ffi.processors(), host = ffi.hostname() },
         true))
 end

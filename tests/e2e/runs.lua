@@ -135,6 +135,7 @@ status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tin
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
 status, out = shell.bauta(("log tail '%s' --table events"):format(path "a/tiny"))
 t.check(status == 0 and out:find "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%dZ", "moments as dates: %s", out)
+t.check(require("bauta.archive").documents(path "a/tiny").command:find("^bauta run .*tiny%.lua"), "the log knows the command line")
 status, out = shell.bauta(("inspect '%s'"):format(path "a/tiny/student.safetensors"))
 t.check(status == 0 and out:find("  mean = 0.485,0.456,0.406\n", 1, true) and out:find('  class_names = ["disk",', 1, true) and out:find("in Python: timm.models." ..
     "vision_transformer.VisionTransformer(img_size=16, patch_size=4, embed_dim=24, depth=2, num_heads=2, num_classes=10)\n", 1, true), "notes: %s", out)
