@@ -40,5 +40,5 @@ return bauta.grid {
     end,
     report = { title = "A tiny grid", against = { criterion = "none" },
         papers = { { table = printed, column = "acc", against = "printed/none", row = function(c) return "printed/" .. c.criterion end } },
-        curves = { { x = "epoch", y = "probe.agreement", by = { "criterion" } } } },
+        curves = { { x = "epoch", y = "probe.agreement" } } },
 }
