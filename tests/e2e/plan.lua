@@ -31,6 +31,8 @@ for _, word in ipairs { "teacher sees 98 of 196 patches", "papers' count", "peak
     "whole run, executed", "attention" } do
     t.check(status == 0 and out:find(word, 1, true), "plan says %s", word)
 end
+status, out = shell.bauta(("plan '%s/tiny.lua' --measure"):format(shell.here))
+t.check(status == 0 and tonumber(out:match "time: (%d+) img/s measured on noise, %d+ s for the training" or 0) > 0, "plan --measure: %s", out)
 t.equal(shell.read(shell.folder .. "/runs/deit-small/state.json"), nil, "a plan leaves no run")
 t.group "plan as text"
 shell.clean()

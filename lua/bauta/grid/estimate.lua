@@ -134,6 +134,9 @@ local function measured(e, device, macs)
     return rate
 end
 
+-- Images of a run's training that the device takes in a second; macs: of an image.
+function estimate.images_per_s(e, device, macs) return measured(e, device, macs) / macs end
+
 -- Of runs that are complete: multiply-adds a second of all their time.
 local function reached(list, out)
     local macs, seconds = 0, 0

@@ -9,6 +9,7 @@ local verb = {
     options = options.join({
         { name = "images", value = "N", kind = "int", min = 1, max = 2 ^ 53,
             doc = "training images of an epoch; otherwise the data set is opened and counted" },
+        { name = "measure", doc = "run a few steps on noise and say how long the training will take" },
         { name = "nodes", doc = "every node of the compiled step" },
         { name = "json", doc = "as JSON, one line a run" },
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, doc = "plan with this batch size" },
@@ -45,6 +46,14 @@ local function phases(e, device, stores)
     return program, costs, largest - costs[#costs].summary.arena
 end
 
+-- How long the training takes, by steps on noise; pictures that are slow to load, and evaluation, come on top.
+local function time_line(e, device, summary, images)
+    local rate = require("bauta.grid.estimate").images_per_s(e, device, summary.total.macs)
+    local seconds = e:minutes() and 60 * e:minutes() or (e.total and e.total * e.settings.batch or e:epochs() * images) / rate
+    local text = seconds < 120 and ("%.0f s"):format(seconds) or seconds < 7200 and ("%.0f min"):format(seconds / 60) or ("%.1f h"):format(seconds / 3600)
+    return ("time: %.0f img/s measured on noise, %s for the training, evaluation and slow pictures not counted"):format(rate, text)
+end
+
 local function one(e, given, base)
     local cost, session, steps, json = require "bauta.cost", require "bauta.session", require "bauta.steps", require "bauta.json"
     local s, device = e.settings, session.device()
@@ -67,6 +76,7 @@ local function one(e, given, base)
     else
         io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n", memory_line(memory, device), "\n")
         if s.recipe then io.stdout:write(("recipe %s, as it stands here: %s\n"):format(s.recipe, require("bauta.recipe").standing(e))) end
+        if given.measure then io.stdout:write(time_line(e, device, summary, images), "\n") end
         if given.nodes then io.stdout:write("\n", node_lines(program), "\n") end
     end
     program:free()
