@@ -42,7 +42,7 @@ static int64_t room(const ba_type *x, int64_t heads) /* floats a worker needs: P
     if (x->dtype == BA_BF16)
         return (int64_t)bai_tile_forward_bytes(T, d) / 4;
 #endif
-    return bai_round64(T * T * 4) / 4 + (x->dtype == BA_BF16 ? 4 * bai_round64(T * d * 4) / 4 : 0);
+    return bai_scores_room(T, T) + (x->dtype == BA_BF16 ? 4 * bai_round64(T * d * 4) / 4 : 0);
 }
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
@@ -69,7 +69,7 @@ static void task(void *ctx, int64_t t, int worker)
     const job *j = ctx;
     const ba_kernel *k = j->k;
     int64_t b = t / j->H, head = t % j->H, T = j->T, d = j->d, D = j->D, row = b * T * 3 * D + head * d, o = b * T * D + head * d;
-    float *mine = (float *)k->scratch + worker * j->per_worker, *wide = mine + bai_round64(T * T * 4) / 4;
+    float *mine = (float *)k->scratch + worker * j->per_worker, *wide = mine + bai_scores_room(T, T);
     int bf16 = k->in[0].type.dtype == BA_BF16;
     bai_head h = { .tq = T, .tk = T, .d = d, .P = mine, .ldq = 3 * D, .ldk = 3 * D, .ldv = 3 * D, .ldo = D };
     const float *part[3];
@@ -86,8 +86,9 @@ static void task(void *ctx, int64_t t, int worker)
     bai_head_forward(&h, k->out[1].data ? (float *)k->out[1].data + t * T : NULL, out);
     for (int64_t r = 0; out && bf16 && r < T; r++)
         bai_row_done(&k->out[0], o + r * D, d, out + r * d);
-    if (k->out[2].data)
-        memcpy((float *)k->out[2].data + t * k->out[2].type.dim[2] * T, mine, (size_t)(k->out[2].type.dim[2] * T) * 4);
+    const int64_t E = k->out[2].type.dim[2];
+    for (int64_t i = 0; k->out[2].data && i < E; i++)
+        memcpy((float *)k->out[2].data + (t * E + i) * T, mine + i * bai_scores_stride(T), (size_t)T * 4);
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)
@@ -153,6 +154,10 @@ BA_OP(attention) = {
     .samples = BA_SAMPLES(
         { "heads=2", 1, { { BA_F32, 3, { 2, 5, 24 }, 0, -1, 1 } } },
         { "heads=3,prefix=2", 1, { { BA_F32, 3, { 2, 19, 45 }, 0, -2, 2 } } },
+        { "heads=1", 1, { { BA_F32, 3, { 1, 197, 192 }, 0, -2, 2 } }, .fixed = 1 }, /* lengths around the panels of gemm */
+        { "heads=2", 1, { { BA_F32, 3, { 1, 32, 30 }, 0, -2, 2 } }, .fixed = 1 },
+        { "heads=2,prefix=2", 1, { { BA_F32, 3, { 1, 17, 42 }, 0, -2, 2 } }, .fixed = 1 },
+        { "heads=2", 1, { { BA_F32, 3, { 2, 1, 6 }, 0, -2, 2 } } },
         { "heads=2", 1, { { BA_BF16, 3, { 2, 5, 48 }, 0, -1, 1 } }, .fixed = 1 },
         { "heads=2,prefix=2", 1, { { BA_BF16, 3, { 2, 37, 384 }, 0, -1, 1 } }, .fixed = 1 }, /* widths and lengths of tensor-core kernels */
         { "heads=2", 1, { { BA_BF16, 3, { 1, 70, 192 }, 0, -2, 2 } }, .fixed = 1 },

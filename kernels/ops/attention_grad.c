@@ -38,7 +38,7 @@ static int64_t room(const ba_type *x, int64_t heads)
     if (x->dtype == BA_BF16)
         return (int64_t)bai_tile_backward_bytes(T, d) / 4;
 #endif
-    return 2 * bai_round64(T * T * 4) / 4 + (x->dtype == BA_BF16 ? 7 * bai_round64(T * d * 4) / 4 : 0);
+    return 2 * bai_scores_room(T, T) + (x->dtype == BA_BF16 ? 7 * bai_round64(T * d * 4) / 4 : 0);
 }
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
@@ -73,7 +73,7 @@ static void task(void *ctx, int64_t t, int worker)
     const job *j = ctx;
     const ba_kernel *k = j->k;
     int64_t b = t / j->H, head = t % j->H, T = j->T, d = j->d, D = j->D, row = b * T * 3 * D + head * d, o = b * T * D + head * d;
-    int64_t square = bai_round64(T * T * 4) / 4, part = bai_round64(T * d * 4) / 4;
+    int64_t square = bai_scores_room(T, T), part = bai_round64(T * d * 4) / 4;
     float *mine = (float *)k->scratch + worker * j->per_worker, *wide = mine + 2 * square;
     int bf16 = k->in[0].type.dtype == BA_BF16;
     const ba_view *dout = k->n_in > 2 && k->in[2].data ? &k->in[2] : NULL, *dclass = k->n_in > 3 && k->in[3].data ? &k->in[3] : NULL;
@@ -160,6 +160,10 @@ BA_OP(attention_grad) = {
         { "heads=3", 4, { { BA_F32, 3, { 2, 19, 45 }, 0, -1, 1 }, { BA_F32, 3, { 2, 3, 19 }, 0, 3, 4 }, { BA_F32, 3, { 2, 19, 15 }, 0, -1, 1 },
           { BA_F32, 4, { 2, 3, 2, 19 }, 0, -1, 1 } } },
         { "heads=2", 4, { { BA_F32, 3, { 1, 6, 24 }, 0, -1, 1 }, { BA_F32, 3, { 1, 2, 6 }, 0, 2, 3 }, { 0 }, { BA_F32, 4, { 1, 2, 1, 6 }, 0, -1, 1 } } },
+        { "heads=1", 3, { { BA_F32, 3, { 1, 197, 192 }, 0, -1, 1 }, { BA_F32, 3, { 1, 1, 197 }, 0, 6, 7 }, { BA_F32, 3, { 1, 197, 64 }, 0, -1, 1 } } },
+        { "heads=1", 3, { { BA_F32, 3, { 1, 300, 27 }, 0, -1, 1 }, { BA_F32, 3, { 1, 1, 300 }, 0, 6, 7 }, { BA_F32, 3, { 1, 300, 9 }, 0, -1, 1 } } },
+        { "heads=2", 4, { { BA_F32, 3, { 1, 17, 42 }, 0, -1, 1 }, { BA_F32, 3, { 1, 2, 17 }, 0, 3, 4 }, { BA_F32, 3, { 1, 17, 14 }, 0, -1, 1 },
+          { BA_F32, 4, { 1, 2, 2, 17 }, 0, -1, 1 } } },
         { "heads=2", 3, { { BA_BF16, 3, { 2, 5, 24 }, 0, -1, 1 }, { BA_F32, 3, { 2, 2, 5 }, 0, 2, 3 }, { BA_BF16, 3, { 2, 5, 8 }, 0, -1, 1 } } },
         { "heads=2", 4, { { BA_BF16, 3, { 2, 37, 384 }, 0, -1, 1 }, { BA_F32, 3, { 2, 2, 37 }, 0, 3.5, 4 }, { BA_BF16, 3, { 2, 37, 128 }, 0, -1, 1 },
           { BA_F32, 4, { 2, 2, 2, 37 }, 0, -1, 1 } } }, /* widths and lengths of tensor-core kernels */

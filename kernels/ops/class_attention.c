@@ -35,7 +35,7 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
 {
     (void)params, (void)n_in;
     return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) +
-                    bai_widen_bytes(&out[0], ba_type_count(&out[0])) + workers * bai_round64(in[0]->dim[1] * in[1]->dim[1] * 4));
+                    bai_widen_bytes(&out[0], ba_type_count(&out[0])) + workers * bai_scores_room(in[0]->dim[1], in[1]->dim[1]) * 4);
 }
 
 static void task(void *ctx, int64_t t, int worker)
@@ -43,13 +43,14 @@ static void task(void *ctx, int64_t t, int worker)
     const job *j = ctx;
     const ba_view *classes = &j->k->out[2];
     int64_t b = t / j->H, col = t % j->H * j->d;
-    float *P = j->P + worker * bai_round64(j->Q * j->T * 4) / 4;
+    float *P = j->P + worker * bai_scores_room(j->Q, j->T);
     bai_head h = { .tq = j->Q, .tk = j->T, .d = j->d, .q = j->q + b * j->Q * j->D + col, .k = j->kv + b * j->T * 2 * j->D + col, .P = P,
                    .ldq = j->D, .ldk = 2 * j->D, .ldv = 2 * j->D, .ldo = j->D };
     h.v = h.k + j->D;
     bai_head_forward(&h, j->k->out[1].data ? (float *)j->k->out[1].data + t * j->Q : NULL, j->out ? j->out + b * j->Q * j->D + col : NULL);
-    if (classes->data)
-        memcpy((float *)classes->data + t * classes->type.dim[2] * j->T, P, (size_t)(classes->type.dim[2] * j->T) * 4);
+    const int64_t E = classes->type.dim[2];
+    for (int64_t i = 0; classes->data && i < E; i++)
+        memcpy((float *)classes->data + (t * E + i) * j->T, P + i * bai_scores_stride(j->T), (size_t)j->T * 4);
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)

@@ -34,7 +34,7 @@ static int64_t wide(const ba_type *t) { return bai_widen_bytes(t, ba_type_count(
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in;
-    return (size_t)(3 * wide(in[0]) + wide(in[1]) + wide(&out[1]) + workers * 2 * bai_round64(in[0]->dim[1] * in[1]->dim[1] * 4) +
+    return (size_t)(3 * wide(in[0]) + wide(in[1]) + wide(&out[1]) + workers * 2 * bai_scores_room(in[0]->dim[1], in[1]->dim[1]) * 4 +
                     bai_round64(ba_type_count(in[0]) * 4) + bai_round64(ba_type_count(in[1]) * 4));
 }
 
@@ -42,7 +42,7 @@ static void task(void *ctx, int64_t t, int worker)
 {
     const job *j = ctx;
     const ba_view *dclass = j->k->n_in > 4 && j->k->in[4].data ? &j->k->in[4] : NULL;
-    int64_t b = t / j->H, col = t % j->H * j->d, square = bai_round64(j->Q * j->T * 4) / 4, at = b * j->Q * j->D + col, kat = b * j->T * 2 * j->D + col;
+    int64_t b = t / j->H, col = t % j->H * j->d, square = bai_scores_room(j->Q, j->T), at = b * j->Q * j->D + col, kat = b * j->T * 2 * j->D + col;
     bai_head h = { .tq = j->Q, .tk = j->T, .d = j->d, .q = j->q + at, .k = j->kv + kat, .v = j->kv + kat + j->D, .ldq = j->D, .ldk = 2 * j->D,
                    .ldv = 2 * j->D, .ldo = j->D, .dout = j->dout ? j->dout + at : NULL, .P = j->P + worker * 2 * square };
     h.Dp = h.P + square;

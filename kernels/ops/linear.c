@@ -115,6 +115,7 @@ static void task(void *ctx, int64_t t, int worker)
     g.A = bai_row(x, m0 * j->K, g.M * j->K, (float *)mine);
     g.C = direct ? (float *)y->data + to.at : (float *)(mine + j->x_bytes);
     g.ldc = direct ? j->N : j->nb;
+    g.also = direct && j->k->out[1].data ? (float *)j->k->out[1].data + to.at : NULL;
     bai_multiply(&g, &j->w, n0);
 }
 

@@ -1,6 +1,6 @@
 /* attention: one head, forward and backward, in fp32, on the calling thread; shared by attention and class_attention.
  * Tq queries, Tk keys of width d; every matrix has its own row stride, so that heads are read from and written into packed
- * tensors in place. P is a scratch matrix [Tq,Tk] (Dp another one for the backward pass) that stays in the processor's cache. */
+ * tensors in place. P is a scratch matrix [Tq,Tk] of row stride ldp (Dp another one for the backward pass) that stays in the processor's cache. */
 #ifndef BAI_ATTENTION_H
 #define BAI_ATTENTION_H
 
@@ -10,8 +10,12 @@ typedef struct bai_head {
     int64_t tq, tk, d;
     const float *q, *k, *v, *dout;  /* [tq,d] [tk,d] [tk,d] [tq,d]; dout may be NULL */
     int64_t ldq, ldk, ldv, ldo;
-    float *P, *Dp;
+    float *P, *Dp;                  /* bai_scores_room floats each */
 } bai_head;
+
+/* Row stride of P: what lies behind the Tk-th column is of no meaning. */
+static inline int64_t bai_scores_stride(int64_t tk) { return BAI_LIBRARY ? tk : bai_ceil(tk, BAI_NR) * BAI_NR; }
+static inline int64_t bai_scores_room(int64_t tq, int64_t tk) { return bai_round64(tq * bai_scores_stride(tk) * 4) / 4; }
 
 #define bai_head_forward BAI_TIERED(bai_head_forward)
 #define bai_head_backward BAI_TIERED(bai_head_backward)

@@ -10,34 +10,34 @@
 #include <cblas.h>
 #endif
 
-enum { SIX = 6, TERMS = 256 };   /* rows that one base address reaches; terms packed at a time of a transposed A */
+enum { SIX = 6,            /* rows that one base address reaches */
+       TERMS = 256,       /* terms taken at a time of a transposed A */
+       CACHED = 1 << 16 }; /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
 /* The part of one product that goes through the tiles at a time. */
 typedef struct part {
     const bai_gemm *g;
     int64_t k0, terms, m0, rows;
     const float *A;              /* of row m0, term k0 */
-    int64_t step;                /* from row to row of A; packed: from tile to tile, divided by BAI_MR */
-    int packed;
+    int64_t step, cs;            /* A's element (m, k): m a tile's first row, at m * step + k * cs, the other rows of the tile behind it */
     int first, last;             /* whether C is written, not added to; whether sums are complete */
 } part;
 
-/* mr x BAI_NR sums over `terms` products. Always inlined, with mr and packed constants, so that the sums stay in registers. While it
- * multiplies, it fetches what comes next: where its sums go (`to`), and the rows of the tile below. */
-static inline __attribute__((always_inline)) void sums(int mr, int packed, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add,
-                                                       float *c, int64_t ldc, const float *to, int64_t ldt)
+/* mr x BAI_NR sums over `terms` products. Always inlined, with mr and along constants, so that the sums stay in registers. While it
+ * multiplies, it fetches the rows of the tile below. along: the rows of A lie `step` apart and are read along; otherwise they lie side by
+ * side and the terms `step` apart. */
+static inline __attribute__((always_inline)) void sums(int mr, int along, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add,
+                                                       float *c, int64_t ldc)
 {
     vf s[BAI_MR][2];
-    const int64_t rs = packed ? 1 : step, cs = packed ? BAI_MR : 1;
+    const int64_t rs = along ? step : 1, cs = along ? 1 : step;
     const float *a6 = a + SIX * rs;
 #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++) {
-        __builtin_prefetch(to + i * ldt, 1);
+    for (int i = 0; i < mr; i++)
         s[i][0] = s[i][1] = (vf){ 0 };
-    }
     for (int64_t k = 0; k < terms; k++) {
         const vf y0 = v_load(b), y1 = v_load(b + VL);
-        if (!packed && k % 16 == 0)
+        if (along && k % 16 == 0)
 #pragma GCC unroll 16
             for (int i = 0; i < mr; i++)
                 __builtin_prefetch(a + (mr + i) * rs);
@@ -58,29 +58,27 @@ static inline __attribute__((always_inline)) void sums(int mr, int packed, int64
     }
 }
 
-#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, packed, terms, a, step, b, alpha, add, c, ldc, to, ldt); break;
+#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, alpha, add, c, ldc); break;
 #define ANY_ROWS switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) }
-static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc,
-                         const float *to, int64_t ldt)
+static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc)
 {
-    enum { packed = 0 };
+    enum { along = 1 };
     ANY_ROWS
 }
-static void tile_of_packed(int64_t rows, int64_t terms, const float *a, const float *b, float alpha, int add, float *c, int64_t ldc,
-                           const float *to, int64_t ldt)
+static void tile_of_columns(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc)
 {
-    enum { packed = 1, step = 1 };
+    enum { along = 0 };
     ANY_ROWS
 }
 
-/* The tile at (m, n) of C, into t: C itself or a place for one tile. */
-static void tile(const part *p, int64_t m, int64_t rows, const float *b, int add, float *t, int64_t ldt, const float *c)
+/* The tile of the part's rows from m, into t: C itself or a place for one tile. */
+static void tile(const part *p, int64_t m, int64_t rows, const float *b, int add, float *t, int64_t ldt)
 {
     const float *a = p->A + m * p->step;
-    if (p->packed)
-        tile_of_packed(rows, p->terms, a, b, p->g->alpha, add, t, ldt, c, p->g->ldc);
+    if (p->cs > 1)
+        tile_of_columns(rows, p->terms, a, p->cs, b, p->g->alpha, add, t, ldt);
     else
-        tile_of_rows(rows, p->terms, a, p->step, b, p->g->alpha, add, t, ldt, c, p->g->ldc);
+        tile_of_rows(rows, p->terms, a, p->step, b, p->g->alpha, add, t, ldt);
 }
 
 static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t rows, int64_t cols)
@@ -98,12 +96,18 @@ static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float 
     const int done = p->last && g->finish, straight = cols == BAI_NR && !done;
     for (int64_t m = 0; m < p->rows; m += BAI_MR) {
         int64_t rows = bai_min(BAI_MR, p->rows - m);
-        float *c = g->C + (p->m0 + m) * g->ldc + n;
+        const int64_t at = (p->m0 + m) * g->ldc + n;
+        float *c = g->C + at;
+        for (int64_t r = 0; r < rows; r++) { /* where sums go is fetched while they are made */
+            __builtin_prefetch(c + r * g->ldc, 1);
+            if (g->also)
+                __builtin_prefetch(g->also + at + r * g->ldc, 1);
+        }
         if (straight) {
-            tile(p, m, rows, b, !p->first, c, g->ldc, c);
+            tile(p, m, rows, b, !p->first, c, g->ldc);
             continue;
         }
-        tile(p, m, rows, b, 0, t, BAI_NR, c);
+        tile(p, m, rows, b, 0, t, BAI_NR);
         for (int64_t r = 0; !p->first && r < rows; r++)
             for (int64_t i = 0; i < cols; i += VL)
                 v_store(t + r * BAI_NR + i, v_load(t + r * BAI_NR + i) + v_load_part(c + r * g->ldc + i, cols - i));
@@ -174,19 +178,22 @@ static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
         p->rows = bai_min(BAI_MB, g->M - p->m0);
         pack_rows(g->A + p->k0 * g->lda + p->m0, g->lda, p->rows, p->terms, room);
         p->A = room;
-        p->step = p->terms;
+        p->step = p->terms; /* row m is the first of tile m / BAI_MR, each of which has terms * BAI_MR numbers */
+        p->cs = BAI_MR;
         through_panels(p, b, n0);
     }
 }
 
-static void blocks_of_rows(part *p, const bai_panels *b, int64_t n0)
+/* A as it lies. A panel that is made on the way should serve all rows. */
+static void blocks_in_place(part *p, const bai_panels *b, int64_t n0)
 {
     const bai_gemm *g = p->g;
-    p->step = g->lda;
-    const int64_t step = b->at ? BAI_MB : g->M; /* a panel made on the way should serve all rows */
-    for (p->m0 = 0; p->m0 < g->M; p->m0 += step) {
-        p->rows = bai_min(step, g->M - p->m0);
-        p->A = g->A + p->m0 * g->lda + p->k0;
+    const int64_t rows = b->at ? BAI_MB : g->M;
+    p->step = g->trans_a ? 1 : g->lda;
+    p->cs = g->trans_a ? g->lda : 1;
+    for (p->m0 = 0; p->m0 < g->M; p->m0 += rows) {
+        p->rows = bai_min(rows, g->M - p->m0);
+        p->A = g->A + p->m0 * p->step + p->k0 * p->cs;
         through_panels(p, b, n0);
     }
 }
@@ -194,13 +201,14 @@ static void blocks_of_rows(part *p, const bai_panels *b, int64_t n0)
 static void own(const bai_gemm *g, const bai_panels *b, int64_t n0)
 {
     const int64_t most = g->trans_a ? TERMS : BAI_KC, pieces = bai_max(1, bai_ceil(g->K, most)), each = bai_min(most, (bai_ceil(g->K, pieces) + 7) / 8 * 8);
+    const int pack = g->trans_a && g->K * g->lda > CACHED;
     for (int64_t k0 = 0; k0 == 0 || k0 < g->K; k0 += each) {
-        part p = { .g = g, .k0 = k0, .terms = bai_min(each, g->K - k0), .packed = g->trans_a, .first = !k0 && !g->add, .last = k0 + each >= g->K };
-        (g->trans_a ? blocks_of_packed : blocks_of_rows)(&p, b, n0);
+        part p = { .g = g, .k0 = k0, .terms = bai_min(each, g->K - k0), .first = !k0 && !g->add, .last = k0 + each >= g->K };
+        (pack ? blocks_of_packed : blocks_in_place)(&p, b, n0);
     }
 }
 
-int64_t bai_panels_bytes(int64_t K, int64_t N) { return bai_ceil(N, BAI_WIDEST) * BAI_WIDEST * K * 4; }
+int64_t bai_panels_bytes(int64_t K, int64_t N) { return BAI_LIBRARY ? 0 : bai_round64(bai_ceil(N, BAI_NR) * BAI_NR * K * 4); }
 
 #if BAI_LIBRARY
 /* 1 when the library has done it. What it refuses, the tiles do. */

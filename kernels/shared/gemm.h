@@ -18,8 +18,7 @@ enum { BAI_MR = 6, BAI_NR = 2 * VL, BAI_KC = 384 };
 #else
 enum { BAI_MR = 4, BAI_NR = 2 * VL, BAI_KC = 384 };
 #endif
-enum { BAI_MB = 192,      /* rows of A that go through all panels before the next rows do; kernels cut rows by it */
-       BAI_WIDEST = 32 }; /* BAI_NR of the widest tier: scratch is planned before a tier is chosen */
+enum { BAI_MB = 192 }; /* rows of A that go through all panels before the next rows do; kernels cut rows by it */
 
 /* What becomes of sums that are complete: rows x cols numbers t (row stride ldt) that belong at (m, n) of C. It puts them where they
  * belong, be it C itself or not. Called for tiles, or for the whole of C; t may be C. */
@@ -37,6 +36,7 @@ typedef struct bai_gemm {
     int64_t lda;
     float *C;                    /* also holds sums that are not complete yet: always needed, room for M x N with row stride ldc */
     int64_t ldc;
+    const float *also;           /* a second matrix like C that finish writes, or NULL: only fetched in time */
     bai_finish_fn finish;        /* NULL: the sums go to C */
     void *ctx;
 } bai_gemm;

@@ -7,6 +7,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__) || BAI_WIDE
 enum { VL = 16 };
@@ -42,9 +45,20 @@ static inline void v_store_part(float *p, vf v, int64_t n)
     for (int64_t i = 0; i < n; i++)
         p[i] = v[i];
 }
+/* a where the mask is all ones, b where it is zero. v_max is a where a > b, else b, also when one of them is NaN; likewise v_min. */
+#if defined(__AVX512F__)
+static inline vf v_select(vi mask, vf a, vf b) { return (vf)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)b, (__m512)a); }
+static inline vf v_max(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+static inline vf v_min(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+static inline vf v_select(vi mask, vf a, vf b) { return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask); }
+static inline vf v_max(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+static inline vf v_min(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 static inline vf v_select(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 static inline vf v_max(vf a, vf b) { return v_select(a > b, a, b); }
 static inline vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
+#endif
 static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 
 static inline float v_sum(vf v) /* always the same tree */
