@@ -36,7 +36,8 @@ for _, kind in ipairs { "seed", "compress-1q", "compress-2q", "two-queues", "reg
         t.equal(status, 0, name .. "; " .. err)
         local train = status == 0 and tables(name .. "/run").train
         if train then
-            t.check(mean(train.loss, 19, 24) < mean(train.loss, 1, 6), "%s: the loss falls: %g, %g", name, mean(train.loss, 1, 6),
+            local from = kind == "seed" and 7 or 1 -- until then its queue holds directions drawn at random, which nobody is near
+            t.check(mean(train.loss, 19, 24) < mean(train.loss, from, from + 5), "%s: the loss falls: %g, %g", name, mean(train.loss, from, from + 5),
                 mean(train.loss, 19, 24))
         end
     end
