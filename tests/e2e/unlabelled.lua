@@ -31,7 +31,7 @@ local kinds = {
 local kind = kinds[p.kind] or bauta.fail("kind = %s: no such loss here", p.kind)
 local loss = bauta.loss(kind[1] or p.kind, kind[2] or kind)
 local common = { name = "run", data = data, epochs = p.epochs, batch = 16, seed = 3, overlays = 0, probe = 0, student = student,
-    optimiser = bauta.optimiser "adamw" { lr = p.kind == "seed" and 4e-3 or 1e-3 } }
+    optimiser = bauta.optimiser "adamw" { lr = p.kind == "seed" and 2e-3 or 1e-3 } }
 if p.kind == "g2sd" then
     common.student, teacher = mae(24, 2), mae(36, 3)
     mask = bauta.mask "random" { keep = p.keep > 0 and p.keep or 4, who = "both" }
