@@ -424,7 +424,7 @@ local function loop(self)
     self.bar = progress.new { label = self.e:path(), total = self.steps, epochs = self.e:whole_epochs(), from = self.done,
         interval = self.options.interval }
     if self.probe and self.done == 0 then look(self, self.probe.epoch, self.probe) end
-    while self.done < self.steps or self.unjudged do
+    while self.epoch < self.e:whole_epochs() or self.unjudged do -- not by steps: a run stopped at its last one has its epoch to end
         if not self.unjudged and not train_epoch(self) then return end
         self.unjudged = true
         if not close_epoch(self) then return end

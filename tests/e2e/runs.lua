@@ -85,6 +85,22 @@ t.check(bind.state(path "h/tiny").step >= stopped, "it had gone on")
 t.equal(shell.bauta(arguments .. " --resume"), 0, "resumed again")
 shell.bauta(shell.tiny("--set epochs=60 --threads 2", "i"))
 same_run("i/tiny", "h/tiny", "stopped twice within an epoch")
+
+-- A run of a single step, stopped in it: the epoch that is left without steps must still be ended, judged and logged.
+local one_step = "--set epochs=1 --set batch=96 --set student.dim=192 --set student.heads=2 --threads 1"
+shell.bauta(shell.tiny(one_step, "j"))
+local hits = 0
+for i = 0, 24 do
+    shell.interrupted(shell.tiny(one_step .. " --restart", "k"), "k/tiny/journal.bin", i * 0.02, "INT")
+    local seen = bind.state(path "k/tiny")
+    if seen.state == "stopped" and seen.step == 1 then
+        hits = hits + 1
+        t.equal(shell.bauta(shell.tiny(one_step .. " --resume", "k")), 0, "resumed after its last step")
+        same_run("j/tiny", "k/tiny", "stopped at its last step")
+    end
+    if hits == 2 then break end
+end
+if hits == 0 then t.skip("a run stopped at its last step", "no signal came within it") end
 t.group "signals"
 
 -- ---- a suite ----
