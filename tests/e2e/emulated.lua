@@ -42,11 +42,10 @@ t.equal(status, 0, "auto: " .. err)
 t.check(err:find "bauta: device cpu: .*cuda" or err:find "bauta: device cuda: ", "auto says which it took: %s", err)
 t.group "no GPU is one line; auto takes what there is and says so"
 
--- The timings pass their gate on these kernels too; how long they take here says nothing.
-for _, what in ipairs { "step --keep 4", "teacher" } do
-    local status, out, err = shell.bauta(("bench %s --device emulated --teacher-size tiny --image 16 --patch 4 --classes 10 --batch 2 --steps 1")
-        :format(what))
-    t.check(status == 0 and out:find "^emulated: " and out:find("gate: operations within", 1, true), "bench %s: %s%s", what, out, err)
+-- The timings pass their gate on these kernels too; how long they take here says nothing, and instrumented they take minutes.
+if arg[2] == "sanitized" then t.skip("bench on the emulated device", "too slow under AddressSanitizer") else
+    local status, out, err = shell.bauta "bench teacher --device emulated --teacher-size tiny --image 16 --patch 4 --classes 10 --batch 2 --steps 1"
+    t.check(status == 0 and out:find "^emulated: " and out:find("gate: operations within", 1, true), "bench teacher: %s%s", out, err)
 end
 t.group "bench"
 shell.clean()
