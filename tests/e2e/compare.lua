@@ -37,4 +37,21 @@ function compare.same_run(a, b, what)
     t.check(shell.same(a .. "/student.safetensors", b .. "/student.safetensors"), "%s: weights", what)
 end
 
+-- Trains the suite of tiny.lua with more options, `before` in front of the command; returns the folder of its student
+-- and what was said on standard error.
+function compare.student(name, more, before)
+    local status, _, err = shell.sh(("%s '%s' %s"):format(before or "", shell.program, shell.tiny("--set kind=suite " .. more, name)))
+    t.equal(status, 0, name .. ": " .. err)
+    return name .. "/all/student", err
+end
+
+-- Whether the losses and gradients of run b are those of run a, but for the rounding of another device.
+function compare.follows(a, b)
+    for _, name in ipairs { "loss", "loss_ce", "loss_kd", "grad_norm" } do
+        local x, y = compare.tables(a).train[name], compare.tables(b).train[name]
+        t.check(#x > 5 and #x == #y, "as many steps: %d and %d", #x, #y)
+        for i = 1, #x do t.near(y[i], x[i], 2e-4 * (1 + math.abs(x[i])), ("%s of step %d"):format(name, i)) end
+    end
+end
+
 return compare

@@ -5,20 +5,12 @@ local compare = require "compare"
 local shell = require "shell"
 local t = require "harness"
 
-local function run(name, more, before)
-    local status, _, err = shell.sh(("%s '%s' %s"):format(before or "", shell.program, shell.tiny("--set kind=suite " .. more, name)))
-    t.equal(status, 0, name .. ": " .. err)
-    return name .. "/all/student"
-end
+local run = compare.student
 
 local function column(folder, name, column_name) return compare.tables(folder)[name][column_name] end
 
 local cpu, gpu = run("cpu", "--threads 1"), run("gpu", "--device emulated")
-for _, name in ipairs { "loss", "loss_ce", "loss_kd", "grad_norm" } do
-    local a, b = column(cpu, "train", name), column(gpu, "train", name)
-    t.check(#a > 5 and #a == #b, "as many steps: %d and %d", #a, #b)
-    for i = 1, #a do t.near(b[i], a[i], 2e-4 * (1 + math.abs(a[i])), ("%s of step %d"):format(name, i)) end
-end
+compare.follows(cpu, gpu)
 t.group "the losses of a run on the CUDA kernels are those of the CPU"
 
 compare.same_run(gpu, run("again", "--device emulated", "BAUTA_EMULATE_ORDER=1"), "threads in another order")

@@ -5,18 +5,10 @@ local compare = require "compare"
 local shell = require "shell"
 local t = require "harness"
 
-local function run(name, more, before)
-    local status, _, err = shell.sh(("%s '%s' %s"):format(before or "", shell.program, shell.tiny("--set kind=suite " .. more, name)))
-    t.equal(status, 0, name .. ": " .. err)
-    return name .. "/all/student"
-end
+local run = compare.student
 
 local cpu, late = run("cpu", "--threads 1"), run("late", "--device pretend")
-for _, name in ipairs { "loss", "loss_ce", "loss_kd", "grad_norm" } do
-    local a, b = compare.tables(cpu).train[name], compare.tables(late).train[name]
-    t.check(#a > 5 and #a == #b, "as many steps: %d and %d", #a, #b)
-    for i = 1, #a do t.near(b[i], a[i], 2e-4 * (1 + math.abs(a[i])), ("%s of step %d"):format(name, i)) end
-end
+compare.follows(cpu, late)
 t.group "replayed steps give the CPU's losses"
 
 compare.same_run(late, run("early", "--device pretend", "PRETEND_ORDER=early"), "copies as early as may be")

@@ -4,12 +4,7 @@ local compare = require "compare"
 local shell = require "shell"
 local t = require "harness"
 
-local function run(name, more)
-    local status, _, err = shell.sh(("'%s' %s"):format(shell.program, shell.tiny("--set kind=suite " .. more, name)))
-    t.equal(status, 0, name .. ": " .. err)
-    return name .. "/all/student", err
-end
-
+local run = compare.student
 local function losses(folder) return compare.tables(folder).train.loss end
 
 local plain, half = run("plain", ""), run("half", "--tier tiles --set precision=bf16 --threads 1")
