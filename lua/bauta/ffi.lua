@@ -57,7 +57,25 @@ typedef struct bauta_dirent { uint64_t ino; int64_t off; uint16_t reclen; uint8_
 void *opendir(const char *path);
 bauta_dirent *readdir(void *dir);
 int closedir(void *dir);
+void *calloc(size_t count, size_t size);
+void free(void *block);
 ]]
+
+-- An array of zeros outside of the collector's memory, whose limit is for what scripts build and not for pictures and features; it ends
+-- with the pointer that is returned. The collector does not see its size, so it is run whenever enough of them may have piled up.
+local pile, most = 0, 256 * 2 ^ 20
+
+function M.array(of, count)
+    local size = ffi.sizeof(of)
+    pile = pile + size * count
+    if pile > most then
+        collectgarbage()
+        pile = size * count
+    end
+    local p = ffi.C.calloc(math.max(count, 1), size)
+    if p == nil then errors.raise("machine", ("no memory for %d numbers of %d bytes each"):format(count, size)) end
+    return ffi.gc(ffi.cast(of .. " *", p), ffi.C.free)
+end
 
 local now = ffi.new("bauta_timespec")
 

@@ -63,7 +63,7 @@ end
 function pictures.filled(batch, size, room)
     if batch.count == size then return batch.images, batch.labels end
     local bytes = batch.rows * batch.columns * 3
-    if not room.images then room.images, room.labels = ffi.new("uint8_t[?]", size * bytes), ffi.new("int32_t[?]", size) end
+    if not room.images then room.images, room.labels = ffi.array("uint8_t", size * bytes), ffi.array("int32_t", size) end
     ffi.fill(room.images, size * bytes)
     ffi.fill(room.labels, size * 4)
     ffi.copy(room.images, batch.images, batch.count * bytes)

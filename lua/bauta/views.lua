@@ -89,8 +89,8 @@ function views:loader(dataset, options, image)
     end
     all.batches = all.parts[1].batches
     local bytes = options.batch * 3
-    all.images = ffi.new("uint8_t[?]", self.globals * bytes * image * image)
-    all.local_images = self.locals > 0 and ffi.new("uint8_t[?]", self.locals * bytes * self.local_image ^ 2) or nil
+    all.images = ffi.array("uint8_t", self.globals * bytes * image * image)
+    all.local_images = self.locals > 0 and ffi.array("uint8_t", self.locals * bytes * self.local_image ^ 2) or nil
     return all
 end
 

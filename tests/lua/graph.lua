@@ -134,4 +134,22 @@ end
 if os.getenv "ASAN_OPTIONS" then t.skip("memory of steps nobody holds", "AddressSanitizer keeps what is freed")
 else t.check(require "bauta.ffi".peak_memory() < 200e6, "memory: %g MB", require "bauta.ffi".peak_memory() / 1e6) end
 t.group "lifetimes"
+
+-- Numbers for a device do not count against the memory of a script, which ends at 1 GiB; those nobody holds are given back.
+local ffi = require "bauta.ffi"
+local held = {}
+for i = 1, 11 do
+    held[i] = ffi.array("float", 25 * 2 ^ 20)
+    held[i][25 * 2 ^ 20 - 1] = i
+end
+for i = 1, 11 do t.equal(held[i][0] + held[i][25 * 2 ^ 20 - 1], i, "an array of 100 MiB, of 11") end
+held = nil
+for i = 1, 50 do ffi.array("uint8_t", 100 * 2 ^ 20)[0] = i end
+local before = tonumber(io.open "/proc/self/statm":read "*a":match "%d+") * 4096
+if os.getenv "ASAN_OPTIONS" then t.skip("arrays nobody holds, and one too large", "AddressSanitizer keeps what is freed, and ends the program")
+else
+    t.check(before < 2 ^ 31, "50 arrays of 100 MiB, of which %g GB are held", before / 1e9)
+    t.raises("no memory for 1152921504606846976 numbers of 4 bytes each", function() ffi.array("float", 2 ^ 60) end, "machine")
+end
+t.group "arrays"
 return t.done()

@@ -54,6 +54,7 @@ local function streams(device)
     local read, copy
     for _, mib in ipairs(sizes) do
         local n = mib * 2 ^ 18
+        if read and (ffi.memory_free() or math.huge) < 4 * mib * 2 ^ 20 then break end
         local feeds = { x = bind.noise("f32", n, 3) }
         read = best(device, "fp32", function(g) return g:op("sum", { g:input("x", "f32", { n / 1024, 1024 }) }, { axis = -1 }) end, feeds)
         local took = best(device, "fp32", function(g) return g:op("scale", { g:input("x", "f32", { n }) }, { by = 2 }) end, feeds)

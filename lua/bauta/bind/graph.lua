@@ -246,7 +246,7 @@ function bind.made_by(t) return M.text(M.C.ba_tensor_op(bind.tensor_ptr(t, "tens
 
 -- ---- programs ----
 
-local buffers = { f32 = "float[?]", i32 = "int32_t[?]", u8 = "uint8_t[?]", bf16 = "uint16_t[?]" }
+local elements = { f32 = "float", i32 = "int32_t", u8 = "uint8_t", bf16 = "uint16_t" }
 local bytes_of = { f32 = 4, i32 = 4, u8 = 1, bf16 = 2 }
 
 -- Shape, type and size of an input or of something fetched.
@@ -266,14 +266,14 @@ end
 
 -- Memory for its values, kept as long as the program; made when somebody wants it, since raw memory needs none.
 local function buffer_of(s)
-    s.buffer = s.buffer or M.new(buffers[s.dtype], s.count)
+    s.buffer = s.buffer or M.array(elements[s.dtype], s.count)
     return s.buffer
 end
 
 -- Numbers that nobody chose, as raw memory for Program:feed: u8 over all of its range, f32 and bf16 in +-[0.5,1). A block of them
 -- repeats, each time from another place.
 function bind.noise(dtype, count, seed)
-    local out, size = M.new(buffers[dtype], count), bytes_of[dtype]
+    local out, size = M.array(elements[dtype], count), bytes_of[dtype]
     local block, x = math.min(count, 65536), seed % 2147483646 + 1
     for i = 0, block - 1 do
         x = x * 16807 % 2147483647

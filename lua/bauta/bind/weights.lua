@@ -36,7 +36,7 @@ function File:write(path, tensors, notes)
     local t = M.new("ba_weight_info")
     for i, want in ipairs(tensors) do
         M.call("ba_weights_info", M.ptr(self, File), want.at - 1, t)
-        local numbers = M.new("float[?]", math.max(M.number(t.count), 1))
+        local numbers = M.array("float", M.number(t.count))
         M.call("ba_weights_read", M.ptr(self, File), want.at - 1, numbers, t.count)
         held[i] = { numbers, want.name }
         local item = items[i - 1]

@@ -63,7 +63,7 @@ local function distances(device, store, parts, width)
 end
 
 local function row_at(rows, i)
-    local out = ffi.new("float[?]", rows.width)
+    local out = ffi.array("float", rows.width)
     ffi.copy(out, rows.rows + i * rows.width, rows.width * 4)
     return out
 end
@@ -106,7 +106,7 @@ local function uniform(device, seed, k)
 end
 
 local function plus_plus(device, store, parts, rows, k, seed)
-    local program, all = distances(device, store, parts, rows.width), ffi.new("float[?]", k * rows.width)
+    local program, all = distances(device, store, parts, rows.width), ffi.array("float", k * rows.width)
     for i, p in ipairs(parts) do
         local huge = {}
         for j = 1, p.n do huge[j] = 1e30 end
@@ -128,7 +128,7 @@ local function plus_plus(device, store, parts, rows, k, seed)
 end
 
 local function at_rows(rows, list)
-    local all = ffi.new("float[?]", #list * rows.width)
+    local all = ffi.array("float", #list * rows.width)
     for i, at in ipairs(list) do ffi.copy(all + (i - 1) * rows.width, rows.rows + at * rows.width, rows.width * 4) end
     return all
 end

@@ -85,7 +85,7 @@ function features.all(e, device, split, given)
     local width = node:size(1)
     local program = b:finish()
     given.load()
-    local out = { n = count, width = width, rows = ffi.new("float[?]", count * width), labels = ffi.new("int32_t[?]", count) }
+    local out = { n = count, width = width, rows = ffi.array("float", count * width), labels = ffi.array("int32_t", count) }
     local at, room = 0, {}
     loader:start(0, 0)
     for batch in function() return loader:next() end do

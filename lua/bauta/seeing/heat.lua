@@ -22,7 +22,7 @@ end
 
 -- A map of percentages into a cell.
 local function paint(sheet, column, row, map, rows, columns)
-    local pixels = ffi.new("uint8_t[?]", rows * columns * 3)
+    local pixels = ffi.array("uint8_t", rows * columns * 3)
     for p, percent in ipairs(map) do
         local rgb = colour(percent)
         for c = 1, 3 do pixels[(p - 1) * 3 + c - 1] = rgb[c] end

@@ -93,7 +93,7 @@ end
 
 local function fill(list, image)
     local bytes = image * image * 3
-    local all = ffi.new("uint8_t[?]", #list * bytes)
+    local all = ffi.array("uint8_t", #list * bytes)
     for i, one in ipairs(list) do ffi.copy(all + (i - 1) * bytes, one.pixels, bytes) end
     return all
 end
