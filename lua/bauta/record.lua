@@ -90,10 +90,27 @@ function record.flat(t, prefix, out)
     return out
 end
 
+-- The way from one folder to another, both named from the same place.
+local function way(from, to)
+    local a, b, i = {}, {}, 1
+    for name in from:gmatch "[^/]+" do a[#a + 1] = name end
+    for name in to:gmatch "[^/]+" do b[#b + 1] = name end
+    while a[i] and a[i] == b[i] do i = i + 1 end
+    return ("../"):rep(#a - i + 1) .. table.concat(b, "/", i)
+end
+
+-- The runs whose weights a run takes, as lines "teacher = ../teacher-5617cb384fd1": their folders, seen from its own.
+local function origins(e)
+    local lines = {}
+    for _, need in ipairs(e:weights_runs()) do lines[#lines + 1] = ("%s = %s"):format(need.part, way(e:path(), need.run:path())) end
+    return #lines > 0 and table.concat(lines, "\n") or nil
+end
+
 function record.documents(run, e, device, script)
-    local settings = e:record()
+    local settings, from = e:record(), origins(e)
     run:document("settings", json.encode(settings, true))
     run:document("configuration", table.concat(record.flat(settings), "\n"))
+    if from then run:document("origins", from) end
     if script then run:document("script", script.text) end
     run:document("versions", json.encode({ bauta = ffi.version(), luajit = jit.version, abi = 1 }, true))
     run:document("command", session.command)

@@ -2,8 +2,10 @@
 package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
 local bauta = require "bauta"
 local agreement = require "bauta.agreement"
+local bind = require "bauta.bind.run"
 local masks = require "bauta.masks"
 local pictures = require "bauta.pictures"
+local spec = require "bauta.seeing.spec"
 local t = require "harness"
 
 local function random(seed) -- a small generator, so that a failure can be repeated
@@ -26,6 +28,32 @@ local function any_set(draw, k, N)
     table.sort(out)
     return out
 end
+
+-- ---- where the teacher of a run on disk is ----
+local runs = os.tmpname()
+os.remove(runs)
+local log = ('student.plugin = "deit"\nstudent.settings.image = 16\nstudent.settings.patch = 4\nteacher.plugin = "deit"\nteacher.settings.image = 16\n' ..
+    'teacher.settings.patch = 4\nteacher.settings.weights = "run a teacher"')
+local function made(name, documents)
+    local run = bind.open(runs, name, "new", 0)
+    for k, text in pairs(documents) do run:document(k, text) end
+    run:free()
+    return runs .. "/" .. name
+end
+local function teacher_of(folder) return spec.run(folder).teacher.settings.weights:sub(#runs + 2) end
+local digest = "0123456789ab"
+local cell = made("deep/cell", { configuration = log, origins = "student = ../nobody\nteacher = ../../far/teacher" })
+t.equal(teacher_of(cell), "deep/cell/../../far/teacher/student.safetensors", "as its log says")
+local old = made("old/cell", { configuration = log })
+t.raises('0 runs named "a teacher" beside it; its teacher is one of them, and --teacher ARCH:weights=FILE says which', function() teacher_of(old) end, "data")
+os.execute(("mkdir -p '%s/old/a teacher-%s' '%s/old/a teacher-none'"):format(runs, digest, runs))
+t.equal(teacher_of(old), "old/cell/../a teacher-" .. digest .. "/student.safetensors", "a log that does not say: the only one of that name in a grid")
+os.execute(("mkdir -p '%s/old/a teacher-%s'"):format(runs, digest:reverse():gsub("[ab]", "f")))
+t.raises('2 runs named "a teacher" beside it; its teacher is one of them, and --teacher ARCH:weights=FILE says which', function() teacher_of(old) end, "data")
+os.execute(("mkdir -p '%s/old/a teacher'"):format(runs))
+t.equal(teacher_of(old), "old/cell/../a teacher/student.safetensors", "outside of grids it has no digest")
+os.execute(("rm -rf '%s'"):format(runs))
+t.group "a run's teacher"
 
 -- ---- sets of patches ----
 local f = masks.frequency({ { 0, 1 }, { 1, 2 }, { 1, 3 }, { 0, 1 } }, 4) -- G-M8

@@ -52,7 +52,7 @@ int64_t ba_run_stream(ba_run *r, const char *name, const char *doc, int32_t n, c
 int ba_run_row(ba_run *r, int64_t stream, const double *values, int32_t n, ba_err *e);
 /* The same for any column: i, f or s by the column's type (s NULL: empty; too long: cut at a character). */
 int ba_run_row_any(ba_run *r, int64_t stream, const ba_value *values, int32_t n, ba_err *e);
-/* A text under /about: "settings", "script", "versions", "hardware". The last one of a name counts. */
+/* A text under /about: "settings", "origins", "script", "versions", "hardware". The last one of a name counts. */
 int ba_run_document(ba_run *r, const char *name, const char *text, int64_t bytes, ba_err *e);
 /* A row of the built-in table `events`. kind: one word, at most 15 bytes. */
 int ba_run_event(ba_run *r, const char *kind, const char *text, ba_err *e);

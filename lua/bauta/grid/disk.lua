@@ -33,6 +33,9 @@ end
 
 local pattern = "^(.+)%-(" .. ("%x"):rep(12) .. ")$"
 
+-- The label of a run by the name of its folder, or nil.
+function disk.label(name) return (name:match(pattern)) end
+
 -- Names of runs in a folder by the beginning of their digest: equal settings are one run, whatever a script calls it.
 function disk.by_digest(path)
     local out = {}
@@ -60,7 +63,7 @@ function disk.stale(grid, out)
     end
     local base = out .. "/" .. grid.folder
     for _, name in ipairs(disk.names(base)) do
-        local label = name:match(pattern)
+        local label = disk.label(name)
         if label and not current[name] then
             local task = by_label[label]
             found[#found + 1] = { name = name, label = label, task = task,

@@ -1,8 +1,10 @@
 -- spec: plugins with settings as the command line names them: "student:layer=5:source=patches"; and the models of a run on disk.
 local archive = require "bauta.archive"
 local check = require "bauta.check"
+local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
 local plugin = require "bauta.plugin"
+local session = require "bauta.session"
 
 local spec = {}
 
@@ -69,20 +71,35 @@ function spec.recorded(lines, part)
     return name, settings
 end
 
--- A model's weights as the log has them: a path, or "run NAME" for a run beside this one.
-local function weights_file(settings, folder)
-    local run = type(settings.weights) == "string" and settings.weights:match "^run (.*)$"
-    if run then settings.weights = (folder:match "^(.*)/[^/]+$" or ".") .. "/" .. run .. "/student.safetensors" end
+-- The folder of the run NAME whose weights a part of a run has: as its log says; one that says nothing was written by an earlier
+-- version, and the run lies beside it, in a grid with the beginning of a digest behind its name.
+local function origin(documents, part, name, folder)
+    for line in (documents.origins or ""):gmatch "[^\n]+" do
+        local whose, path = line:match "^(.-) = (.*)$"
+        if whose == part then return folder .. "/" .. path end
+    end
+    local beside, found = folder .. "/..", {}
+    if session.exists(beside .. "/" .. name .. "/.") then return beside .. "/" .. name end
+    for _, other in ipairs(disk.names(beside)) do
+        if disk.label(other) == name then found[#found + 1] = other end
+    end
+    if #found ~= 1 then
+        errors.raise("data", ("%d runs named %s beside it; its %s is one of them, and --%s ARCH:weights=FILE says which"):format(#found,
+            errors.show(name), part, part), folder)
+    end
+    return beside .. "/" .. found[1]
 end
 
 -- { student, teacher, data (descriptions; nil where the run has none), folder } of a run on disk.
 function spec.run(folder)
-    local lines = archive.documents(folder).configuration or errors.raise("data", "its log has no settings", folder)
+    local documents = archive.documents(folder)
+    local lines = documents.configuration or errors.raise("data", "its log has no settings", folder)
     local out = { folder = folder }
     for part, kind in pairs { student = "arch", teacher = "arch", data = "data" } do
         local name, settings = spec.recorded(lines, part)
         if name then
-            weights_file(settings, folder)
+            local run = type(settings.weights) == "string" and settings.weights:match "^run (.*)$"
+            if run then settings.weights = origin(documents, part, run, folder) .. "/student.safetensors" end
             out[part] = plugin.describe(kind, name, settings)
         end
     end
