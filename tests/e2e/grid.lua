@@ -55,7 +55,7 @@ t.group "changes"
 -- ---- failures ----
 status, out, err = shell.bauta(grid("run", "--set broken=one", "broken"))
 t.equal(status, 1, "a cell has failed")
-t.check(out:find("tiny: 6 complete, 1 failed", 1, true) and out:find("random_s0: failed: ", 1, true) and out:find("no-such-file", 1, true),
+t.check(out:find("tiny: 6 complete, 1 failed", 1, true) and out:find("random_s0: failed: ", 1, true) and out:find("knn = 1000 neighbours of 96", 1, true),
     "the others go on, and it says why: %s", out)
 status, out = shell.bauta(grid("run", "--set broken=all --on-fail stop", "stop"))
 t.check(status == 1 and out:find("5 not begun", 1, true), "--on-fail stop: %s", out)
@@ -65,8 +65,44 @@ status, out = shell.bauta(grid("run", "--set broken=one --on-fail retry:1 --only
 t.check(status == 1 and out:find("tried again", 1, true), "--on-fail retry: %s", out)
 status, out = shell.bauta(grid("report", "--set broken=one", "broken"))
 local report = shell.read(path "broken/tiny/report/report.md") or ""
-t.check(status == 0 and report:find("1 have failed", 1, true) and report:find("no%-such%-file"), "the report says it: %s", report)
+t.check(status == 0 and report:find("1 have failed", 1, true) and report:find("knn = 1000", 1, true), "the report says it: %s", report)
 t.group "failures"
+
+-- ---- weights that are not there, or do not fit, are said before the first run ----
+local missing = { "none_s0 and 3 more: teacher's weights: no-such-file.safetensors: No such file or directory",
+    "random_s0 and 1 more: teacher's weights: none-for-random.safetensors: No such file or directory" }
+status, out, err = shell.bauta(grid("run", "--set weights=missing", "missing"))
+t.equal(status, 3, "files that are not there")
+t.equal(err, ("bauta: %s/grid_tiny.lua: %s\n"):rep(2):format(shell.here, missing[1], shell.here, missing[2]), "a line for each")
+t.equal(out .. (shell.read(path "missing/tiny") or ""), "", "nothing was begun")
+status, out = shell.bauta(grid("plan", "--rate 1 --set weights=missing", "missing"))
+t.check(status == 0 and out:find("6 cells, 6 runs", 1, true), "the plan is made all the same: %s", out)
+for _, line in ipairs(missing) do t.check(out:find("grid run will refuse this: " .. line, 1, true), "and says so: %s", out) end
+status, _, err = shell.bauta(grid("run", "--set weights=wide", "missing"))
+t.check(status == 3 and err:find("none_s0 and 5 more: teacher's weights: run wide fits width 36", 1, true) and select(2, err:gsub("\n", "")) == 1,
+    "a run that will not fit: %s", err)
+status, _, err = shell.bauta(grid("run", "--set weights=missing --only random_s1", "missing"))
+t.equal(err, ("bauta: %s/grid_tiny.lua: random_s1: %s\n"):format(shell.here, missing[2]:match ": (.*)"), "of the cells that are asked for")
+t.group "weights"
+
+-- ---- the teacher of a cell ----
+shell.bauta(grid("run", "--set teacher_epochs=1 --set seeds=1 --only student_")) -- another teacher beside the first
+local function shown(cell, more)
+    local s, o, e = shell.bauta(("mask show 0 1 --run '%s' --criterion student,teacher --out '%s' %s"):format(cell, path "seen.png", more or ""))
+    t.equal(s, 0, "mask show; " .. e .. o)
+    return shell.read(path "seen.png")
+end
+local picture = shown(made.student_s0)
+t.check(picture and picture == shown(made.student_s0, ("--teacher 'deit:dim=24:depth=2:heads=2:image=16:patch=4:classes=10:weights=%s/student.safetensors'"):format(
+    made.teacher)), "a cell is drawn with its own teacher")
+t.group "mask show"
+
+-- ---- a path is one word for the shell ----
+status, out = shell.bauta(grid("slurm", ('--set epochs=5 --to "%s"'):format(path "it's a script.sh")))
+local command = out:match "submit them with: bash ([^\n]+)\n"
+t.check(status == 0 and command, "slurm: %s", out)
+t.equal(shell.sh("bash -n " .. tostring(command)), 0, tostring(command))
+t.group "slurm"
 
 local function fails(want_status, want, arguments)
     local s, _, e = shell.bauta(arguments)

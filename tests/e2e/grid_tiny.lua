@@ -5,7 +5,8 @@ local p = bauta.params {
     bauta.int("epochs", 2, 1, 100000, "epochs of each cell"),
     bauta.int("teacher_epochs", 2, 1, 100000, "epochs of the teacher"),
     bauta.int("seeds", 2, 1, 50, "seeds"),
-    bauta.choice("broken", "nothing", { "nothing", "one", "all" }, "cells that fail: weights that are not there"),
+    bauta.choice("broken", "nothing", { "nothing", "one", "all" }, "cells that fail when they begin: more neighbours than pictures"),
+    bauta.choice("weights", "run", { "run", "missing", "wide" }, "the teacher's: as made, a file that is not there, those of a wider model"),
     bauta.string("name", "tiny", "the grid's folder"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
@@ -24,17 +25,22 @@ local printed = { id = "printed", title = "what a paper would print", source = "
     rows = { { id = "printed/none", "none", 50.25 }, { id = "printed/student", "student", 75.5 },
         { id = "printed/random", "random", 60 } } }
 
+local wide = bauta.train { name = "wide", data = data, student = vit { dim = 36 }, epochs = p.teacher_epochs, batch = 16 }
+
+local function breaks(c) return p.broken == "all" or p.broken == "one" and c.criterion == "random" and c.seed == 0 end
+
+-- With "missing" the cells of a criterion have another file than those of the others.
 local function weights_of(c)
-    local breaks = p.broken == "all" or p.broken == "one" and c.criterion == "random" and c.seed == 0
-    return breaks and "no-such-file.safetensors" or teacher
+    if p.weights == "missing" then return c.criterion == "random" and "none-for-random.safetensors" or "no-such-file.safetensors" end
+    return p.weights == "wide" and wide or teacher
 end
 
 return bauta.grid {
     name = p.name, axes = { criterion = { "none", "random", "student" }, seed = seeds },
     cell = function(c)
         return bauta.distill {
-            data = data, student = vit { dim = 12 }, teacher = vit { weights = weights_of(c) }, seed = c.seed, epochs = p.epochs,
-            batch = 16, mask = bauta.mask(c.criterion, { keep = c.criterion == "none" and "all" or 0.5 }),
+            data = data, student = vit { dim = 12 }, teacher = vit { weights = weights_of(c) }, seed = c.seed, epochs = p.epochs, batch = 16,
+            knn = breaks(c) and 1000 or nil, mask = bauta.mask(c.criterion, { keep = c.criterion == "none" and "all" or 0.5 }),
             losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} }, optimiser = bauta.optimiser "adamw" { lr = 1e-3 },
         }
     end,

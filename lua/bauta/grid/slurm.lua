@@ -8,7 +8,11 @@ local session = require "bauta.session"
 
 local slurm = {}
 
-local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+-- A word for a shell.
+local function quoted(text)
+    if text:find "^[%w_./=:,+-]+$" then return text end
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
 
 -- How many runs must be made one after the other before this one.
 local function depth(task, seen)
@@ -117,7 +121,7 @@ local function text_of(grid, list, given, words, file)
         end
         options[i] = "#SBATCH " .. option
     end
-    local values = { NAME = grid.name:gsub("/", "-"), COUNT = tostring(#numbers), FILE = file, NUMBERS = table.concat(numbers, " "),
+    local values = { NAME = grid.name:gsub("/", "-"), COUNT = tostring(#numbers), FILE = quoted((file:gsub("%c", "?"))), NUMBERS = table.concat(numbers, " "),
         DIGESTS = table.concat(digests, " "), LAYERS = table.concat(counts, " "), OPTIONS = table.concat(options, "\n"),
         THREADS = tostring(given.threads > 0 and given.threads or ffi.processors()), LIMIT = given.jobs > 1 and "%" .. given.jobs or "",
         LOG = folder_of_logs(absolute(("%s/%s/log"):format(given.out, grid.folder))), FOLDER = quoted(ffi.folder()),
@@ -135,7 +139,7 @@ function slurm.write(grid, tasks, given, words)
     end
     local text, n = text_of(grid, list, given, words, file)
     bind.put(file, text)
-    io.stdout:write(("%s: %d tasks in %d layers; submit them with: bash %s\n"):format(file, n, #list, file))
+    io.stdout:write(("%s: %d tasks in %d layers; submit them with: bash %s\n"):format(file, n, #list, quoted(file)))
     return 0
 end
 

@@ -85,6 +85,20 @@ local function passed_on(given, threads)
     return words
 end
 
+-- What is wrong with the weights that runs begin with, of those that are not complete: lines, and the code of the first.
+local function defects(grid, given)
+    local disk, list, names = require "bauta.grid.disk", {}, {}
+    for _, task in ipairs(chosen(grid, given)) do
+        if not disk.complete(task, given.out) then list[#list + 1], names[task.run] = task.run, task.label end
+    end
+    return require("bauta.fitting").defects(list, given.out, names)
+end
+
+-- Says them where nothing is run yet: the files may be on the machine that will.
+local function say_defects(grid, given)
+    for _, line in ipairs((defects(grid, given))) do io.stdout:write("grid run will refuse this: ", line, "\n") end
+end
+
 -- ---- run ----
 
 local function failure_policy(text)
@@ -128,6 +142,8 @@ local function run(given)
     local pool, disk = require "bauta.grid.pool", require "bauta.grid.disk"
     local on_fail, retries = failure_policy(given.on_fail)
     local grid = load(given)
+    local bad, code = defects(grid, given)
+    if code then errors.raise(code, bad, given[2]) end
     say_twins(grid)
     for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
     make_folders(("%s/%s/log"):format(given.out, grid.folder))
@@ -217,6 +233,7 @@ local function plan(given)
     end
     say_twins(grid)
     plan_lines(grid, list, rate, from, given)
+    say_defects(grid, given)
     for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
     return 0
 end
