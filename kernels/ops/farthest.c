@@ -68,8 +68,8 @@ static int cpu(const ba_kernel *k, ba_err *e)
         const float *x = k->in[i].data;
         int64_t n = ba_type_count(&k->in[i].type), row = n / k->in[i].type.dim[0];
         for (int64_t j = 0; j < n; j++)
-            if (isnan(x[j]))
-                return ba_fail(e, BA_ENUMERIC, "farthest: %s of image %lld is NaN", i ? "a weight" : "a token", (long long)(j / row));
+            if (i ? isnan(x[j]) : !isfinite(x[j])) /* infinitely far from itself, which is no number */
+                return ba_fail(e, BA_ENUMERIC, "farthest: %s of image %lld is %s", i ? "a weight" : "a token", (long long)(j / row), isnan(x[j]) ? "NaN" : "infinite");
     }
     k->parallel(k, k->in[0].type.dim[0], task, (void *)k);
     return BA_OK;

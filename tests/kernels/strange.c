@@ -1,4 +1,4 @@
-/* strange: one NaN among the inputs of an operation. What the kernel of the CPU makes of it, called directly, every device has to make of it: the same
+/* strange: one NaN, or one infinite number, among the inputs of an operation. What the kernel of the CPU makes of it, called directly, every device has to make of it: the same
  * success, or the same refusal. An operation whose outputs are places (topk) refuses; one whose outputs are numbers hands the NaN on. */
 #include <math.h>
 #include <stdlib.h>
@@ -52,12 +52,14 @@ void walk_strange(walk *w, op_case *c)
             continue;
         int64_t at = (int64_t)(case_uniform(c->seed, "strange", (uint64_t)i) * (double)ba_type_count(&c->in[i]));
         double was = c->x[i][at];
-        ba_err e = { 0 };
-        int ran;
-        c->x[i][at] = NAN;
-        int want = called(w, c, &ran), got = walk_run(w, c, &e);
-        walk_check(w, &w->program, ran && want == got, "element %lld of input %d is NaN: the CPU's kernel ends with code %d, the device with %d: %s", (long long)at,
-                   i, want, got, e.msg);
+        for (int infinite = 0; infinite < 2; infinite++) {
+            ba_err e = { 0 };
+            int ran;
+            c->x[i][at] = infinite ? INFINITY : NAN;
+            int want = called(w, c, &ran), got = walk_run(w, c, &e);
+            walk_check(w, &w->program, ran && want == got, "element %lld of input %d is %s: the CPU's kernel ends with code %d, the device with %d: %s",
+                       (long long)at, i, infinite ? "infinite" : "NaN", want, got, e.msg);
+        }
         c->x[i][at] = was;
     }
 }
