@@ -61,7 +61,7 @@ static void close_enough(const op_case *c, const void *y, const char *what, doub
         apart += d * d;
         length += c->y[0][i] * c->y[0][i];
     }
-    if (n < 256) /* too few for an average */
+    if (n < 1024) /* too few for an average */
         bound *= 2;
     CHECK(sqrt(apart) <= bound * sqrt(length) && !off, "%s {%s}, %s: off by %.3g of the length, %lld of %lld numbers by more than rounding", c->op->name,
           c->sample->attrs, what, sqrt(apart / length), (long long)off, (long long)n);
