@@ -36,6 +36,20 @@ run("d", long .. " --resume")
 compare.same_run("c/tiny", "d/tiny", "resumed")
 t.group "the bits repeat, for any number of threads and after an interruption"
 
+-- Weights that rest at first: parts add up in both phases, and a run that was interrupted in the second goes on as it was.
+local resting = "--set freeze=head,norm --set epochs=4 --set freeze_epochs=2 "
+local rested = run("rested", still .. resting)
+local parts = run("parts", still .. resting .. "--set micro=2")
+close(rested, parts, 1e-4, "resting weights in two parts")
+t.check(compare.numbers(rested, "train") ~= compare.numbers(run("awake", still .. "--set epochs=4"), "train"), "they rested")
+compare.same_run(parts, run("rested again", still .. resting .. "--set micro=2 --threads 2"), "resting, again")
+local most = "--set freeze=head --set epochs=8 --set freeze_epochs=1 --set micro=4"
+run("e", most)
+shell.interrupted(shell.tiny("--threads 1 " .. most, "f"), "f/tiny/checkpoints/last", 0.1, "INT")
+run("f", most .. " --resume")
+compare.same_run("e/tiny", "f/tiny", "resting, resumed")
+t.group "weights that rest"
+
 local function plan(more)
     local status, out, err = shell.bauta(("plan '%s/tiny.lua' --json %s"):format(shell.here, more))
     t.equal(status, 0, "plan: " .. err)
