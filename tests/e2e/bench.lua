@@ -3,7 +3,7 @@ package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local shell = require "shell"
 local t = require "harness"
 
-local small = " --image 32 --patch 8 --batch 2 --steps 2 --threads 1 --classes 10"
+local small = " --image 32 --patch 8 --batch 2 --steps 2 --threads 1 --classes 10 --rough" -- no test streams what only machines of fast memory stream
 
 local function number(text, name) return tonumber(text:match('"' .. name .. '": ([%-%d%.e+]+)')) end
 
@@ -34,7 +34,7 @@ t.group "bench loader"
 
 -- Every timing of a device passes the gate and measures its ceilings first, and says both.
 local function head(what, text)
-    for _, line in ipairs { "^cpu: ", "\ngate: operations within", "\nceilings: products [%d.]+ GFLOP/s %(fp32", "load: other processes" } do
+    for _, line in ipairs { "^cpu: ", "\ngate: operations within", "\nceilings: products [%d.]+ GFLOP/s %(fp32.*; all of them roughly\n", "load: other processes" } do
         t.check(text:find(line), "bench %s says %s: %s", what, line, text)
     end
 end

@@ -13,7 +13,7 @@ cat >"$here/bin/bauta" <<END
 #!/bin/sh
 case \$1 in
 run) exec "$bauta" "\$@" --set train=200 --set test=100 --set epochs=1 ;;
-bench) exec "$bauta" "\$@" --image 32 --patch 8 --batch 2 --steps 2 ;;
+bench) exec "$bauta" "\$@" --image 32 --patch 8 --batch 2 --steps 2 --rough ;;
 *) exec "$bauta" "\$@" ;;
 esac
 END

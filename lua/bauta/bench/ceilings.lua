@@ -5,12 +5,13 @@ local ffi = require "bauta.ffi"
 
 local ceilings = {}
 
--- Sides of the products and MiB of the streams, growing until one takes long enough to be timed, whatever the device.
-local sides, sizes = { 128, 256, 512, 1024, 2048, 4096, 8192 }, { 4, 16, 64, 256, 1024 }
-local long, patience = 0.02, 0.3 -- seconds: of a run that is long enough, and for the runs of one size
+-- Sides of the products and MiB of the streams, growing until one takes long enough to be timed (`long` seconds), whatever the device; `patience`:
+-- seconds for the runs of one size. A rough measure is one of a second, in a tenth of the memory.
+local whole = { sides = { 128, 256, 512, 1024, 2048, 4096, 8192 }, sizes = { 4, 16, 64, 256, 1024 }, long = 0.02, patience = 0.3 }
+local rough = { sides = { 128, 256 }, sizes = { 4, 64 }, long = 0.02, patience = 0.02 }
 
 -- Compiles describe(g) and runs it for some seconds. An input that nothing waits for is read to know when the device is done.
-local function best(device, precision, describe, feeds)
+local function best(device, how, precision, describe, feeds)
     local g = bind.graph(device, 0)
     g:precision(precision)
     g:role "ceiling"
@@ -27,56 +28,56 @@ local function best(device, precision, describe, feeds)
         program:read "tick"
         local took = ffi.clock() - before
         if round > 2 then least = math.min(least, took) end
-        if round > 4 and ffi.clock() - start > patience then break end
+        if round > 4 and ffi.clock() - start > how.patience then break end
     end
     program:free()
     return least
 end
 
 -- The best rate of y = x W^T over the sides, FLOPs a second, and its side.
-local function products(device, precision)
+local function products(device, how, precision)
     local dtype, most, at = precision == "bf16" and "bf16" or "f32", 0, nil
-    for _, n in ipairs(sides) do
+    for _, n in ipairs(how.sides) do
         local store = bind.store(device, 1)
         store:add("w", { n, n }, "uniform", 0.05)
-        local took = best(device, precision, function(g)
+        local took = best(device, how, precision, function(g)
             return g:op("linear", { g:input("x", dtype, { n, n }), g:weight(store, "w") })
         end, { x = bind.noise(dtype, n * n, n) })
         store:free()
         if 2 * n ^ 3 / took > most then most, at = 2 * n ^ 3 / took, n end
-        if took > long then break end
+        if took > how.long then break end
     end
     return most, at
 end
 
 -- Bytes a second of reading, and of reading and writing; the last size counts, since the small ones may stay in a cache.
-local function streams(device)
+local function streams(device, how)
     local read, copy
-    for _, mib in ipairs(sizes) do
+    for _, mib in ipairs(how.sizes) do
         local n = mib * 2 ^ 18
         if read and (ffi.memory_free() or math.huge) < 4 * mib * 2 ^ 20 then break end
         local feeds = { x = bind.noise("f32", n, 3) }
-        read = best(device, "fp32", function(g) return g:op("sum", { g:input("x", "f32", { n / 1024, 1024 }) }, { axis = -1 }) end, feeds)
-        local took = best(device, "fp32", function(g) return g:op("scale", { g:input("x", "f32", { n }) }, { by = 2 }) end, feeds)
+        read = best(device, how, "fp32", function(g) return g:op("sum", { g:input("x", "f32", { n / 1024, 1024 }) }, { axis = -1 }) end, feeds)
+        local took = best(device, how, "fp32", function(g) return g:op("scale", { g:input("x", "f32", { n }) }, { by = 2 }) end, feeds)
         read, copy = 4 * n / read, 8 * n / took
-        if took > long then break end
+        if took > how.long then break end
     end
     return read, copy
 end
 
--- { flops, read, copy, bytes, side, precision }: FLOPs and bytes a second; bytes is the better of reading and of reading and writing.
-function ceilings.measure(device, precision)
-    local out = { precision = precision }
-    out.flops, out.side = products(device, precision)
-    out.read, out.copy = streams(device)
+-- { flops, read, copy, bytes, side, precision, rough }: FLOPs and bytes a second; bytes is the better of reading and of reading and writing.
+function ceilings.measure(device, precision, roughly)
+    local out, how = { precision = precision, rough = roughly or nil }, roughly and rough or whole
+    out.flops, out.side = products(device, how, precision)
+    out.read, out.copy = streams(device, how)
     out.bytes = math.max(out.read, out.copy)
     collectgarbage() -- what was streamed is large, and the peaks that are measured next are not its
     return out
 end
 
 function ceilings.line(c)
-    return ("ceilings: products %.1f GFLOP/s (%s, %d x %d x %d), memory %.1f GB/s read, %.1f GB/s read and written"):format(c.flops / 1e9,
-        c.precision, c.side, c.side, c.side, c.read / 1e9, c.copy / 1e9)
+    return ("ceilings: products %.1f GFLOP/s (%s, %d x %d x %d), memory %.1f GB/s read, %.1f GB/s read and written%s"):format(c.flops / 1e9,
+        c.precision, c.side, c.side, c.side, c.read / 1e9, c.copy / 1e9, c.rough and "; all of them roughly" or "")
 end
 
 -- ---- rooflines ----

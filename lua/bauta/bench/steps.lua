@@ -9,7 +9,7 @@ function steps.head(given)
     local device = session.device()
     local precision = rig.precision(given, device)
     local seen = gate.pass(device, precision)
-    local c = ceilings.measure(device, precision)
+    local c = ceilings.measure(device, precision, given.rough)
     return { precision = precision, gate = seen, ceilings = c, lines = { device:describe(), gate.line(seen), ceilings.line(c) } }
 end
 

@@ -24,6 +24,7 @@ local verb = {
         { name = "data", value = "PATH", doc = "pictures for bench loader (a folder, a tar, a packed data set); otherwise those of --source" },
         { name = "source", value = "NAME", default = "photographs", doc = "bench loader: JPEGs of 500x375 made for it, or a data plugin with its defaults" },
         { name = "rate", value = "N", kind = "int", min = 1, max = 10000000, default = 120, doc = "bench loader: images a second of a step, to say what share of a core they take" },
+        { name = "rough", doc = "measure the ceilings in a second, with streams of at most 64 MiB: shares of them are rough" },
         { name = "json", doc = "one line of JSON" },
     }, options.device),
 }
