@@ -38,15 +38,18 @@ function archive.differences(e, path)
     return old and record.differences(old, e) or { "its log has no settings" }
 end
 
+-- The same lines where they are accepted; raises them otherwise, with what can be done.
+function archive.judge(e, path, accept, advice)
+    local lines = archive.differences(e, path)
+    if accept or #lines == 0 then return lines end
+    for i = #lines, 21, -1 do lines[i] = nil end
+    for i, line in ipairs(lines) do lines[i] = ("%s (%s)"):format(line, advice) end
+    errors.raise("resume", lines, e.where)
+end
+
 -- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
 function archive.same(e, path, accept)
-    local lines = archive.differences(e, path)
-    if #lines == 0 then return true end
-    if accept then return false end
-    for i = #lines, 21, -1 do lines[i] = nil end
-    local what = "%s (run %s was made with other settings; --restart makes it anew)"
-    for i, line in ipairs(lines) do lines[i] = what:format(line, e:path()) end
-    errors.raise("resume", lines, e.where)
+    return #archive.judge(e, path, accept, ("run %s was made with other settings; --restart makes it anew"):format(e:path())) == 0
 end
 
 -- A table of a run's log by columns.

@@ -1,23 +1,15 @@
--- trainer: one run from its description to its result: opening, the loop over steps, evaluation, checkpoints, the end.
--- All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
-local archive = require "bauta.archive"
+-- trainer: one run from its description to its result: the loop over steps, evaluation, checkpoints, the end. What comes before the first step is
+-- opening.lua. All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
 local bind = require "bauta.bind.run"
 local card = require "bauta.card"
-local cost = require "bauta.cost"
+local checkpoint = require "bauta.checkpoint"
 local errors = require "bauta.errors"
 local evaluation = require "bauta.evaluation"
-local inputs = require "bauta.step.inputs"
 local ffi = require "bauta.ffi"
-local pictures = require "bauta.pictures"
-local probe = require "bauta.probe"
-local preflight = require "bauta.preflight"
+local inputs = require "bauta.step.inputs"
+local opening = require "bauta.opening"
 local progress = require "bauta.progress"
-local rehearsal = require "bauta.rehearsal"
-local record = require "bauta.record"
-local session = require "bauta.session"
-local statistics = require "bauta.protocol.statistics"
 local steps = require "bauta.steps"
-local stores = require "bauta.step.stores"
 
 local trainer = {}
 local Run = { class = "run" }
@@ -25,147 +17,25 @@ Run.__index = Run
 
 local reserve = 64 * 1024 * 1024 -- bytes kept free on the disk for a last checkpoint
 
--- ---- opening ----
-
-local function judge_resume(self, old)
-    local lines = old and record.differences(old, self.e) or {}
-    if #lines == 0 then return end
-    if not self.options.accept then
-        for i, line in ipairs(lines) do lines[i] = line .. " (--accept-changes goes on all the same)" end
-        errors.raise("resume", lines, self.e.where)
-    end
-    self.run:event("changed", table.concat(lines, "; "):sub(1, 900))
-end
-
-local function weights_path(w, out)
-    if type(w) == "string" then return w end
-    return out .. "/" .. w:path() .. "/student.safetensors"
-end
-
-local function load_weights(self, arch, store)
-    local s = arch and arch.settings
-    if not (s and s.weights) then return false end
-    local path = weights_path(s.weights, self.options.out)
-    local told = arch:load(store, path)
-    if told then self:say(("%s: names of %s"):format(path, told)) end
-    return true
-end
-
--- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
-function Run:load_weights(arch, store, part)
-    if load_weights(self, arch, store) then return end
-    self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
-end
-
--- What the models begin with, when the stores hold all tensors.
-local function load_all(self)
-    load_weights(self, self.e.settings.student, self.stores.student)
-    for _, m in ipairs(self.e:frozen()) do self:load_weights(m.arch, self.stores[m.who], m.part) end
-end
-
--- What losses know of their teacher before training begins.
-local function load_statistics(self)
-    for _, l in ipairs(self.e:losses()) do
-        local path = l.loss.settings.statistics
-        if path == "auto" then
-            path = statistics.own(self, l) or errors.raise("machine", "stopped by a signal before the first step, at the teacher's embeddings", self.e:path())
-        end
-        if path and path ~= "" then statistics.load(self.device, self.stores.state, l.label, path) end
-    end
-end
-
--- An averaged teacher begins as the student does.
-local function load_average(self)
-    if self.stores.average then self.stores.average:take(self.stores.student) end
-end
-
--- The phase of the run that an epoch belongs to: epochs with equal numbers of kept patches share a program.
-local function phase_of(self, epoch)
-    for i = #self.phases, 1, -1 do
-        if self.phases[i].first <= epoch then return i end
-    end
-    return 1
-end
-
--- The first epoch of the phase that the epoch just done belongs to: evaluation shows what was shown then.
-function Run:shown_epoch() return self.phases[phase_of(self, self.epoch - 1)].first end
-
--- Compiles the step of a phase, unless it is there. Programs are made one after the other, so that their memory is that of the
--- largest.
-local function compile(self, phase, load)
-    if phase == self.phase then return end
-    if self.program then self.program:free() end
-    self.phase, self.program = phase, nil
-    self.program = steps.train(self.e, self.device, self.stores, load, self.phases[phase].first)
-end
-
-local function first_program(self)
-    local e, s = self.e, self.e.settings
-    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
-    local costs = {}
-    for i, phase in ipairs(self.phases) do
-        compile(self, i, i == 1 and function()
-            load_all(self)
-            load_average(self)
-            load_statistics(self)
-        end or nil)
-        costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
-    end
-    self.cost = cost.mean(costs)
-    local free = self.device:describe():find "^cpu:" and ffi.memory_free() -- another device says so itself
-    if free and self.cost.arena > free then
-        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro), e:path())
-    end
-end
-
-local function choose_precision(self)
-    local precision, why = session.precision(self.e.settings.precision, self.device)
-    self.e.precision = precision
-    if why then self:say(why) end
-end
-
-local function parts_of(self)
-    local list = {}
-    for _, name in ipairs(stores.changing) do
-        local store = self.stores[name]
-        if store and store:count() > 0 then list[#list + 1] = { name, store } end
-    end
-    list[#list + 1] = self.probe and self.probe:part()
-    return list
-end
-
-local function restore(self)
-    local c, e = self.run:resumed(), self.e
-    if not c then return end
-    for _, part in ipairs(parts_of(self)) do c.load(part[1], part[2]) end
-    self.epoch, self.done = c.epoch, c.step
-    self.best, self.sum = c.value("best") or -1, c.value("sum_loss") or 0
-    self.time_train, self.time_total = c.value("time_train") or 0, c.value("time_total") or 0
-    self.epoch_seconds = c.value("epoch_seconds") or 0
-    self.unjudged = c.value("unjudged") == 1
-    if e:minutes() and c.value("steps") then e:settle(c.value("steps")) end
-    if self.probe then self.probe:restore(c) end
-    self:say(("going on from epoch %d, step %d"):format(c.epoch, c.step))
-end
-
 -- ---- a run ----
 
 function Run:say(text)
     if self.bar then self.bar:say(self.e:path() .. ": " .. text) else io.stdout:write(self.e:path(), ": ", text, "\n") end
 end
 
+-- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
+function Run:load_weights(arch, store, part) opening.load(self, arch, store, part) end
+
+-- The first epoch of the phase that the epoch just done belongs to: evaluation shows what was shown then.
+function Run:shown_epoch() return opening.first_epoch(self, self.epoch - 1) end
+
 local function open(e, options)
     local self = setmetatable({ e = e, options = options, device = options.device, epoch = 0, done = 0, best = -1, sum = 0,
         time_train = 0, time_total = 0, epoch_seconds = 0, looked = 0 }, Run)
-    local path, old = options.out .. "/" .. e:path(), nil
-    if options.mode == "resume" then
-        local ok, found = pcall(archive.documents, path)
-        old = ok and found.configuration or nil
-    end
     self.run = bind.open(options.out, e:path(), options.mode, reserve)
     self.path, self.name = self.run.path, e:path()
     for line in (self.run.notice or ""):gmatch("[^\n]+") do self:say(line) end
-    return self, old
+    return self
 end
 
 -- What the step after the last one reads. place: its batch in the epoch, from 0.
@@ -182,49 +52,6 @@ local function feed(self, batch, place)
         for i = 1, self.e.settings.batch do list[i] = tonumber(batch.samples[i - 1]) end
         p:feed("samples", list)
     end
-end
-
--- Calls f and counts the time it takes as spent on looking at models before the first step.
-local function look(self, f, ...)
-    local start = ffi.clock()
-    local out = f(...)
-    self.looked = self.looked + ffi.clock() - start
-    return out
-end
-
-local function prepare(self, old)
-    local e = self.e
-    if self.options.mode == "resume" then judge_resume(self, old) end
-    choose_precision(self)
-    self.loader, self.test = pictures.loaders(e, self.options.loaders)
-    self.per_epoch = self.loader.batches
-    local train = e.settings.data:split("train").count
-    if e.settings.knn and e.settings.knn > train then
-        errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(e.settings.knn, train), e.where)
-    end
-    first_program(self)
-    record.declare(self.run, e)
-    self.probe = probe.new(self)
-    restore(self)
-    self.steps = e.total or e:epochs() * self.per_epoch
-    if e:minutes() and not e.total then
-        self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)
-        e:settle(self.steps)
-    end
-    if self.done == 0 then
-        record.documents(self.run, e, self.device, self.options.script)
-        record.cost(self.run, self.cost)
-        for _, line in ipairs(self.options.no_preflight and {} or look(self, preflight.run, self)) do
-            self.run:event("preflight", line)
-            self:say(line)
-        end
-    end
-end
-
-function Run:checkpoint(best)
-    self.run:checkpoint(self.epoch, self.done, best, parts_of(self), {
-        best = self.best, sum_loss = self.sum, time_train = self.time_train,
-        time_total = self.time_total, steps = self.steps, epoch_seconds = self.epoch_seconds, unjudged = self.unjudged and 1 or 0, probe = self.probe and self.probe:part() and self.probe.count or 0 })
 end
 
 -- ---- steps ----
@@ -284,7 +111,7 @@ end
 -- A signal has come: save and leave with its exit status.
 local function stop(self, signal)
     if signal == 2 then self:say("stopping after this step (again to stop at once)") end
-    self:checkpoint(false)
+    checkpoint.save(self, false)
     self.stopped = signal == 2 and 130 or 85
     local reason = signal == 2 and "interrupted" or ("signal %d: saved, start again with --resume (requeue)"):format(signal)
     self.run:finish("stopped", self.stopped, reason)
@@ -295,7 +122,7 @@ end
 local function tick(self)
     local ok, why = pcall(self.run.tick, self.run, self.epoch, self.done)
     if ok then return end
-    if errors.is(why) and why.code == "machine" then pcall(self.checkpoint, self, false) end
+    if errors.is(why) and why.code == "machine" then pcall(checkpoint.save, self, false) end
     error(why, 0)
 end
 
@@ -335,7 +162,7 @@ end
 -- One epoch from wherever it stands; false when a signal stopped it.
 local function train_epoch(self)
     local first = self.done - self.epoch * self.per_epoch
-    compile(self, phase_of(self, self.epoch))
+    opening.program(self, self.epoch)
     self.loader:start(self.epoch, first)
     self.sent, self.coming, self.failed = false, nil, nil
     self.mark = ffi.clock()
@@ -411,7 +238,7 @@ local function close_epoch(self)
         if self.probe then self.probe:epoch() end
     end
     self.sum, self.epoch_seconds, self.unjudged = 0, 0, false
-    if last or better or self.epoch % s.checkpoint_every == 0 then self:checkpoint(better) end
+    if last or better or self.epoch % s.checkpoint_every == 0 then checkpoint.save(self, better) end
     self.run:snapshot()
     call_hook(self)
     return true
@@ -423,7 +250,7 @@ local function loop(self)
     for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
     self.bar = progress.new { label = self.e:path(), total = self.steps, epochs = self.e:whole_epochs(), from = self.done,
         interval = self.options.interval }
-    if self.probe and self.done == 0 then look(self, self.probe.epoch, self.probe) end
+    if self.probe and self.done == 0 then opening.look(self, self.probe.epoch, self.probe) end
     while self.epoch < self.e:whole_epochs() or self.unjudged do -- not by steps: a run stopped at its last one has its epoch to end
         if not self.unjudged and not train_epoch(self) then return end
         self.unjudged = true
@@ -446,9 +273,9 @@ end
 -- Returns 0, or the exit status of a stop by a signal. Errors are written into the run before they go on.
 function trainer.run(e, options)
     bind.install_signals()
-    local self, old = open(e, options)
+    local self = open(e, options)
     local ok, why = xpcall(function()
-        prepare(self, old)
+        opening.prepare(self, feed)
         loop(self)
     end, function(err)
         if err == "not enough memory" then return errors.new("arg", err, e:path()) end

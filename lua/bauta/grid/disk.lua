@@ -1,7 +1,6 @@
 -- disk: which runs of a grid are there already, and which are left of an earlier form of its script. The folders are the only
 -- book that is kept: a run is LABEL-DIGEST, complete when its own state says so, so a kill at any moment leaves nothing to mend.
 local archive = require "bauta.archive"
-local record = require "bauta.record"
 
 local disk = {}
 
@@ -47,9 +46,8 @@ function disk.by_digest(path)
 end
 
 local function what_changed(task, path)
-    local ok, documents = pcall(archive.documents, path)
-    if not ok or not documents.configuration then return {} end
-    local lines = record.differences(documents.configuration, task.run)
+    local ok, lines = pcall(archive.differences, task.run, path)
+    if not ok then return {} end
     if #lines == 0 then lines[1] = "weights, or a criterion's text" end
     return lines
 end

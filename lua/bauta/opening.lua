@@ -1,0 +1,160 @@
+-- opening: everything of a run before its first step: weights, programs, loaders, the probe, where a checkpoint left it, what is written down
+-- about it. `self` is the run of trainer.lua.
+local archive = require "bauta.archive"
+local checkpoint = require "bauta.checkpoint"
+local cost = require "bauta.cost"
+local errors = require "bauta.errors"
+local ffi = require "bauta.ffi"
+local inputs = require "bauta.step.inputs"
+local pictures = require "bauta.pictures"
+local preflight = require "bauta.preflight"
+local probe = require "bauta.probe"
+local record = require "bauta.record"
+local rehearsal = require "bauta.rehearsal"
+local session = require "bauta.session"
+local statistics = require "bauta.protocol.statistics"
+local steps = require "bauta.steps"
+
+local opening = {}
+
+-- ---- weights ----
+
+local function weights_path(w, out)
+    if type(w) == "string" then return w end
+    return out .. "/" .. w:path() .. "/student.safetensors"
+end
+
+local function given(self, arch, store)
+    local s = arch and arch.settings
+    if not (s and s.weights) then return false end
+    local path = weights_path(s.weights, self.options.out)
+    local told = arch:load(store, path)
+    if told then self:say(("%s: names of %s"):format(path, told)) end
+    return true
+end
+
+-- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
+function opening.load(self, arch, store, part)
+    if given(self, arch, store) then return end
+    self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
+end
+
+-- What the models begin with, when the stores hold all tensors.
+local function load_all(self)
+    given(self, self.e.settings.student, self.stores.student)
+    for _, m in ipairs(self.e:frozen()) do opening.load(self, m.arch, self.stores[m.who], m.part) end
+end
+
+-- What losses know of their teacher before training begins.
+local function load_statistics(self)
+    for _, l in ipairs(self.e:losses()) do
+        local path = l.loss.settings.statistics
+        if path == "auto" then
+            path = statistics.own(self, l) or errors.raise("machine", "stopped by a signal before the first step, at the teacher's embeddings", self.e:path())
+        end
+        if path and path ~= "" then statistics.load(self.device, self.stores.state, l.label, path) end
+    end
+end
+
+-- An averaged teacher begins as the student does.
+local function load_average(self)
+    if self.stores.average then self.stores.average:take(self.stores.student) end
+end
+
+-- ---- programs ----
+
+-- The phase of the run that an epoch belongs to: epochs with equal numbers of kept patches share a program.
+local function phase_of(self, epoch)
+    for i = #self.phases, 1, -1 do
+        if self.phases[i].first <= epoch then return i end
+    end
+    return 1
+end
+
+-- The first epoch of the phase that an epoch belongs to.
+function opening.first_epoch(self, epoch) return self.phases[phase_of(self, epoch)].first end
+
+-- Compiles the step of a phase, unless it is there. Programs are made one after the other, so that their memory is that of the
+-- largest.
+local function compile(self, phase, load)
+    if phase == self.phase then return end
+    if self.program then self.program:free() end
+    self.phase, self.program = phase, nil
+    self.program = steps.train(self.e, self.device, self.stores, load, self.phases[phase].first)
+end
+
+-- The program of an epoch.
+function opening.program(self, epoch) compile(self, phase_of(self, epoch)) end
+
+local function first_program(self)
+    local e, s = self.e, self.e.settings
+    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
+    local costs = {}
+    for i, phase in ipairs(self.phases) do
+        compile(self, i, i == 1 and function()
+            load_all(self)
+            load_average(self)
+            load_statistics(self)
+        end or nil)
+        costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
+    end
+    self.cost = cost.mean(costs)
+    local free = self.device:describe():find "^cpu:" and ffi.memory_free() -- another device says so itself
+    if free and self.cost.arena > free then
+        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro), e:path())
+    end
+end
+
+local function choose_precision(self)
+    local precision, why = session.precision(self.e.settings.precision, self.device)
+    self.e.precision = precision
+    if why then self:say(why) end
+end
+
+-- ---- all of it ----
+
+-- A run that is gone on with has to be what it was.
+local function judge_resume(self)
+    local lines = archive.judge(self.e, self.path, self.options.accept, "--accept-changes goes on all the same")
+    if #lines > 0 then self.run:event("changed", table.concat(lines, "; "):sub(1, 900)) end
+end
+
+-- Calls f and counts the time it takes as spent on looking at models before the first step.
+function opening.look(self, f, ...)
+    local start = ffi.clock()
+    local out = f(...)
+    self.looked = self.looked + ffi.clock() - start
+    return out
+end
+
+-- feed(run, batch, place): feeds its program with a batch.
+function opening.prepare(self, feed)
+    local e = self.e
+    if self.options.mode == "resume" then judge_resume(self) end
+    choose_precision(self)
+    self.loader, self.test = pictures.loaders(e, self.options.loaders)
+    self.per_epoch = self.loader.batches
+    local train = e.settings.data:split("train").count
+    if e.settings.knn and e.settings.knn > train then
+        errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(e.settings.knn, train), e.where)
+    end
+    first_program(self)
+    record.declare(self.run, e)
+    self.probe = probe.new(self)
+    checkpoint.restore(self)
+    self.steps = e.total or e:epochs() * self.per_epoch
+    if e:minutes() and not e.total then
+        self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)
+        e:settle(self.steps)
+    end
+    if self.done == 0 then
+        record.documents(self.run, e, self.device, self.options.script)
+        record.cost(self.run, self.cost)
+        for _, line in ipairs(self.options.no_preflight and {} or opening.look(self, preflight.run, self)) do
+            self.run:event("preflight", line)
+            self:say(line)
+        end
+    end
+end
+
+return opening
