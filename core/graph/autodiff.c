@@ -50,6 +50,7 @@ static int step_back(tape *p, bai_node *n, ba_err *e)
         if ((p->g->role = bai_graph_text(p->g, role, e)) < 0)
             r = p->g->role;
         p->g->place = n->place;
+        p->g->block = n->block;
     }
     if (!r) {
         ba_grad_call c = { p->g, n->params, n->n_in, n->n_out, n->in, out, &p->grad[n->order * BA_MAX_OUT], want, din };
@@ -119,9 +120,11 @@ int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_t
     /* nodes appended meanwhile are never looked up: gradients of gradients are not taken in one call */
     tape p = { g, calloc((size_t)nodes * BA_MAX_OUT, sizeof *p.grad), calloc((size_t)nodes, 1) };
     int role = g->role, place = g->place;
+    int64_t block = g->block;
     r = p.grad && p.need ? walk(&p, loss, wrt, n, e) : ba_fail(e, BA_EMACHINE, "no memory for the gradient");
     g->role = role;
     g->place = place;
+    g->block = block;
     for (int i = 0; !r && i < n; i++)
         grad[i] = p.grad[slot(bai_resolve(wrt[i]))];
     free(p.grad);

@@ -142,6 +142,29 @@ int ba_graph_precision(ba_graph *g, int32_t dtype, ba_err *e)
     return BA_OK;
 }
 
+int64_t ba_graph_block(ba_graph *g, int64_t block, ba_err *e)
+{
+    if (bai_graph_check(g, e))
+        return BA_EARG;
+    if (block < BA_BLOCK_NEW || block > g->n_blocks)
+        return ba_fail(e, BA_EARG, "graph: block %lld; -1 (a new one), 0 (none) or one of the %lld that were begun expected", (long long)block, (long long)g->n_blocks);
+    int64_t was = g->block;
+    g->block = block == BA_BLOCK_NEW ? ++g->n_blocks : block;
+    return was;
+}
+
+int64_t ba_tensor_block(const ba_tensor *t) { return bai_tensor_check(t, "", NULL) ? 0 : t->node->block; }
+
+int ba_graph_recompute(ba_graph *g, int32_t on, ba_err *e)
+{
+    if (bai_graph_check(g, e))
+        return BA_EARG;
+    if (on != 0 && on != 1)
+        return ba_fail(e, BA_EARG, "graph: recompute %d: 0 (no) or 1 (blocks) expected", on);
+    g->recompute = on;
+    return BA_OK;
+}
+
 int32_t ba_graph_dtype(const ba_graph *g) { return bai_graph_check(g, NULL) ? BA_EARG : g->dtype; }
 
 bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *e)
@@ -160,6 +183,7 @@ bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *
     n->role = g->role;
     n->place = g->place;
     n->tf32 = g->tf32;
+    n->block = g->block;
     for (int i = 0; i < n_out; i++)
         n->out[i] = (ba_tensor){ .tag = BAI_TAG_TENSOR, .index = i, .node = n, .buffer = -1 };
     n->next = g->at;

@@ -4,6 +4,7 @@
 
 #include "../base/mem.h"
 #include "bauta/op.h"
+#include "bauta/recompute.h"
 
 enum { BAI_TAG_GRAPH = 0x47524150, BAI_TAG_TENSOR = 0x54454e53, BAI_TAG_STORE = 0x53544f52,
        BAI_TAG_PROGRAM = 0x50524f47, BAI_TAG_DEVICE = 0x44455649 };
@@ -19,6 +20,7 @@ struct ba_tensor {
     ba_tensor *forward;     /* a pass has replaced this tensor by that one */
     ba_type type;
     int64_t users;          /* scratch of the passes: live uses */
+    int wanted, kept;       /* scratch of recompute.c: asked for by the gradient of its block; there anyhow when that runs */
     int64_t buffer;         /* scratch of the compiler: buffer number, -1 for none */
 };
 
@@ -35,6 +37,9 @@ struct bai_node {
     int64_t variable;
     void *data;             /* BAI_CONSTANT */
     int role, place;        /* indices into the graph's texts */
+    int64_t block;          /* that it lies in (ba_graph_block); 0: none */
+    bai_node *again;        /* recompute.c: what computes it again */
+    int still;              /* recompute.c: depends on weights only */
     int live;               /* scratch of the passes */
     int tf32;               /* made while the graph's precision was tf32 */
     int counted;            /* its nominal cost is in the ledger */
@@ -58,6 +63,8 @@ struct ba_graph {
     bai_node *at;           /* new nodes go in front of this one; NULL: at the end */
     const char **texts;     /* roles and places, each once */
     int n_texts, role, place;
+    int64_t block, n_blocks;    /* that of the nodes made now; how many were begun */
+    int recompute;
     bai_fetch *fetch;
     int n_fetch;
     struct bai_nominal { double macs, norm; } *nominal; /* per text, counted before dead rows were cut */
@@ -80,6 +87,9 @@ void bai_in_types(const bai_node *n, const ba_type **types);
 int bai_mark_live(ba_graph *g, ba_tensor *const *roots, int n_roots); /* fetched tensors, effects and roots; counts users */
 void bai_count_nominal(ba_graph *g);                /* adds the paper-convention cost of live nodes, once per node */
 int bai_cut(ba_graph *g, ba_tensor *const *roots, int n_roots, ba_err *e); /* dead rows and columns */
+
+/* recompute.c: lets gradients read activations that are computed again. Call bai_cut before it. *made: how many nodes were added; 0: nothing was changed. */
+int bai_recompute(ba_graph *g, int64_t *made, ba_err *e);
 
 /* cost.c */
 void bai_node_cost(const bai_node *n, ba_cost *c);

@@ -48,6 +48,8 @@ static int check(const ba_program *p) { return p && p->tag == BAI_TAG_PROGRAM; }
 
 int64_t ba_plan_rows(const ba_program *p) { return check(p) ? p->n_rows : 0; }
 int64_t ba_plan_arena(const ba_program *p) { return check(p) ? p->arena_bytes : 0; }
+int64_t ba_plan_kept(const ba_program *p) { return check(p) ? p->kept_bytes : 0; }
+int64_t ba_plan_again(const ba_program *p) { return check(p) ? p->n_again : 0; }
 int64_t ba_plan_variables(const ba_program *p) { return check(p) ? p->variable_bytes : 0; }
 int64_t ba_plan_nodes(const ba_program *p) { return check(p) ? p->n_fixed + p->n_steps : 0; }
 

@@ -13,6 +13,7 @@
 
 #include "../plugin/build.h"
 #include "bauta/op.h"
+#include "bauta/recompute.h"
 
 enum { LONGEST = 256 };
 
@@ -131,11 +132,14 @@ ba_tensor *bai_nn_kernel(ba_build *b, const char *prefix, ba_tensor *x, int rank
     return ba_op_apply(b->g, "linear", bias ? 3 : 2, in, BA_ATTRS(BA_I("gelu", gelu != 0), BA_I("counted", counted)), e);
 }
 
-/* LayerNorm of a noted sum: sum and norm in one operation. */
+/* LayerNorm of a noted sum: sum and norm in one operation. Of a sum with which another block ends it lies in no block: what both need is kept. */
 static ba_tensor *join(ba_build *b, bai_sum *s, ba_tensor *w, ba_tensor *bias, double eps, ba_err *e)
 {
     ba_tensor *in[] = { s->x, s->branch, w, bias, s->scale };
+    int64_t was = ba_graph_block(b->g, 0, NULL);
+    ba_graph_block(b->g, was == ba_tensor_block(s->sum) ? was : 0, NULL);
     ba_tensor *sum = ba_op_apply(b->g, "add_layernorm", s->scale ? 5 : 4, in, BA_ATTRS(BA_F("eps", eps)), e);
+    ba_graph_block(b->g, was, NULL);
     s->joined = sum;
     return sum ? ba_output_of(sum, 1, e) : NULL;
 }
@@ -265,7 +269,7 @@ static int judge_block(const char *prefix, const ba_block *spec, const ba_type *
         : ba_fail(e, BA_EARG, "%s: layer %lld, mlp %lld, prefix %lld", prefix, (long long)spec->layer, (long long)spec->mlp, (long long)spec->prefix);
 }
 
-ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *as_given, ba_err *e)
+static ba_tensor *whole_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *as_given, ba_err *e)
 {
     ba_type t;
     ba_block own, *spec = &own;
@@ -297,6 +301,16 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
     y = add(b, bai_sum_joined(b, given), y, scale[1], e);
     ba_graph_place(b->g, "", NULL);
     return told(b, "tokens", spec, y, e);
+}
+
+/* All of its nodes lie in a block of the graph: the unit whose activations may be computed again. */
+ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e)
+{
+    int64_t was = bai_build_check(b, e) ? -1 : ba_graph_block(b->g, BA_BLOCK_NEW, e);
+    ba_tensor *y = was < 0 ? NULL : whole_block(b, prefix, x, spec, e);
+    if (was >= 0)
+        ba_graph_block(b->g, was, NULL);
+    return y;
 }
 
 /* Checks what an embedding is asked to do, and gives the type of the pictures. */

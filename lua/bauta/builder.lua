@@ -182,9 +182,19 @@ function Builder:accuracy(logits, top)
     return self.g:op("correct", { logits, self:signal("batch", "labels") }, { top = top or 1 }):mean { axis = -100 } * 100
 end
 
--- Compiles what was described; the builder is of no use afterwards.
-function Builder:finish()
+-- Whether activations are kept for the gradient ("none") or those of blocks computed again ("blocks").
+function Builder:recompute(what)
+    self.recomputes = what == "blocks"
+    self.g:recompute(what)
+end
+
+-- Compiles what was described; the builder is of no use afterwards. idle: there may be nothing to compute again.
+function Builder:finish(idle)
     local program = self.g:compile()
+    if self.recomputes and not idle and program:plan().again == 0 then
+        program:free()
+        errors.fail "recompute = blocks has no effect: no gradient needs what blocks compute (none is taken, the blocks are not trained, or there are none)"
+    end
     self.known:free()
     self.g:free()
     return program

@@ -4,18 +4,18 @@ local cost = {}
 -- The papers: multiply-adds, LayerNorm 5 an element, all patches embedded.
 local function papers(row) return row.nominal + 5 * row.norm end
 
-local function totalled(order, parts, arena, variables, batch)
+local function totalled(order, parts, memory, batch)
     local total, teachers = { macs = 0, papers = 0, flops = 0, bytes = 0, peak = 0 }, { macs = 0, papers = 0, flops = 0 }
     for _, p in ipairs(order) do
         local teaches = p.role == "teacher" or p.role:find "^teacher%."
         for k in pairs(total) do total[k] = total[k] + p[k] end
         for k in pairs(teaches and teachers or {}) do teachers[k] = teachers[k] + p[k] end
     end
-    return { parts = order, by_role = parts, total = total, teachers = teachers, arena = arena, variables = variables,
-        batch = batch }
+    return { parts = order, by_role = parts, total = total, teachers = teachers, arena = memory.arena, kept = memory.kept,
+        variables = memory.variables, batch = batch }
 end
 
--- Sums the plan's rows by part: student (forward), student.backward, teacher, mask, loss, optimiser.
+-- Sums the plan's rows by part: student (forward), student.backward, student.recompute, teacher, mask, loss, optimiser.
 function cost.summary(plan, batch)
     local parts, order = {}, {}
     for _, row in ipairs(plan.rows) do
@@ -27,7 +27,7 @@ function cost.summary(plan, batch)
         p.macs, p.papers, p.flops = p.macs + row.macs / batch, p.papers + papers(row) / batch, p.flops + row.flops / batch
         p.bytes, p.peak, p.seconds, p.nodes = p.bytes + row.bytes, p.peak + row.peak, p.seconds + row.seconds, p.nodes + row.nodes
     end
-    return totalled(order, parts, plan.arena, plan.variables, batch)
+    return totalled(order, parts, plan, batch)
 end
 
 -- The mean step of a run whose steps differ: list of { summary, epochs }; memory is that of the largest.
@@ -35,7 +35,7 @@ function cost.mean(list)
     if #list == 1 then return list[1].summary end
     local epochs, rows, order = 0, {}, {}
     for _, one in ipairs(list) do epochs = epochs + one.epochs end
-    local arena, variables = 0, 0
+    local memory = { arena = 0, kept = 0, variables = 0 }
     for _, one in ipairs(list) do
         for _, p in ipairs(one.summary.parts) do
             local r = rows[p.role]
@@ -46,9 +46,9 @@ function cost.mean(list)
             for _, k in ipairs { "macs", "papers", "flops", "bytes", "seconds" } do r[k] = r[k] + p[k] * one.epochs / epochs end
             r.peak, r.nodes = math.max(r.peak, p.peak), math.max(r.nodes, p.nodes)
         end
-        arena, variables = math.max(arena, one.summary.arena), math.max(variables, one.summary.variables)
+        for k, v in pairs(memory) do memory[k] = math.max(v, one.summary[k]) end
     end
-    return totalled(order, rows, arena, variables, list[1].summary.batch)
+    return totalled(order, rows, memory, list[1].summary.batch)
 end
 
 local function scaled(v, units, base)
@@ -62,8 +62,8 @@ end
 function cost.si(v) return (scaled(v, { "", "k", "M", "G", "T", "P", "E" }, 1000)) end
 function cost.iec(v) return (scaled(v, { "B", "KiB", "MiB", "GiB", "TiB" }, 1024)) end
 
--- Too little memory: what was planned, for whom, and what would fit.
-function cost.too_much(summary, free, batch, micro)
+-- Too little memory: what was planned, for whom, and what would fit. again: the arena if blocks were computed again; nil where that is of no use.
+function cost.too_much(summary, free, batch, micro, again)
     local parts, fits = {}, math.floor(batch / micro * free / summary.arena)
     for _, p in ipairs(summary.parts) do
         if p.peak * 100 >= summary.arena then parts[#parts + 1] = ("%s %s"):format(p.role, cost.iec(p.peak)) end
@@ -72,6 +72,7 @@ function cost.too_much(summary, free, batch, micro)
     while cut < batch and (batch % cut ~= 0 or batch / cut > fits) do cut = cut + 1 end
     local rest = fits < 1 and "not even a picture at a time would fit" or
         ("a batch of %d would fit%s"):format(fits * micro, cut > micro and (", or micro = %d"):format(cut) or "")
+    if again and again < summary.arena then rest = rest .. (', and with recompute = "blocks" a step needs %s'):format(cost.iec(again)) end
     return ("no memory: at its peak a step needs %s (%s), %s are free; %s"):format(cost.iec(summary.arena), table.concat(parts, ", "),
         cost.iec(free), rest)
 end
@@ -91,6 +92,13 @@ function cost.views(e)
         local who = t:who() == "teacher" and "" or t:who() == "student" and "the student in its place, " or "and the student, "
         out[#out + 1] = ("%s sees %s patches (%s%s)"):format(t.alone and "teacher" or t:called(), text, who, t.settings.mask.name)
     end
+    return out
+end
+
+-- FLOPs an image that blocks which are computed again cost.
+function cost.again(summary)
+    local out = 0
+    for _, p in ipairs(summary.parts) do out = out + (p.role:find "%.recompute$" and p.flops or 0) end
     return out
 end
 
@@ -129,6 +137,11 @@ function cost.lines(summary, e, images)
         cost.si(t.flops * seen))
     line("memory: %s of activations and gradients, %s of weights and optimiser state", cost.iec(summary.arena),
         cost.iec(summary.variables))
+    local again = cost.again(summary)
+    if again > 0 then
+        line("recompute = blocks: %s less memory (without it %s of activations and gradients), %sFLOPs more an image (%.1f %%)",
+            cost.iec(summary.kept - summary.arena), cost.iec(summary.kept), flops(again), 100 * again / (t.flops - again))
+    end
     return out
 end
 

@@ -59,6 +59,8 @@ local common = {
     { name = "batch", type = "int", default = 128, min = 1, max = 65536, unit = "images", doc = "images of a step" },
     { name = "micro", type = "int", default = 1, min = 1, max = 1024,
         doc = "parts of a batch that run one after the other, their gradients averaged: less memory; mixing, queues and contrasts see a part" },
+    { name = "recompute", type = "choice", default = "none", choices = { "none", "blocks" }, same_numbers = true,
+        doc = "blocks: what the student's blocks compute is not kept for the backward pass but computed again: less memory, more FLOPs, the same bits" },
     { name = "seed", type = "any", default = 0, accept = seed_judge, what = "an integer of at least 0",
         doc = "of every random stream" },
     { name = "precision", type = "choice", default = "fp32", choices = { "fp32", "tf32", "bf16" },
@@ -255,6 +257,15 @@ function Experiment:record()
             if not s.teacher then out.teachers = records(v) end
         elseif row.type:find "^list of" then out[row.name] = records(v)
         elseif type(v) ~= "function" and row.name ~= "name" and row.name ~= "recipe" then out[row.name] = v end
+    end
+    return out
+end
+
+-- Settings that say how a run is computed and change no number of it, by name.
+function Experiment:harmless()
+    local out = {}
+    for _, row in ipairs(experiment.rows[self.kind]) do
+        if row.same_numbers then out[#out + 1] = row.name end
     end
     return out
 end

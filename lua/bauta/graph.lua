@@ -6,7 +6,7 @@
 --   step:feed("x", numbers); step:run(); print(step:read "mean")
 --
 -- g offers what bauta.builder has: g:input, g:constant, g:variable, g:op, g:grad, g:fetch, g:role, g:model, g:signal, g:score,
--- g:keep, g:loss, g:accuracy, g:random. The function runs once; the step runs as often as it is told to.
+-- g:keep, g:loss, g:accuracy, g:random, g:block. The function runs once; the step runs as often as it is told to.
 local bind = require "bauta.bind.graph"
 local builder = require "bauta.builder"
 local check = require "bauta.check"
@@ -19,6 +19,8 @@ local rows = {
     { name = "seed", type = "int", default = 0, min = 0, max = 2 ^ 53, doc = "of random numbers" },
     { name = "precision", type = "choice", choices = { "fp32", "tf32", "bf16" }, default = "fp32",
         doc = "of activations and matrix products" },
+    { name = "recompute", type = "choice", choices = { "none", "blocks" }, default = "none",
+        doc = "blocks: what they compute is computed again for the gradient instead of being kept" },
     { name = "batch", type = "int", default = 1, min = 1, max = 65536, doc = "images of a step" },
     { name = "image", type = "int", optional = true, min = 1, max = 4096,
         doc = "side of the pictures: declares batch.images and batch.labels" },
@@ -61,6 +63,7 @@ function graph.new(options, describe)
     local s = check.settings(rows, options, "graph")
     local b = builder.new { device = session.device(), seed = s.seed, precision = s.precision, batch = s.batch }
     b.batch_size = s.batch
+    b:recompute(s.recompute)
     local result = describe(b, declare(b, s))
     local step = setmetatable({ program = b:finish(), result = result }, Step)
     step.program:feed("step", 1)

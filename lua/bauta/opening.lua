@@ -101,7 +101,7 @@ local function first_program(self)
     self.cost = cost.mean(costs)
     local free = self.device:describe():find "^cpu:" and ffi.memory_free() -- another device says so itself
     if free and self.cost.arena > free then
-        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro), e:path())
+        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro, steps.recomputed(e, self.device, self.stores)), e:path())
     end
 end
 

@@ -127,9 +127,10 @@ local function by_key(text)
     return out
 end
 
--- What differs between the configuration in a run's log and an experiment: lines "epochs: 2 -> 3".
+-- What differs between the configuration in a run's log and an experiment, but for what changes no number: lines "epochs: 2 -> 3".
 function record.differences(old, e)
     local before, now, out = by_key(old), by_key(table.concat(record.flat(e:record()), "\n")), {}
+    for _, name in ipairs(e:harmless()) do before[name], now[name] = nil, nil end
     for k, v in pairs(now) do
         if before[k] ~= v and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> %s"):format(k, before[k] or "(not set)",
             v) end

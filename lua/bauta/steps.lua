@@ -55,6 +55,12 @@ local function update_program(e, device, list, weights, load)
     return b:finish()
 end
 
+-- Whether weights rest in an epoch: there may then be nothing to compute again.
+local function resting(e, epoch)
+    local frozen = e:resting()
+    return frozen ~= nil and epoch < frozen.epochs
+end
+
 -- A step in parts: `b` holds what is done with one of them.
 local function in_parts(b, e, device, list, loss, load, epoch)
     local o, weights = e.settings.optimiser, update.gradients(b, e, list, loss, epoch)
@@ -62,7 +68,7 @@ local function in_parts(b, e, device, list, loss, load, epoch)
     b:update()
     local both = { lr = "update", weight_decay = o.weight_decay_end and "update", step = "both", momentum = inputs.momentum(e) and "both" }
     for _, w in ipairs(weights) do both.step_freed = both.step_freed or w.step and "both" end
-    local out = micro.new(e.settings.micro, b:finish(), update_program(e, device, list, weights, load), both)
+    local out = micro.new(e.settings.micro, b:finish(resting(e, epoch)), update_program(e, device, list, weights, load), both)
     out:announce { "loss", "top1" }
     for _, l in ipairs(e:losses()) do out:announce { l.column } end
     out:announce(steps.teacher_columns(e))
@@ -78,6 +84,7 @@ function steps.train(e, device, list, load, epoch)
         errors.raise("arg", ("micro = %d: a batch of %d does not fall into so many equal parts"):format(s.micro, s.batch), e.where)
     end
     local b = steps.builder(e, device, s.batch / s.micro, true)
+    b:recompute(s.recompute)
     local given = { stores = list, store = list.student, normalise = s.data.settings.normalise, epoch = epoch or 0,
         training = true }
     local logits, student_kept = teachers.student(b, e, given)
@@ -98,7 +105,23 @@ function steps.train(e, device, list, load, epoch)
     if load then load(list) end
     update.averages(b, e, list)
     b:update()
-    return b:finish()
+    return b:finish(resting(e, given.epoch))
+end
+
+-- Bytes of the largest step's arena if its blocks were computed again; nil where that is so already, or of no use.
+function steps.recomputed(e, device, list)
+    local s, most = e.settings, 0
+    if s.recompute ~= "none" then return nil end
+    s.recompute = "blocks"
+    local ok = pcall(function()
+        for _, phase in ipairs(e:phases()) do
+            local program = steps.train(e, device, list, nil, phase.first)
+            most = math.max(most, program:plan().arena)
+            program:free()
+        end
+    end)
+    s.recompute = "none"
+    return ok and most or nil
 end
 
 -- The column that says how often a teacher is right.

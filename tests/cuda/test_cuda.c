@@ -1,6 +1,7 @@
 /* The CUDA device's host code on a pretended runtime (pretend.h): refusals at opening, copies that travel while work waits, recorded programs against
  * the CPU's results, faults in replayed steps, out of memory, the file of tuned products. */
 #include "bauta/graph.h"
+#include "bauta/recompute.h"
 #include "../../core/graph/device.h"
 #include "../check.h"
 
@@ -230,6 +231,28 @@ static void programs(void)
 }
 
 /* ---- memory ---- */
+/* Sixteen times tanh, in four blocks: with each block computed again it would fit. */
+static void no_room_to_keep(ba_device *d)
+{
+    int64_t dim[1] = { 6000000 };
+    ba_store *s = ba_store_new(d, 1, &err);
+    ba_graph *g = ba_graph_new(d, 1, &err);
+    ba_store_add(s, "w", 1, dim, BA_INIT_NORMAL, 1, 0, &err);
+    ba_tensor *w = ba_variable(g, s, "w", &err), *x = w, *dw;
+    for (int i = 0; i < 16; i++) {
+        if (i % 4 == 0)
+            ba_graph_block(g, BA_BLOCK_NEW, &err);
+        x = op(g, "mul", 2, (ba_tensor *[]){ op(g, "tanh", 1, &x, 0, NULL), ba_input(g, (char[]){ 'a' + i, 0 }, BA_F32, 0, NULL, &err) }, 0, NULL);
+    }
+    ba_graph_block(g, 0, &err);
+    CHECK(ba_grad(g, op(g, "mean", 1, &x, BA_ATTRS(BA_I("axis", -100))), 1, &w, &dw, &err) == BA_OK && ba_fetch(g, "dw", dw, &err) == BA_OK, "%s", err.msg);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(!p && err.code == BA_EMACHINE && strstr(err.msg, "% of this batch would fit, and with recompute = \"blocks\" a step needs 0."), "%s", p ? "compiled" : err.msg);
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_store_free(s);
+}
+
 static void no_room(void)
 {
     setenv("PRETEND_MEMORY", "300000000", 1);
@@ -243,7 +266,9 @@ static void no_room(void)
     ba_program *p = ba_compile(g, &err);
     CHECK(!p && err.code == BA_EMACHINE && strstr(err.msg, "teacher 0.1") && strstr(err.msg, "student 0.1") && strstr(err.msg, "% of this batch would fit"), "%s",
           p ? "compiled" : err.msg);
+    CHECK(!strstr(err.msg, "recompute"), "%s", err.msg);
     ba_graph_free(g);
+    no_room_to_keep(d);
     ba_device_free(d);
     unsetenv("PRETEND_MEMORY");
     check_group("no memory: one line says for whom, and what would fit");

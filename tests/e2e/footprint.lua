@@ -17,18 +17,18 @@ return bauta.distill { name = "distill", data = data, student = vit(192), teache
     mask = bauta.mask "student" { keep = 0.5 }, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
 ]])
 
-local function planned(kind)
-    local status, out, err = shell.bauta(("plan '%s/large.lua' --set kind=%s --json"):format(shell.folder, kind))
+local function planned(kind, more)
+    local status, out, err = shell.bauta(("plan '%s/large.lua' --set kind=%s --json %s"):format(shell.folder, kind, more))
     t.equal(status, 0, "plan: " .. err)
     local memory = out:match '"memory": (%b{})' or ""
     return tonumber(memory:match '"total": (%d+)'), tonumber(memory:match '"device": (%d+)')
 end
 
 -- The peak a run has measured of itself, and what it says about its first step.
-local function measured(kind)
+local function measured(kind, more)
     -- meson lets the allocator fill blocks that nobody would touch; here they are what is measured
-    local status, _, err = shell.sh(("MALLOC_PERTURB_=0 '%s' run '%s/large.lua' --set kind=%s --out '%s/runs'"):format(shell.program, shell.folder,
-        kind, shell.folder))
+    local status, _, err = shell.sh(("MALLOC_PERTURB_=0 '%s' run '%s/large.lua' --restart --set kind=%s %s --out '%s/runs'"):format(shell.program, shell.folder,
+        kind, more, shell.folder))
     t.equal(status, 0, "run: " .. err)
     local log = bind.log(shell.folder .. "/runs/" .. kind)
     local peak, events = log:table("result").memory_peak[1], log:table "events"
@@ -43,9 +43,12 @@ local function measured(kind)
     return peak
 end
 
-for _, kind in ipairs { "distill", "train" } do
-    local total, device = planned(kind)
-    local peak, started, looked = measured(kind)
+local totals = {}
+for _, case in ipairs { { "distill", "" }, { "train", "" }, { "train", "--set recompute=blocks" } } do
+    local kind, more = case[1], case[2]
+    local total, device = planned(kind, more)
+    local peak, started, looked = measured(kind, more)
+    totals[#totals + 1] = total
     t.check(device < total, "%s: the device's part of it", kind)
     if arg[2] == "sanitized" then t.skip(kind .. ": peak memory", "AddressSanitizer keeps memory of its own")
     else
@@ -57,8 +60,9 @@ for _, kind in ipairs { "distill", "train" } do
         looked or -1))
     t.check(started and started - looked < 6, "%s: %s s to make the first step ready; at most 6 expected, also on a busy machine", kind,
         tostring(started))
-    t.group(kind)
+    t.group(kind .. (more ~= "" and ", blocks computed again" or ""))
 end
+t.check(totals[3] < 0.8 * totals[2], "blocks computed again: %d of %d bytes", totals[3], totals[2])
 
 local status, out = shell.bauta(("plan '%s/large.lua'"):format(shell.folder))
 t.check(status == 0 and out:find "peak of a run: [%d.]+ MiB %(buffers of all programs", "plan as text: %s", out)

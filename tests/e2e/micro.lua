@@ -68,6 +68,10 @@ said = cost.too_much({ arena = 12 * gib, parts = {} }, 1, 128, 128)
 t.check(said:find("not even a picture at a time would fit", 1, true), "%s", said)
 said = cost.too_much({ arena = 12 * gib, parts = {} }, 7 * gib, 96, 2)
 t.check(said:find("a batch of 56 would fit, or micro = 4", 1, true), "already in parts: %s", said)
+said = cost.too_much({ arena = 12 * gib, parts = {} }, 5 * gib, 128, 1, 4 * gib)
+t.check(said:find(', or micro = 4, and with recompute = "blocks" a step needs 4.000 GiB', 1, true), "computing again: %s", said)
+said = cost.too_much({ arena = 12 * gib, parts = {} }, 5 * gib, 128, 1, 13 * gib)
+t.check(not said:find "recompute", "of no use: %s", said)
 t.group "too little memory: what would fit"
 
 for _, case in ipairs { { "micro=3", "micro = 3: a batch of 16 does not fall into so many equal parts" }, { "micro=0", "micro = 0" } } do

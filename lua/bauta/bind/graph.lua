@@ -162,6 +162,18 @@ function Graph:precision(name)
     M.call("ba_graph_precision", gp(self), dtype)
 end
 
+-- Whether blocks are computed again for the gradient instead of being kept ("blocks", or "none").
+function Graph:recompute(what)
+    local on = ({ none = 0, blocks = 1 })[what] or errors.fail("recompute = %s; none or blocks expected", errors.show(what))
+    M.call("ba_graph_recompute", gp(self), on)
+end
+
+-- What is built from now on lies in a block of its own ("new"), in none (0), or in one that was begun (a number). Returns the block so far.
+function Graph:block(which)
+    local n = which == "new" and M.C.BA_BLOCK_NEW or M.whole(which, "block")
+    return M.number(M.call("ba_graph_block", gp(self), n))
+end
+
 function Graph:dtype() return M.C.ba_graph_dtype(gp(self)) == 2 and "bf16" or "f32" end
 
 function Graph:input(name, dtype, shape)
@@ -336,10 +348,11 @@ end
 function Program:shape(name) return slot(self, name).shape end
 function Program:profile(on) M.call("ba_program_profile", M.ptr(self, Program), on and 1 or 0) end
 
--- The plan: rows by role, arena and variable bytes.
+-- The plan: rows by role, arena and variable bytes; again: how many nodes are computed again for the gradient, kept: the arena if none were.
 function Program:plan()
     local p, row = M.ptr(self, Program), M.new("ba_plan_row")
-    local out = { arena = M.number(M.C.ba_plan_arena(p)), variables = M.number(M.C.ba_plan_variables(p)), rows = {} }
+    local out = { arena = M.number(M.C.ba_plan_arena(p)), variables = M.number(M.C.ba_plan_variables(p)), again = M.number(M.C.ba_plan_again(p)),
+        kept = M.number(M.C.ba_plan_kept(p)), rows = {} }
     for i = 0, M.number(M.C.ba_plan_rows(p)) - 1 do
         M.call("ba_plan_row_get", p, i, row)
         out.rows[i + 1] = { role = M.text(row.role), macs = row.macs, nominal = row.nominal, norm = row.norm, flops = row.flops,

@@ -59,6 +59,7 @@ end
 function identity.of(e)
     if e.identity then return e.identity end
     local record, more = neutral(e:record()), {}
+    for _, name in ipairs(e:harmless()) do record[name] = nil end
     local path = record.data and record.data.settings.path
     if type(path) == "string" and path ~= "" then record.data.settings.path = data_name(path) end
     contents(e.settings, more, {})

@@ -82,6 +82,7 @@ function Parts:plan()
         for _, k in ipairs { "macs", "nominal", "norm", "flops", "bytes", "seconds" } do row[k] = row[k] * self.parts end
     end
     for _, row in ipairs(update.rows) do out.rows[#out.rows + 1] = row end
+    out.kept = out.kept + update.arena
     out.arena, out.variables = out.arena + update.arena, math.max(out.variables, update.variables)
     return out
 end

@@ -72,7 +72,8 @@ local function one(e, given, base)
             peak = p.peak } end
         io.stdout:write(json.encode { run = e:path(), images = images, epochs = e:epochs(), batch = s.batch, roles = roles,
             total = summary.total,
-            arena = summary.arena, variables = summary.variables, memory = memory, kept = e:kept() }, "\n")
+            arena = summary.arena, variables = summary.variables, recompute = { saved = summary.kept - summary.arena, flops = cost.again(summary) },
+            memory = memory, kept = e:kept() }, "\n")
     else
         io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n", memory_line(memory, device), "\n")
         if s.recipe then io.stdout:write(("recipe %s, as it stands here: %s\n"):format(s.recipe, require("bauta.recipe").standing(e))) end
