@@ -14,8 +14,8 @@ compare.follows(cpu, gpu)
 t.group "the losses of a run on the CUDA kernels are those of the CPU"
 
 compare.same_run(gpu, run("again", "--device emulated", "BAUTA_EMULATE_ORDER=1"), "threads in another order")
-compare.same_run(gpu, run("third", "--device emulated", "BAUTA_EMULATE_ORDER=2"), "threads in a third order")
-compare.same_run(gpu, run("repeated", "--device emulated --set recompute=blocks"), "blocks computed again", { "train", "eval", "mask", "probe" })
+compare.same_run(gpu, run("third", "--device emulated --set recompute=blocks", "BAUTA_EMULATE_ORDER=2"), "a third order, and blocks computed again",
+    { "train", "eval", "mask", "probe" })
 t.group "the order of threads does not show in a bit, nor does what is computed again"
 
 local bf16 = run("bf16", "--device emulated --set precision=bf16")
