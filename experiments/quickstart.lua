@@ -5,7 +5,7 @@ local bauta = require "bauta"
 
 local p = bauta.params {
     bauta.int("teacher_epochs", 4, 1, 1000, "epochs of the teacher"),
-    bauta.int("epochs", 4, 1, 1000, "epochs of each student"),
+    bauta.int("epochs", 5, 1, 1000, "epochs of each student"),
     bauta.float("keep", 0.5, 0.01, 0.99, "share of the patches the masked teacher sees"),
     bauta.int("train", 20000, 100, 1e7, "training pictures"),
     bauta.int("test", 2000, 100, 1e6, "test pictures"),
@@ -22,12 +22,12 @@ end
 local function teacher(weights) return vit { dim = 96, depth = 4, heads = 3, weights = weights } end
 
 local function run(s)
-    s.data, s.batch, s.seed = data, 64, p.seed
+    s.data, s.batch, s.seed = data, 32, p.seed
     s.student = s.student or vit { dim = 64, depth = 3, heads = 2 }
     s.epochs = s.epochs or p.epochs
-    s.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
-    s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
-    s.losses = s.teacher and { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 1 } } or nil
+    s.optimiser = bauta.optimiser "adamw" { lr = 2e-3 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = 1 }
+    s.losses = s.teacher and { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 2 } } or nil
     return (s.teacher and bauta.distill or bauta.train)(s)
 end
 
