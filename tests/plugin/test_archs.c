@@ -299,11 +299,15 @@ static void test_refusals(void)
     check_group("settings that do not go together");
 }
 
-/* Instrumented code is slow, and the large models run the code of the small ones. */
+/* Instrumented code is slow: the large models run the code of the small ones, and of each architecture one row of the table does. */
 static int too_large(const char *name)
 {
 #ifdef __SANITIZE_ADDRESS__
-    return strstr(name, "-B") || strstr(name, "S24") || strstr(name, "DINO-S head");
+    static const char *const once[] = { "DeiT3-S kept 98", "DINO-S feature of a 96 pixel crop", "ConViT-Ti kept 98", "Swin-T", "YOLOS, middle positions, 160x144", "AST-S" };
+    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+        if (!strcmp(name, once[i]))
+            return 0;
+    return 1;
 #else
     (void)name;
     return 0;

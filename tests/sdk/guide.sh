@@ -12,7 +12,7 @@ mkdir "$here/bin" "$here/work"
 cat >"$here/bin/bauta" <<END
 #!/bin/sh
 case \$1 in
-run) exec "$bauta" "\$@" --set train=200 --set test=100 --set epochs=1 ;;
+run) exec "$bauta" "\$@" --set train=100 --set test=100 --set epochs=1 --set probe=16 --no-preflight ;;
 bench) exec "$bauta" "\$@" --image 32 --patch 8 --batch 2 --steps 2 --rough ;;
 *) exec "$bauta" "\$@" ;;
 esac
