@@ -60,6 +60,8 @@ local memory = out:match '"memory": (%b{})'
 t.equal(number(memory, "device") >= number(memory, "arena") + number(memory, "variables"), true, "the device's buffers: " .. memory)
 t.check(number(memory, "device") < 1.02 * (number(memory, "arena") + number(memory, "variables")), "and no more than planned: %s", memory)
 t.check(number(memory, "process") > number(memory, "device"), "the process has them too: %s", memory)
+status, out, err = shell.bauta("bench step --recompute" .. small)
+t.check(status == 0 and out:find("img/s: median", 1, true), "bench step --recompute: %s%s", out, err)
 t.group "bench step"
 
 status, out, err = shell.bauta("bench ops --keep 4" .. small)

@@ -27,6 +27,17 @@ for i, case in ipairs { { "fp32, drop path", "" }, { "two threads", "--threads 2
 end
 t.group "the same bits: drop path, bf16, micro-batches, masked students"
 
+-- Two teachers; views of which the student alone sees the small ones; mixing, erasing and a loss that reads tokens; a reducer in the teacher.
+local function composed(kind, how)
+    local name = kind .. "-" .. how
+    local status, _, err = shell.bauta(("run '%s/composed.lua' --threads 1 --set kind=%s --set epochs=2 --set recompute=%s --out '%s/%s'"):format(shell.here, kind, how,
+        shell.folder, name))
+    t.equal(status, 0, name .. ": " .. err)
+    return name .. "/run"
+end
+for _, kind in ipairs { "two", "views", "recipe", "drop" } do same(composed(kind, "none"), composed(kind, "blocks"), kind) end
+t.group "the same bits: two teachers, views, mixing and tokens, a reducer"
+
 -- ---- a run goes on with the other setting: it changes no number ----
 local long = "--set epochs=4 "
 run("whole", long)

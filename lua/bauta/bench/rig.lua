@@ -44,7 +44,7 @@ end
 function rig.experiment(given, teacher)
     local plugin, experiment = require "bauta.plugin", require "bauta.experiment"
     local e = { name = "bench", data = plugin.describe("data", "scenes", {}), student = rig.arch(given, given.size),
-        batch = given.batch, epochs = 1 }
+        batch = given.batch, epochs = 1, recompute = given.recompute and "blocks" or nil }
     if not teacher then return experiment.train(e) end
     e.teacher = rig.arch(given, given.teacher_size or "small")
     e.mask = type(teacher.mask) == "string" and plugin.describe("mask", teacher.mask, { keep = teacher.keep }) or teacher.mask

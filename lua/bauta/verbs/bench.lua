@@ -18,6 +18,7 @@ local verb = {
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, default = 32, doc = "images of a step" },
         { name = "precision", value = "NAME", default = "fp32", doc = "fp32, tf32 or bf16" },
         { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after three others" },
+        { name = "recompute", doc = "bench step and ops: what the student's blocks compute is computed again for its gradient" },
         { name = "alone", doc = "bench step with --keep: not also the step that sees every patch" },
         { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
         { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of each figure of bench loader" },
