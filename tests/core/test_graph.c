@@ -1,5 +1,5 @@
 /* The graph engine: gradients, dead rows, order of updates, fixed nodes, memory reuse, equal bits for every thread count, errors. */
-#include "bauta/graph.h"
+#include "bauta/recompute.h"
 #include "../../core/graph/program.h"
 #include "../check.h"
 
@@ -343,6 +343,65 @@ static void test_nan_scores(void)
     check_group("NaN is named");
 }
 
+/* In a block b = tanh(x * 2w), c = b^2; the loss is the mean of c, and of b^2 made outside of the block where `outside` says so. The gradient of the
+ * block reads b twice. Returns how many nodes are computed again, and d(loss)/d(w) in *slope. */
+static int64_t repeated(int on, int fetched, int outside, float *slope)
+{
+    int64_t dim[] = { 64 }, again = -1;
+    float x[64];
+    for (int i = 0; i < 64; i++)
+        x[i] = (float)cos(i);
+    ba_store *s = ba_store_new(dev, 7, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    CHECK(ba_store_add(s, "w", 1, dim, BA_INIT_NORMAL, 0.5, 0, &err) == 0 && ba_graph_recompute(g, on, &err) == BA_OK, "%s", err.msg);
+    ba_tensor *w = ba_variable(g, s, "w", &err), *in = ba_input(g, "x", BA_F32, 1, dim, &err), *dw;
+    CHECK(ba_graph_block(g, BA_BLOCK_NEW, &err) == 0, "%s", err.msg);
+    ba_tensor *twice = op(g, "scale", BA_ATTRS(BA_F("by", 2)), 1, w);
+    ba_tensor *b = op(g, "tanh", 0, NULL, 1, op(g, "reshape", BA_ATTRS(BA_S("shape", "8,8")), 1, op(g, "mul", 0, NULL, 2, in, twice)));
+    ba_tensor *c = op(g, "square", 0, NULL, 1, b);
+    CHECK(ba_tensor_block(c) == 1 && ba_tensor_block(in) == 0 && ba_graph_block(g, 0, &err) == 1, "in the first block: %s", err.msg);
+    ba_tensor *loss = mean_of(g, c);
+    if (outside)
+        loss = op(g, "add", 0, NULL, 2, loss, mean_of(g, op(g, "square", 0, NULL, 1, b)));
+    CHECK(ba_grad(g, loss, 1, &w, &dw, &err) == BA_OK && ba_tensor_block(dw) == 1, "%s", err.msg);
+    ba_fetch(g, "dw", dw, &err);
+    if (fetched)
+        ba_fetch(g, "b", b, &err);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && ba_program_feed(p, "x", x, sizeof x, &err) == BA_OK && ba_program_run(p, &err) == BA_OK, "%s", err.msg);
+    CHECK(ba_program_read(p, "dw", slope, sizeof x, &err) == BA_OK, "%s", err.msg);
+    CHECK(ba_plan_kept(p) > 0 && (on || ba_plan_kept(p) == ba_plan_arena(p)), "kept %lld of %lld", (long long)ba_plan_kept(p), (long long)ba_plan_arena(p));
+    again = ba_plan_again(p);
+    ba_program_free(p);
+    ba_graph_free(g);
+    ba_store_free(s);
+    return again;
+}
+
+static void test_recompute(void)
+{
+    float plain[64], other[64];
+    CHECK(repeated(0, 0, 0, plain) == 0, "nothing, unless it is asked for");
+    const struct { int fetched, outside; int64_t want; const char *why; } all[] = {
+        { 0, 0, 3, "the product, its shape and the tangent; what depends on weights only is there" }, { 1, 0, 0, "what is fetched is there" },
+        { 0, 1, 0, "what another gradient reads is there" } };
+    for (int i = 0; i < 3; i++) {
+        int64_t n = repeated(1, all[i].fetched, all[i].outside, other);
+        CHECK(n == all[i].want, "%s: %lld nodes are computed again", all[i].why, (long long)n);
+        if (all[i].outside)
+            repeated(0, 0, 1, plain);
+        CHECK(!memcmp(plain, other, sizeof plain), "%s: other bits", all[i].why);
+    }
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    said("graph: block 2; -1 (a new one), 0 (none) or one of the 0 that were begun expected", (int)ba_graph_block(g, 2, &err));
+    said("graph: recompute 7: 0 (no) or 1 (blocks) expected", ba_graph_recompute(g, 7, &err));
+    said("graph expected, got nothing", (int)ba_graph_block(NULL, 0, &err));
+    said("graph expected, got nothing", ba_graph_recompute(NULL, 1, &err));
+    CHECK(ba_tensor_block(NULL) == 0 && ba_plan_again(NULL) == 0 && ba_plan_kept(NULL) == 0, "nothing of nothing");
+    ba_graph_free(g);
+    check_group("blocks computed again: no more than is missing, the same bits");
+}
+
 int main(void)
 {
     dev = ba_device_open("cpu", 2, "auto", &err);
@@ -359,6 +418,7 @@ int main(void)
     test_edges();
     test_nan_scores();
     test_threads();
+    test_recompute();
     ba_device_free(dev);
     return check_done();
 }
