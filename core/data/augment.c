@@ -53,9 +53,21 @@ int bai_augment_judge(const ba_augment *a, ba_err *e)
         return ba_fail(e, BA_EARG, "augment: magnitude %g with spread %g; 0 to 10 expected", a->magnitude, a->spread);
     if (judge_colour(a, e) < 0)
         return BA_EARG;
+    if (!between(0, a->frequency_mask, BAI_MAX_SIDE) || !between(0, a->time_mask, BAI_MAX_SIDE))
+        return ba_fail(e, BA_EARG, "augment: masks of %g rows and %g columns; 0 to %d expected", a->frequency_mask, a->time_mask, BAI_MAX_SIDE);
     if (a->policy == BA_AUGMENT_EVALUATE && !between(0.1, a->crop, 1))
         return ba_fail(e, BA_EARG, "augment: crop %g; 0.1 to 1 expected", a->crop);
     return a->policy == BA_AUGMENT_CROP ? judge_crop(a, e) : BA_OK;
+}
+
+int bai_augment_fits(const ba_augment *a, int64_t channels, ba_err *e)
+{
+    if (channels == 3 && (a->frequency_mask > 0 || a->time_mask > 0))
+        return ba_fail(e, BA_EARG, "augment: frequency_mask and time_mask are for spectrograms, and these are pictures");
+    if (channels == 1 && (a->policy != BA_AUGMENT_NONE || a->operations))
+        return ba_fail(e, BA_EARG, "augment: policy %d with %lld operations; spectrograms are shown whole: 0 (none) and 0 expected", a->policy,
+            (long long)a->operations);
+    return BA_OK;
 }
 
 static double unit(uint32_t word)
@@ -233,4 +245,24 @@ int bai_augment_apply(bai_resizer *r, const ba_augment *a, const bai_draw *d, co
     bai_part part = { .pixels = in->pixels + (d->y * in->columns + d->x) * 3, .stride = in->columns * 3, .rows = d->height,
         .columns = d->width };
     return bai_resize(r, &part, &d->window, a->interpolation, image, e);
+}
+
+/* A band of floor(u1 * most) of n places, from floor(u2 * (n - u1 * most)) on. */
+static void draw_band(double most, int64_t n, uint32_t u1, uint32_t u2, int64_t *first, int64_t *end)
+{
+    double wide = unit(u1) * (most < (double)n ? most : (double)n);
+    *first = (int64_t)floor(unit(u2) * ((double)n - wide));
+    *end = *first + (int64_t)floor(wide);
+}
+
+void bai_augment_spectrum(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample, float *values)
+{
+    ba_philox u = ba_philox4x32(seed, ba_stream("augment"), epoch, (uint64_t)sample * BLOCKS);
+    int64_t top, bottom, left, right;
+    draw_band(a->frequency_mask, rows, u.x[0], u.x[1], &top, &bottom);
+    draw_band(a->time_mask, columns, u.x[2], u.x[3], &left, &right);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            if ((r >= top && r < bottom) || (c >= left && c < right))
+                values[r * columns + c] = 0;
 }

@@ -11,6 +11,10 @@ typedef struct bai_draw {         /* what was drawn for one sample */
 } bai_draw;
 
 int bai_augment_judge(const ba_augment *a, ba_err *e);
+/* Whether it is meant for samples of so many channels: spectrograms are masked and nothing else, pictures are not masked. */
+int bai_augment_fits(const ba_augment *a, int64_t channels, ba_err *e);
+/* Masks a spectrogram [rows, columns] in place: SpecAugment, one band of rows and one of columns. A function of its arguments only. */
+void bai_augment_spectrum(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample, float *values);
 /* A function of its arguments only. */
 int bai_augment_draw(const ba_augment *a, int64_t rows, int64_t columns, uint64_t seed, uint32_t epoch, int64_t sample,
                      bai_draw *out, ba_err *e);

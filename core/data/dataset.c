@@ -23,6 +23,17 @@ struct ba_dataset {
     bai_scratch scratch;                  /* of ba_dataset_read */
 };
 
+/* What an older plugin's table does not have counts as NULL or 0. */
+#define OFFERS(ops, field) ((ops)->size >= offsetof(ba_data_ops, field) + sizeof (ops)->field && (ops)->field)
+
+int64_t ba_data_channels(const ba_plugin_desc *desc)
+{
+    const ba_data_ops *ops = desc && desc->kind == BA_KIND_DATA ? desc->ops : NULL;
+    if (!ops)
+        return -1;
+    return !OFFERS(ops, channels) ? 3 : ops->channels == 1 ? 1 : -1;
+}
+
 static int judge_desc(const ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
 {
     if (!desc || desc->magic != BA_MAGIC || desc->size < sizeof *desc)
@@ -34,6 +45,8 @@ static int judge_desc(const ba_plugin_desc *desc, const void *params, const char
         return ba_fail(e, BA_EARG, "data %.100s: parameters expected", desc->name);
     if (!split || (strcmp(split, "train") && strcmp(split, "test")))
         return ba_fail(e, BA_EARG, "data %.100s: split %.100s; train or test expected", desc->name, split ? split : "(none)");
+    if (ba_data_channels(desc) < 0)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: channels of another number than 0 (pictures) or 1 (spectrograms)", desc->name);
     return BA_OK;
 }
 
@@ -51,6 +64,12 @@ static int prefixed(const ba_dataset *d, int status, ba_err *e)
     return e ? e->code : status;
 }
 
+/* Whether samples are spectrograms. */
+static int numeric(const ba_dataset *d)
+{
+    return OFFERS(d->ops, channels);
+}
+
 static int judge_facts(const ba_dataset *d, ba_err *e)
 {
     const ba_data_facts *f = &d->facts;
@@ -58,6 +77,9 @@ static int judge_facts(const ba_dataset *d, ba_err *e)
         return ba_fail(e, BA_EDATA, "plugin %.100s: %lld samples; 1 to 2147483647 expected", d->desc->name, (long long)f->count);
     if (f->classes < 1 || f->classes > 1 << 20)
         return ba_fail(e, BA_EDATA, "plugin %.100s: %lld classes; 1 to 1048576 expected", d->desc->name, (long long)f->classes);
+    if (numeric(d) && (f->rows < 1 || f->columns < 1 || f->rows > BAI_MAX_SIDE || f->columns > BAI_MAX_SIDE))
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: spectrograms of %lldx%lld; 1 to %d rows and columns expected", d->desc->name, (long long)f->rows,
+            (long long)f->columns, BAI_MAX_SIDE);
     return BA_OK;
 }
 
@@ -136,6 +158,26 @@ int32_t ba_dataset_has_boxes(const ba_dataset *d)
     return d && d->facts.has_boxes;
 }
 
+int64_t ba_dataset_channels(const ba_dataset *d)
+{
+    return d ? ba_data_channels(d->desc) : -1;
+}
+
+int64_t ba_dataset_rows(const ba_dataset *d)
+{
+    return d && numeric(d) ? d->facts.rows : 0;
+}
+
+int64_t ba_dataset_columns(const ba_dataset *d)
+{
+    return d && numeric(d) ? d->facts.columns : 0;
+}
+
+int64_t bai_dataset_bytes(const ba_dataset *d, int64_t rows, int64_t columns)
+{
+    return rows * columns * (numeric(d) ? (int64_t)sizeof(float) : 3);
+}
+
 int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e)
 {
     if (!d || bytes < 0)
@@ -153,17 +195,39 @@ void bai_scratch_begin(bai_scratch *s)
 void bai_scratch_end(bai_scratch *s)
 {
     free(s->picture.pixels);
+    free(s->picture.values);
     free(s->encoded.bytes);
     bai_scratch_begin(s);
+}
+
+static int judge_values(const ba_dataset *d, int64_t i, const ba_picture *p, ba_err *e)
+{
+    int64_t n = d->facts.rows * d->facts.columns;
+    if (!p->values || p->rows != d->facts.rows || p->columns != d->facts.columns || n > p->values_capacity)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a spectrogram of %lldx%lld; %lldx%lld expected", d->desc->name, (long long)i,
+            (long long)p->rows, (long long)p->columns, (long long)d->facts.rows, (long long)d->facts.columns);
+    for (int64_t k = 0; k < n; k++)
+        if (!isfinite(p->values[k]))
+            return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: number %lld of its spectrogram is %g", d->desc->name, (long long)i, (long long)k,
+                p->values[k]);
+    return BA_OK;
+}
+
+static int judge_pixels(const ba_dataset *d, int64_t i, const ba_picture *p, ba_err *e)
+{
+    if (!p->pixels || p->rows < 1 || p->columns < 1 || p->rows > BAI_MAX_SIDE || p->columns > BAI_MAX_SIDE
+        || p->rows * p->columns * 3 > p->capacity)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a picture of %lldx%lld in %lld bytes", d->desc->name, (long long)i,
+            (long long)p->columns, (long long)p->rows, (long long)p->capacity);
+    return BA_OK;
 }
 
 static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba_err *e)
 {
     const char *name = d->desc->name;
-    if (!p->pixels || p->rows < 1 || p->columns < 1 || p->rows > BAI_MAX_SIDE || p->columns > BAI_MAX_SIDE
-        || p->rows * p->columns * 3 > p->capacity)
-        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: a picture of %lldx%lld in %lld bytes", name, (long long)i,
-            (long long)p->columns, (long long)p->rows, (long long)p->capacity);
+    int status = (numeric(d) ? judge_values : judge_pixels)(d, i, p, e);
+    if (status < 0)
+        return status;
     if (p->label < 0 || p->label >= d->facts.classes)
         return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: label %d; 0 to %lld expected", name, (long long)i, p->label,
             (long long)d->facts.classes - 1);
@@ -172,10 +236,10 @@ static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba
     return BA_OK;
 }
 
-/* A copy of p goes into place i if there is room; a picture and its pixels are one block. */
+/* A copy of p goes into place i if there is room; a picture and its pixels or numbers are one block. */
 static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
 {
-    int64_t pixels = p->rows * p->columns * 3, bytes = pixels + (int64_t)sizeof *p;
+    int64_t content = bai_dataset_bytes(d, p->rows, p->columns), bytes = content + (int64_t)sizeof *p;
     int64_t n = atomic_load(&d->kept) + 1, sum = atomic_load(&d->kept_bytes) + bytes;
     if (sum > d->keep || (n >= PROBE && (double)sum / (double)n * (double)d->facts.count > (double)d->keep)) {
         atomic_store(&d->full, 1);
@@ -187,9 +251,9 @@ static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
         return;
     }
     *copy = *p;
-    copy->pixels = (uint8_t *)(copy + 1);
-    copy->capacity = pixels;
-    memcpy(copy->pixels, p->pixels, (size_t)pixels);
+    copy->pixels = numeric(d) ? NULL : (uint8_t *)(copy + 1);
+    copy->values = numeric(d) ? (float *)(copy + 1) : NULL;
+    memcpy(copy + 1, numeric(d) ? (const void *)p->values : p->pixels, (size_t)content);
     if (!atomic_compare_exchange_strong(&d->pictures[i], &none, copy)) {
         free(copy); /* another thread was faster */
         return;
@@ -201,7 +265,7 @@ static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
 int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
 {
     ba_err own = { 0 };
-    if (d->ops->size < sizeof *d->ops || !d->ops->encoded)
+    if (!OFFERS(d->ops, encoded))
         return 0;
     out->label = 0;
     out->box = (ba_box){ 0 };
@@ -269,7 +333,8 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
     int status = bai_dataset_picture(d, i, &d->scratch, NULL, &p, e);
     if (status < 0)
         return status;
-    *out = (ba_sample){ .rows = p->rows, .columns = p->columns, .pixels = p->pixels, .label = p->label,
+    *out = (ba_sample){ .rows = p->rows, .columns = p->columns, .pixels = numeric(d) ? NULL : p->pixels,
+                        .values = numeric(d) ? p->values : NULL, .label = p->label,
                         .box = { p->box.x0, p->box.y0, p->box.x1, p->box.y1 } };
     return BA_OK;
 }

@@ -5,6 +5,7 @@
 #include "files.h"
 #include "pack.h"
 #include "resize.h"
+#include "spectrum.h"
 
 #include <stdlib.h>
 
@@ -74,6 +75,30 @@ static int resize(const ba_picture *in, int64_t x, int64_t y, int64_t width, int
     return status;
 }
 
+static int reserve_values(ba_picture *p, int64_t rows, int64_t columns, ba_err *e)
+{
+    if (!p || p->size < sizeof *p || rows < 1 || columns < 1 || rows > BAI_MAX_SIDE || columns > BAI_MAX_SIDE)
+        return ba_fail(e, BA_EARG, "a spectrogram of %lldx%lld; 1 to %d rows and columns, in a picture of ABI 1.3, expected", (long long)rows,
+            (long long)columns, BAI_MAX_SIDE);
+    if (rows * columns > p->values_capacity || !p->values) {
+        free(p->values);
+        p->values_capacity = rows * columns;
+        if (!(p->values = malloc((size_t)p->values_capacity * sizeof *p->values))) {
+            p->values_capacity = 0;
+            return ba_fail(e, BA_EMACHINE, "no memory for a spectrogram of %lldx%lld", (long long)rows, (long long)columns);
+        }
+    }
+    p->rows = rows;
+    p->columns = columns;
+    return BA_OK;
+}
+
+static int spectrum(const float *sound, int64_t n, int64_t rate, int64_t bins, int64_t frames, ba_picture *out, ba_err *e)
+{
+    int status = reserve_values(out, bins, frames, e);
+    return status < 0 ? status : bai_spectrum(sound, n, rate, bins, frames, out->values, e);
+}
+
 const ba_data_host bai_data_host = {
     .size = sizeof(ba_data_host),
     .files_open = bai_files_open, .files_close = bai_files_close, .files_count = bai_files_count,
@@ -83,4 +108,5 @@ const ba_data_host bai_data_host = {
     .file_upright = file_upright, .reserve_bytes = reserve_bytes, .file_encoded = file_encoded,
     .is_pack = bai_is_pack, .pack_open = bai_pack_open, .pack_close = bai_pack_close, .pack_label = bai_pack_label,
     .pack_read = bai_pack_read, .pack_encoded = bai_pack_encoded,
+    .reserve_values = reserve_values, .spectrum = spectrum,
 };

@@ -24,7 +24,7 @@ typedef struct slot {
     int64_t left;            /* samples that are not done yet */
     int64_t failed_at;       /* place in the batch of its first failed sample; -1: none */
     ba_err error;
-    uint8_t *images;
+    uint8_t *images;         /* or the numbers of spectrograms */
     int32_t *labels;
     ba_box *boxes;
     int64_t *samples;
@@ -46,7 +46,7 @@ typedef struct piece {       /* samples first..first+n-1 of a batch */
 struct ba_loader {
     ba_dataset *data;
     ba_loader_options o;
-    int64_t batches, image_bytes;
+    int64_t batches, rows, columns, image_bytes;
     int32_t *order;          /* [count], of this epoch */
     slot *slots;             /* [o.ahead + 1]: those ahead and the one that is lent */
     int64_t n_slots;
@@ -130,6 +130,26 @@ static int choose(void *ctx, int64_t rows, int64_t columns, bai_region *out, ba_
     return status;
 }
 
+static int numeric(const ba_loader *l)
+{
+    return ba_dataset_channels(l->data) == 1;
+}
+
+static int fill_spectrum(worker *w, slot *s, int64_t at, int64_t i, int64_t drawn, ba_err *e)
+{
+    ba_loader *l = w->loader;
+    const ba_picture *p;
+    int status = bai_dataset_picture(l->data, i, &w->scratch, NULL, &p, e);
+    if (status < 0)
+        return status;
+    float *values = (float *)(void *)(s->images + at * l->image_bytes);
+    s->labels[at] = p->label;
+    s->boxes[at] = (ba_box){ 0 };
+    memcpy(values, p->values, (size_t)l->image_bytes);
+    bai_augment_spectrum(&l->o.augment, l->rows, l->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, values);
+    return BA_OK;
+}
+
 static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
 {
     ba_loader *l = w->loader;
@@ -138,12 +158,14 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     int64_t place = p->batch * l->o.batch + at, i = l->order[place / l->o.repeats];
     int64_t drawn = i + (l->o.view * l->o.repeats + place % l->o.repeats) * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
     p->s->samples[at] = i;
+    uint8_t *image = p->s->images + at * l->image_bytes;
+    if (numeric(l))
+        return fill_spectrum(w, p->s, at, i, drawn, e);
     look k = { l, i, drawn };
     int status = bai_dataset_picture(l->data, i, &w->scratch, &(bai_wish){ choose, &k }, &picture, e);
     if (status < 0 || (status = draw(&k, picture->rows, picture->columns, &d, e)) < 0)
         return status;
     p->s->labels[at] = picture->label;
-    uint8_t *image = p->s->images + at * l->image_bytes;
     status = bai_augment_apply(&w->resizer, &l->o.augment, &d, picture, image, &p->s->boxes[at], e);
     if (status < 0 || !w->image)
         return status;
@@ -269,7 +291,8 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
     if (o->drop_last && samples(d, o) < o->batch)
         return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out",
             (long long)o->batch, (long long)samples(d, o));
-    return bai_augment_judge(&o->augment, e);
+    int status = bai_augment_judge(&o->augment, e);
+    return status < 0 ? status : bai_augment_fits(&o->augment, ba_dataset_channels(d), e);
 }
 
 static int make_slots(ba_loader *l)
@@ -294,12 +317,14 @@ static int init(ba_loader *l, ba_err *e)
     int64_t n = samples(l->data, &l->o);
     l->o.threads = l->o.threads ? l->o.threads : processors();
     l->batches = l->o.drop_last ? n / l->o.batch : (n + l->o.batch - 1) / l->o.batch;
-    l->image_bytes = l->o.augment.image * l->o.augment.image * 3;
+    l->rows = numeric(l) ? ba_dataset_rows(l->data) : l->o.augment.image;
+    l->columns = numeric(l) ? ba_dataset_columns(l->data) : l->o.augment.image;
+    l->image_bytes = bai_dataset_bytes(l->data, l->rows, l->columns);
     l->order = malloc((size_t)n * sizeof *l->order);
     l->workers = calloc((size_t)l->o.threads, sizeof *l->workers);
     if (!l->order || !l->workers || make_slots(l))
         return ba_fail(e, BA_EMACHINE, "loader: no memory for %lld batches of %lld images of %lldx%lld",
-            (long long)l->o.ahead + 1, (long long)l->o.batch, (long long)l->o.augment.image, (long long)l->o.augment.image);
+            (long long)l->o.ahead + 1, (long long)l->o.batch, (long long)l->columns, (long long)l->rows);
     return start_threads(l, e);
 }
 
@@ -389,9 +414,9 @@ static int wait_for(ba_loader *l, ba_err *e)
         pthread_cond_wait(&l->done, &l->lock);
     if (s->failed_at >= 0)
         return ba_fail(e, s->error.code, "%s", s->error.msg);
-    l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->o.augment.image, .columns = l->o.augment.image,
-        .epoch = l->epoch,
-        .number = l->asked, .images = s->images, .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples };
+    l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->rows, .columns = l->columns, .epoch = l->epoch,
+        .number = l->asked, .images = numeric(l) ? NULL : s->images, .values = numeric(l) ? (const float *)(const void *)s->images : NULL,
+        .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples };
     l->asked++;
     return 1;
 }

@@ -162,6 +162,8 @@ int ba_packer_split(ba_packer *p, ba_dataset *d, const char *split, ba_err *e)
         return ba_fail(e, BA_EARG, "pack: a packer, a data set and train or test expected");
     if (test <= p->split)
         return ba_fail(e, BA_EARG, "pack: %s after %s; each once, train first", split, p->split ? "test" : "train");
+    if (ba_dataset_channels(d) != 3)
+        return ba_fail(e, BA_EARG, "%.300s: the data set gives spectrograms; only pictures are packed", p->path);
     char *text = names_of(d, &n);
     if (!text)
         return ba_fail(e, BA_EMACHINE, "%.300s: no memory for the names of %lld classes", p->path, (long long)ba_dataset_classes(d));

@@ -57,6 +57,8 @@ int ba_dataset_show(ba_dataset *d, int64_t i, const ba_augment *how, uint8_t *rg
     if (status < 0)
         return status;
     snprintf(name, sizeof name, "sample %lld", (long long)i);
+    if (s.values)
+        return ba_fail(e, BA_EARG, "%s is a spectrogram and has no picture", name);
     ba_picture p = { .size = sizeof p, .rows = s.rows, .columns = s.columns, .pixels = (uint8_t *)(uintptr_t)s.pixels };
     return show(how, &p, name, rgb, e);
 }
@@ -74,7 +76,7 @@ int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e)
     bai_sha256_begin(&h);
     bai_sha256_add(&h, &s.rows, sizeof s.rows);
     bai_sha256_add(&h, &s.columns, sizeof s.columns);
-    bai_sha256_add(&h, s.pixels, (size_t)(s.rows * s.columns * 3));
+    bai_sha256_add(&h, s.values ? (const void *)s.values : s.pixels, (size_t)bai_dataset_bytes(d, s.rows, s.columns));
     bai_sha256_end(&h, sum);
     for (int b = 0; b < 32; b++)
         snprintf(out + 2 * b, 3, "%02x", sum[b]);

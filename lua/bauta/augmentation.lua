@@ -10,6 +10,10 @@ end
 
 -- What a loader is told. image: side of the pictures.
 function augmentation.of(settings, image, training)
+    if settings.frequency_mask then -- spectrograms
+        return { policy = "none", image = image, frequency_mask = training and settings.frequency_mask or 0,
+            time_mask = training and settings.time_mask or 0 }
+    end
     local a = { image = image, interpolation = settings.interpolation, flip = settings.flip, scale_low = settings.scale_low }
     if not training then
         a.policy = image <= 32 and "none" or "evaluate"
@@ -59,6 +63,7 @@ end
 
 -- What of a data set's settings has no effect on training with pictures of so many pixels: adds sentences. defaults: of the settings.
 function augmentation.defects(data, defaults, image, views, lines)
+    if data.channels == 1 then return end
     if views then return views_defects(data, defaults, lines) end
     local s, policy = data.settings, policy_of(data.settings, image)
     for _, rule in ipairs(rules) do

@@ -22,14 +22,17 @@ local means = { imagenet = { 0.485, 0.456, 0.406 }, half = { 0.5, 0.5, 0.5 }, no
     clip = { 0.48145466, 0.4578275, 0.40821073 } }
 local deviations = { imagenet = { 0.229, 0.224, 0.225 }, half = { 0.5, 0.5, 0.5 }, none = { 1, 1, 1 },
     clip = { 0.26862954, 0.26130258, 0.27577711 } }
-local audio = { mean = -6.6268077, deviation = 2 * 5.358466 }
+local audio = { mean = -6.6268077, deviation = 5.358466 }
 
--- options: device, seed, precision ("fp32" or "bf16").
+-- What a batch of so many channels is made of: bytes of pictures, or the numbers of spectrograms.
+local function dtype(channels) return channels == 1 and "f32" or "u8" end
+
+-- options: device, seed, precision ("fp32" or "bf16"), batch; data: its settings, whose mean and deviation count where it gives spectrograms.
 local function new(options)
     local g = graph.graph(options.device, options.seed or 0)
     g:precision(options.precision or "fp32")
     return setmetatable({ g = g, known = plugins.build(g), batch_size = options.batch, constants = {}, built = {}, helpers = {},
-        resized = {} },
+        resized = {}, data = options.data or {} },
         Builder)
 end
 
@@ -40,19 +43,24 @@ function Builder:feed(name, dtype, shape)
     return t
 end
 
--- The usual batch: images u8 [B,H,W,3], labels, step, epoch, and progress, the share of the training that is done.
-function Builder:pictures(batch, rows, columns)
+-- The usual batch: images [B,H,W,C] in the size and with the channels that an architecture sees, labels, step, epoch, and progress, the share of the
+-- training that is done.
+function Builder:pictures(batch, arch)
     self.batch_size = batch
     self:feed("step", "i32")
     self:feed("epoch", "i32")
     self:feed("progress", "f32")
-    return self:feed("images", "u8", { batch, rows, columns, 3 }), self:feed("labels", "i32", { batch })
+    return self:feed("images", dtype(arch.channels), { batch, arch.image_rows, arch.image_columns, arch.channels }), self:feed("labels", "i32", { batch })
 end
 
 -- Scale and shift of each channel, two lists.
-local function factors(name, channels)
+local function factors(name, channels, data)
     local scale, shift = {}, {}
-    if name == "audio" and channels == 1 then return { 1 / audio.deviation }, { -audio.mean / audio.deviation } end
+    if name == "audio" and channels == 1 then
+        local deviation = 2 * (data.deviation or audio.deviation)
+        return { 1 / deviation }, { -(data.mean or audio.mean) / deviation }
+    end
+    if name == "none" and channels == 1 then return { 1 }, { 0 } end
     if name == "audio" or channels ~= 3 and name ~= "none" then
         errors.fail("normalise = %s is for %s; the model sees %d", name, name == "audio" and "one channel" or "three channels", channels)
     end
@@ -68,7 +76,7 @@ function Builder:normalisation(name, channels)
     channels = channels or 3
     local key = name .. channels
     if not self.constants[key] then
-        local scale, shift = factors(name, channels)
+        local scale, shift = factors(name, channels, self.data)
         self.constants[key] = { self.g:constant(scale, { channels }), self.g:constant(shift, { channels }) }
     end
     return unpack(self.constants[key])
@@ -79,6 +87,9 @@ function Builder:images_for(arch)
     local images = self:signal("batch", "images")
     local rows, columns = arch.image_rows, arch.image_columns
     if images:size(1) == rows and images:size(2) == columns then return images end
+    if images:size(3) == 1 then
+        errors.fail("arch %s sees spectrograms of %d rows and %d columns, and these have %d and %d", arch.name, rows, columns, images:size(1), images:size(2))
+    end
     local key = rows .. "x" .. columns
     self.resized[key] = self.resized[key] or self:op("resize_images", { images }, { rows = rows, columns = columns })
     return self.resized[key]
@@ -200,4 +211,4 @@ function Builder:finish(idle)
     return program
 end
 
-return { new = new, Builder = Builder, means = means, deviations = deviations }
+return { new = new, Builder = Builder, dtype = dtype, audio = audio, means = means, deviations = deviations }

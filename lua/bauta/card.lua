@@ -11,14 +11,16 @@ local function numbers(list)
     return table.concat(out, ",")
 end
 
--- arch: the model; normalise: its data's setting; set: the data itself, or nil where it is not at hand; more: what else there is to say.
-function card.of(arch, normalise, set, more)
+-- arch: the model; data: the settings of its data; set: the data itself, or nil where it is not at hand; more: what else there is to say.
+function card.of(arch, data, set, more)
     local s = arch.settings
     local out = { format = "pt", architecture = arch.name, made_by = "bauta " .. ffi.version(), heads = tostring(arch.heads), dim = tostring(arch.dim),
         depth = tostring(arch.depth), classes = tostring(arch.classes), image = arch.image_rows .. "x" .. arch.image_columns,
         patch = s.patch and tostring(s.patch), mlp = s.mlp and ("%.10g"):format(s.mlp), distilled = s.distilled and "true" or nil }
-    normalise = s.normalise or normalise
-    if builder.means[normalise or ""] then out.mean, out.std = numbers(builder.means[normalise]), numbers(builder.deviations[normalise]) end
+    local normalise = s.normalise or data.normalise
+    if normalise == "audio" then
+        out.mean, out.std = ("%.10g"):format(data.mean or builder.audio.mean), ("%.10g"):format(2 * (data.deviation or builder.audio.deviation))
+    elseif builder.means[normalise or ""] then out.mean, out.std = numbers(builder.means[normalise]), numbers(builder.deviations[normalise]) end
     if set and set.classes == arch.classes then
         local names = {}
         for i = 0, set.classes - 1 do names[i + 1] = set:class_name(i) end

@@ -117,7 +117,7 @@ local function add_part(out, front, v)
     local class = check.class_of(v)
     if class == "teacher" then add_paths(out, front, teacher.rows, v.settings)
     elseif class and v.schema then add_rows(out, front, v:schema())
-    elseif class and v.plugin then add_rows(out, front, plugin.union(v.kind, v.plugin.rows))
+    elseif class and v.plugin then add_rows(out, front, plugin.union(v.kind, v.plugin))
     elseif type(v) == "table" and not class then
         for _, one in ipairs(v) do
             local own = check.class_of(one) == "teacher" and not one.alone and one.settings.name or one.plugin and one.name

@@ -110,8 +110,7 @@ local function draw(self, program, images, labels, count, views)
         local called = t.alone and "teacher" or t:called()
         pictures.overlay(("%s/report/%s-view.png"):format(self.path, called),
             ("what the %s is shown: %s, %d of %d patches"):format(t.alone and t:who() == "student" and "student" or called,
-            t.settings.mask.name, v.k, whom.patches), images, s.student.image_rows, labels, program:view(v.column), v.k,
-            whom.grid_rows, n, function(label) return test:class_name(tonumber(label)) end)
+            t.settings.mask.name, v.k, whom.patches), images, s.student, labels, program:view(v.column), v.k, whom, n, function(label) return test:class_name(tonumber(label)) end)
     end
 end
 

@@ -14,7 +14,7 @@ local function store_of(self, arch, key)
     key = key or json.encode(arch:record())
     if not self.stores[key] then
         local store, b = graph.store(session.device(), 0), builder.new { device = session.device() }
-        b:pictures(1, arch.image_rows, arch.image_columns)
+        b:pictures(1, arch)
         b:model("student", arch, { store = store })
         b.known:free()
         b.g:free()

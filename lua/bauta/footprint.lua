@@ -3,6 +3,7 @@
 -- kept, and the program itself with its libraries.
 local graph = require "bauta.bind.graph"
 local ffi = require "bauta.ffi"
+local batches = require "bauta.pictures"
 local program = require "bauta.probe.program"
 local steps = require "bauta.steps"
 
@@ -34,11 +35,11 @@ end
 
 -- Bytes of batches in the rings of the loaders for training, evaluation and the probe.
 local function rings(e, batch)
-    local s, image = e.settings, e.settings.student.image_rows
-    local views = s.views and s.views.globals or 1
-    local out = (ahead + 1) * image * image * 3 * (s.batch * views + batch)
+    local s, a = e.settings, e.settings.student
+    local views, one = s.views and s.views.globals or 1, batches.bytes(a.image_rows, a.image_columns, a.channels)
+    local out = (ahead + 1) * one * (s.batch * views + batch)
     if s.views and s.views.locals > 0 then out = out + (ahead + 1) * s.batch * s.views.locals * s.views.local_image ^ 2 * 3 end
-    return out + (probed(s) and (probe_ahead + 1) * image * image * 3 * math.min(batch, s.probe) or 0)
+    return out + (probed(s) and (probe_ahead + 1) * one * math.min(batch, s.probe) or 0)
 end
 
 -- Decoded pictures of both splits, by the size of the first; 0 where they are not to be opened.
@@ -47,7 +48,7 @@ local function pictures(e)
     for _, name in ipairs { "train", "test" } do
         local split = e.settings.data:split(name)
         local one = split:read(0)
-        out = out + math.min(split.count * (one.rows * one.columns * 3 + 64), pictures_kept)
+        out = out + math.min(split.count * (batches.bytes(one.rows, one.columns, one.channels) + 64), pictures_kept)
     end
     return out
 end

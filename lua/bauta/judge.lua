@@ -171,6 +171,21 @@ local function usual(s)
     return out
 end
 
+local seen = { [1] = "spectrograms", [3] = "pictures" }
+
+-- Whether the models see what the data gives.
+local function judge_channels(s, lines)
+    local models = { { "student", s.student } }
+    for _, t in ipairs(s.teachers or {}) do models[#models + 1] = { t.settings.name, t:arch(s.student) } end
+    for _, m in ipairs(models) do
+        if m[2].channels ~= s.data.channels then
+            lines[#lines + 1] = ("data %s gives %s, and %s (%s) sees %s"):format(s.data.name, seen[s.data.channels], m[1], m[2].name,
+                seen[m[2].channels] or m[2].channels .. " channels")
+        end
+    end
+    if s.data.channels == 1 and s.views then lines[#lines + 1] = "views are crops of pictures, and data " .. s.data.name .. " gives spectrograms" end
+end
+
 -- What is wrong with an experiment: a list of sentences.
 function judge.experiment(e)
     local s, lines = e.settings, {}
@@ -182,6 +197,7 @@ function judge.experiment(e)
     lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     augmentation.defects(s.data, s.views and plugin.defaults "data" or usual(s), s.student.image_rows, s.views, lines)
+    judge_channels(s, lines)
     if e.kind == "distill" then judge_teachers(e, lines) end
     return e.kind == "distill" and #lines == 0 and shadow.defects(e) or lines
 end

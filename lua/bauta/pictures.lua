@@ -7,10 +7,19 @@ local runs = require "bauta.bind.run"
 
 local pictures = {}
 
+-- Raises where a model cannot see the samples of a split as they are: spectrograms have the size that they have.
+local function fit(e, set, arch)
+    if set.channels == 1 and (set.rows ~= arch.image_rows or set.columns ~= arch.image_columns) then
+        errors.raise("data", ("data %s gives spectrograms of %d rows and %d columns, %s sees %d and %d; equal sizes expected (bins and frames)"):format(
+            e.settings.data.name, set.rows, set.columns, arch.name, arch.image_rows, arch.image_columns), e.where)
+    end
+    return set
+end
+
 -- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
 function pictures.loaders(e, threads)
     local s = e.settings
-    local train, test = s.data:split("train"), s.data:split("test")
+    local train, test = fit(e, s.data:split("train"), s.student), s.data:split("test")
     if train.classes ~= s.student.classes and not (s.views and train.classes < s.student.classes) then
         errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes,
             s.student.classes), e.where)
@@ -31,7 +40,7 @@ end
 -- A loader of the probe: at most n test pictures, evenly spaced over the split, as evaluation shows them. Returns it and their number.
 function pictures.probe_loader(e, threads, n, batch)
     local s = e.settings
-    local test = s.data:split("test")
+    local test = fit(e, s.data:split("test"), s.student)
     return bind.loader(test, { batch = batch, seed = s.seed, threads = threads, ahead = 2, subset = n,
         augment = augmentation.of(s.data.settings, s.student.image_rows, false) }), math.min(n, test.count)
 end
@@ -40,7 +49,7 @@ end
 -- their number.
 function pictures.plain_loader(e, split, arch, limit, batch, threads)
     local s = e.settings
-    local set = s.data:split(split)
+    local set = fit(e, s.data:split(split), arch)
     local count = limit and limit > 0 and math.min(limit, set.count) or set.count
     return bind.loader(set, { batch = math.min(batch, count), seed = s.seed, threads = threads or 0, ahead = 4, subset = count,
         augment = augmentation.of(s.data.settings, arch.image_rows, false) }), count
@@ -49,20 +58,23 @@ end
 -- What a linear probe trains on, cut and mirrored, and is judged by. Returns both loaders and the sizes of their batches.
 function pictures.probe_loaders(e, batch, threads)
     local s = e.settings
-    local train, test = s.data:split("train"), s.data:split("test")
+    local train, test = fit(e, s.data:split("train"), s.student), s.data:split("test")
     local image, size = s.student.image_rows, { math.min(batch, train.count), math.min(batch, test.count) }
     local augment = augmentation.of(s.data.settings, image, true)
-    augment.policy = image <= 32 and "pad" or "crop"
+    if s.data.channels == 3 then augment.policy = image <= 32 and "pad" or "crop" end
     return bind.loader(train, { batch = size[1], seed = s.seed, shuffle = true, drop_last = true, threads = threads or 0, ahead = 4,
             augment = augment }),
         bind.loader(test, { batch = size[2], seed = s.seed, threads = threads or 0, ahead = 4,
             augment = augmentation.of(s.data.settings, image, false) }), size[1], size[2]
 end
 
--- A batch that may be short, filled up with black pictures of class 0; returns raw images and labels of `size` pictures.
+-- Bytes of a sample of so many rows, columns and channels.
+function pictures.bytes(rows, columns, channels) return rows * columns * (channels == 1 and 4 or 3) end
+
+-- A batch that may be short, filled up with black pictures (or spectrograms of zeros) of class 0; returns raw images and labels of `size` pictures.
 function pictures.filled(batch, size, room)
     if batch.count == size then return batch.images, batch.labels end
-    local bytes = batch.rows * batch.columns * 3
+    local bytes = pictures.bytes(batch.rows, batch.columns, batch.channels)
     if not room.images then room.images, room.labels = ffi.array("uint8_t", size * bytes), ffi.array("int32_t", size) end
     ffi.fill(room.images, size * bytes)
     ffi.fill(room.labels, size * 4)
@@ -116,19 +128,31 @@ end
 
 -- ---- what the teacher was shown ----
 
--- Draws pictures above what is left of them. images, kept: raw; names: function of the label.
-function pictures.overlay(path, title, images, side, labels, kept, k, grid, n, name)
-    local scale = math.max(1, math.floor(96 / side))
-    local cell = side * scale
-    local sheet = runs.sheet(n, 2, cell, cell, true, title)
+-- Spectrograms as grey pictures, from -16 (silence; black) to 4: raw bytes. Low frequencies are above.
+local function as_pictures(values, n)
+    local out = ffi.array("uint8_t", 3 * n)
     for i = 0, n - 1 do
-        local pixels, list = images + i * side * side * 3, {}
+        local grey = math.floor(math.min(math.max((values[i] + 16) * 255 / 20, 0), 255))
+        out[3 * i], out[3 * i + 1], out[3 * i + 2] = grey, grey, grey
+    end
+    return out
+end
+
+-- Draws pictures above what is left of them. images, kept: raw, as the batch of the model `arch`, of whose patches `whom` is shown k; name: function
+-- of the label.
+function pictures.overlay(path, title, images, arch, labels, kept, k, whom, n, name)
+    local rows, columns = arch.image_rows, arch.image_columns
+    local scale = math.max(1, math.floor(96 / rows))
+    local sheet = runs.sheet(n, 2, columns * scale, rows * scale, true, title)
+    if arch.channels == 1 then images = as_pictures(ffi.cast("const float *", images), n * rows * columns) end
+    for i = 0, n - 1 do
+        local pixels, list = images + i * rows * columns * 3, {}
         for j = 0, k - 1 do list[j + 1] = kept[i * k + j] end
-        sheet:picture(i, 0, pixels, side, side, scale)
+        sheet:picture(i, 0, pixels, columns, rows, scale)
         sheet:caption(i, 0, name(labels[i]))
-        sheet:picture(i, 1, pixels, side, side, scale)
-        sheet:mask(i, 1, grid, grid, list)
-        sheet:caption(i, 1, ("%d of %d"):format(k, grid * grid))
+        sheet:picture(i, 1, pixels, columns, rows, scale)
+        sheet:mask(i, 1, whom.grid_rows, whom.grid_columns, list)
+        sheet:caption(i, 1, ("%d of %d"):format(k, whom.patches))
     end
     sheet:write(path)
     sheet:free()

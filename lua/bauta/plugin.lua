@@ -79,6 +79,22 @@ local common = {
 for _, row in ipairs(selection.rows) do table.insert(common.mask, row) end
 plugin.common = common
 
+-- Of data that gives spectrograms, instead of those of pictures.
+plugin.spectrograms = {
+    { name = "normalise", type = "choice", choices = { "audio", "none" }, default = "audio",
+      doc = "audio: what models see is (x - mean) / (2 deviation); none: x itself" },
+    { name = "mean", type = "float", default = -6.6268077, min = -100, max = 100, doc = "of normalise = audio: of the energies' logarithms; the default is ESC-50's" },
+    { name = "deviation", type = "float", default = 5.358466, min = 1e-3, max = 100, doc = "and their standard deviation" },
+    { name = "frequency_mask", type = "float", default = 0, min = 0, max = 16384, unit = "rows",
+      doc = "in training a band of up to so many rows, anywhere, becomes 0 (SpecAugment; AST takes 24)" },
+    { name = "time_mask", type = "float", default = 0, min = 0, max = 16384, unit = "columns", doc = "and a band of columns (AST takes 96)" },
+    { name = "repeats", type = "int", default = 1, min = 1, max = 64,
+      doc = "each clip so many times in a row, each masked anew; an epoch stays as long" },
+}
+
+-- The settings that a plugin has for its kind's sake.
+function plugin.of_kind(kind, found) return found.channels == 1 and plugin.spectrograms or common[kind] end
+
 local Description = {}
 local classes = {}
 
@@ -109,9 +125,10 @@ local function named_layer(row)
     return out
 end
 
-local function union(kind, rows)
-    local out, taken = {}, {}
-    for _, row in ipairs(common[kind]) do
+-- All settings of a plugin.
+local function union(kind, found)
+    local out, taken, rows = {}, {}, found.rows
+    for _, row in ipairs(plugin.of_kind(kind, found)) do
         out[#out + 1] = row
         taken[row.name] = true
     end
@@ -149,9 +166,21 @@ local function arch_defects(name, s)
     return lines
 end
 
+-- Of spectrograms that are not normalised.
+local function spectrogram_defects(name, s)
+    local lines = {}
+    for _, row in ipairs(s.normalise == "none" and plugin.spectrograms or {}) do
+        if (row.name == "mean" or row.name == "deviation") and s[row.name] ~= row.default then
+            lines[#lines + 1] = ("data %s.%s = %s has no effect: nothing is normalised"):format(name, row.name, errors.show(s[row.name]))
+        end
+    end
+    return lines
+end
+
 -- What is wrong with the settings of a description that each of them allows: a list of sentences.
 local function defects(self)
     if self.kind == "mask" then return selection.defects(self.plugin, self.settings) end
+    if self.kind == "data" and self.plugin.channels == 1 then return spectrogram_defects(self.name, self.settings) end
     return self.kind == "arch" and arch_defects(self.name, self.settings) or {}
 end
 
@@ -203,7 +232,7 @@ end
 function plugin.describe(kind, name, given)
     if type(name) ~= "string" then errors.fail("bauta.%s: a name expected, got %s", kind, errors.show(name)) end
     local found = plugin.find(kind, name)
-    local settings = check.settings(union(kind, found.rows), given, kind .. " " .. name)
+    local settings = check.settings(union(kind, found), given, kind .. " " .. name)
     local self = setmetatable({ kind = kind, name = name, plugin = found, settings = settings, where = errors.position(), given = {} },
         classes[kind])
     for k in pairs(given or {}) do self.given[k] = true end
@@ -232,7 +261,7 @@ end
 
 -- Changes one setting by its text (--set student.depth=3). Returns nil, or what is wrong.
 function Description:set(name, text)
-    for _, row in ipairs(union(self.kind, self.plugin.rows)) do
+    for _, row in ipairs(union(self.kind, self.plugin)) do
         if row.name == name then
             local v, why = check.text(row, text, self.kind .. " " .. self.name .. ".")
             if v == nil then return why end
@@ -244,7 +273,7 @@ function Description:set(name, text)
         end
     end
     local names = {}
-    for i, row in ipairs(union(self.kind, self.plugin.rows)) do names[i] = row.name end
+    for i, row in ipairs(union(self.kind, self.plugin)) do names[i] = row.name end
     return ("%s %s.%s: %s"):format(self.kind, self.name, name, errors.unknown("setting", name, names))
 end
 
@@ -255,7 +284,7 @@ function plugin.overlaid(d, more)
     for _, row in ipairs(d.plugin.rows) do own[row.name] = true end
     out.settings, out.opened = {}, rawget(d, "opened") or {}
     for k, v in pairs(d.settings) do out.settings[k] = v end
-    for _, row in ipairs(union(d.kind, d.plugin.rows)) do
+    for _, row in ipairs(union(d.kind, d.plugin)) do
         if more[row.name] ~= nil and not d.given[row.name] then
             out.settings[row.name] = more[row.name]
             if own[row.name] then out.made, out.opened = nil, nil end -- it is another object to C
@@ -297,7 +326,7 @@ end
 
 function Description:text()
     local parts = {}
-    for _, row in ipairs(union(self.kind, self.plugin.rows)) do
+    for _, row in ipairs(union(self.kind, self.plugin)) do
         local v = self.settings[row.name]
         if v ~= nil and v ~= row.default then parts[#parts + 1] = row.name .. " = " .. errors.show(v) end
     end
@@ -322,15 +351,16 @@ function Description:split(name)
     return self.opened[name]
 end
 
--- data.classes, data.count: opens the training split.
+-- data.classes, data.has_boxes: open the training split. data.channels: 1 for spectrograms, 3 for pictures.
 classes.data.own = function(self, k)
     if k == "classes" then return self:split("train").classes end
     if k == "has_boxes" then return self:split("train").has_boxes end
+    if k == "channels" then return self.plugin.channels end
 end
 
 -- student.patches, teacher.classes, ...: the geometry.
 local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth = 1, heads = 1, dim = 1, classes = 1,
-    image_rows = 1, image_columns = 1 }
+    image_rows = 1, image_columns = 1, channels = 1 }
 classes.arch.own = function(self, k)
     if facts[k] then return self:params():fact(k) end
     local side = (k == "table_rows" or k == "table_columns") and (self.settings.table or 0) -- the grid of the position table

@@ -8,7 +8,8 @@ local stores = require "bauta.step.stores"
 local preflight = {}
 
 local least_gain, least_z = 2, 3 -- another normalisation must be better by so many percentage points, and so surely
-preflight.normalisations = { "imagenet", "half", "none", "clip" }
+local of_pictures, of_spectrograms = { "imagenet", "half", "none", "clip" }, { "audio", "none" }
+local function normalisations(t) return t.settings.model.channels == 1 and of_spectrograms or of_pictures end
 
 -- Three standard deviations of a share measured on n pictures, in percentage points.
 local function doubt(percent, n)
@@ -30,7 +31,7 @@ local function compile(self, list, batch)
     local e = self.e
     local b = steps.builder(e, self.device, batch)
     for _, t in ipairs(list) do
-        for _, as in ipairs(preflight.normalisations) do
+        for _, as in ipairs(normalisations(t)) do
             local who = t:called() .. "_" .. as
             local answer = b:model(who, t.settings.model, { store = stores.of(self.stores, t), as = as })
             b:fetch(who, b:op("correct", { answer, b:signal("batch", "labels") }, { top = 1 }))
@@ -50,7 +51,7 @@ local function measure(self, program, list, n, batch)
         program:feed("labels", labels)
         program:run()
         for _, t in ipairs(list) do
-            for _, as in ipairs(preflight.normalisations) do
+            for _, as in ipairs(normalisations(t)) do
                 local who = t:called() .. "_" .. as
                 local v = program:view(who)
                 right[who] = right[who] or {}
@@ -89,7 +90,7 @@ end
 function preflight.defect(called, used, right, card)
     local own, n = percent(right[used]), #right[used]
     local best, at = own, used
-    for _, as in ipairs(preflight.normalisations) do
+    for _, as in ipairs(right.audio and of_spectrograms or of_pictures) do
         local p = percent(right[as])
         if p > best then best, at = p, as end
     end
@@ -117,7 +118,7 @@ function preflight.run(self)
     for _, t in ipairs(list) do
         local lists, used = {}, t.settings.model.settings.normalise or e.settings.data.settings.normalise
         local called = t.alone and "the teacher" or "teacher " .. t:called()
-        for _, as in ipairs(preflight.normalisations) do lists[as] = right[t:called() .. "_" .. as] end
+        for _, as in ipairs(normalisations(t)) do lists[as] = right[t:called() .. "_" .. as] end
         said[#said + 1] = ("%s is right about %.1f %% of %d test pictures%s"):format(called, percent(lists[used]), count,
             preflight.chance(percent(lists[used]), count, e.settings.student.classes))
         wrong[#wrong + 1] = preflight.defect(called, used, lists, t.settings.model.settings)

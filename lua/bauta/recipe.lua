@@ -89,7 +89,7 @@ recipe.kinds = {
         run = { epochs = 130, batch = 256, optimiser = sgd { lr = 0.05, weight_decay = 1e-4 }, schedule = timm { warmup = 0, floor = 0, lag = false } } },
     ["ast"] = { doc = "AST on ESC-50 from ImageNet weights (from AudioSet's: optimiser.lr = 1e-5): Adam, the rate falls from the sixth epoch on",
         run = { epochs = 25, batch = 48, optimiser = { "adam", { lr = 1e-4 } }, schedule = { "exponential", { factor = 0.85, hold = 5 } } },
-        data = {}, student = { drop_path = 0 } },
+        data = { frequency_mask = 24, time_mask = 96 }, student = { drop_path = 0 } },
 }
 
 function recipe.names()

@@ -13,7 +13,7 @@ local reducer = {}
 -- Multiply-adds of one picture by the papers' count: all patches embedded, LayerNorm 5 an element. how: reducer, kept (a count).
 local function of_one(arch, store, how)
     local b = builder.new { device = session.device(), batch = 1 }
-    b:pictures(1, arch.image_rows, arch.image_columns)
+    b:pictures(1, arch)
     local kept = how.kept and b:random("kept", { 1, arch.patches }):topk { keep = how.kept }
     b:fetch("logits", b:model("teacher", arch, { store = store, kept = kept, reducer = how.reducer }))
     local program = b:finish()

@@ -9,7 +9,7 @@ local reference = {}
 
 local titles = { arch = "Architectures", data = "Data", loss = "Losses", mask = "Criteria", reducer = "Token reduction" }
 local says = {
-    arch = '`bauta.arch "NAME" { ... }`: a model.', data = '`bauta.data "NAME" { ... }`: pictures and labels.',
+    arch = '`bauta.arch "NAME" { ... }`: a model.', data = '`bauta.data "NAME" { ... }`: pictures (or spectrograms) and labels.',
     loss = '`bauta.loss "NAME" { ... }`: a term of the sum that is trained.',
     mask = '`bauta.mask "NAME" { keep = ..., ... }`: which patches are kept.',
     reducer = '`bauta.reducer "NAME" { ... }`: tokens fewer inside of a teacher.',
@@ -89,6 +89,10 @@ function reference.markdown(home)
         if #plugin.common[kind] > 0 then
             out[#out + 1] = "Settings of every one:\n"
             settings(out, plugin.common[kind])
+        end
+        if kind == "data" then
+            out[#out + 1] = "Settings of those that give spectrograms, instead:\n"
+            settings(out, plugin.spectrograms)
         end
         for _, p in ipairs(of_kind(kind, home)) do one(out, p) end
     end

@@ -20,7 +20,7 @@ steps.stores = stores.new
 -- A builder that knows a batch of an experiment's pictures: of training, augmented, or as they are.
 function steps.builder(e, device, batch, training)
     local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision,
-        batch = batch }
+        batch = batch, data = e.settings.data.settings }
     inputs[training and "train" or "evaluate"](b, e, batch)
     return b
 end

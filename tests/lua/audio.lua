@@ -52,8 +52,8 @@ local step = bauta.graph({ batch = B, feeds = feeds }, function(g, batch)
     t.equal(table.concat(g:signal("teacher", "features"):shape(), ","), ("%d,%d,24"):format(B, 2 + 12), "the masked teacher: two tokens and 12 patches")
 end)
 local first, last = 0, 0
+local x, labels = clips()
 for n = 1, 80 do
-    local x, labels = clips()
     for name, v in pairs { spectrogram = x, labels = labels, lr = 5e-3, step = n } do step:feed(name, v) end
     step:run()
     local loss = step:read "loss"
@@ -74,7 +74,7 @@ local numbers = bauta.graph({ batch = 1, feeds = { x = { "f32", { 1, 16, 16, 1 }
     local scale, shift = g:normalisation("audio", 1)
     g:fetch("y", g:op("patches", { batch.x, scale, shift }, { patch = 16 }))
 end)
-local x = {}
+x = {}
 for i = 1, 256 do x[i] = i % 2 == 0 and 0 or -15.9424 end
 numbers:feed("x", x)
 numbers:run()

@@ -3,7 +3,8 @@
  * A data set is one split of one data plugin. A loader reads it by several threads and gives whole batches in order.
  * Nothing depends on the number of threads: the order of an epoch is a function of (seed, epoch), the augmentation of a
  * sample one of (seed, epoch, sample), so a run can be taken up again at any batch.
- * Pictures are RGB, 8 bits, row-major, rows x columns x 3. */
+ * Pictures are RGB, 8 bits, row-major, rows x columns x 3. A data plugin may give spectrograms instead: one channel of fp32 numbers,
+ * rows (frequencies, from low to high) x columns (time), all of one size. */
 #ifndef BAUTA_DATA_H
 #define BAUTA_DATA_H
 
@@ -25,18 +26,24 @@ int64_t ba_dataset_classes(const ba_dataset *d);
 /* Name of a class, lent; NULL when out of range, or when the classes are mere numbers. */
 const char *ba_dataset_class(const ba_dataset *d, int64_t i);
 int32_t ba_dataset_has_boxes(const ba_dataset *d);
+int64_t ba_data_channels(const struct ba_plugin_desc *desc); /* of a data plugin's samples: 3 (pictures) or 1 (spectrograms); -1 for any other descriptor */
+int64_t ba_dataset_channels(const ba_dataset *d);
+/* The size of every spectrogram; 0 where samples are pictures. */
+int64_t ba_dataset_rows(const ba_dataset *d);
+int64_t ba_dataset_columns(const ba_dataset *d);
 /* Decoded pictures are kept in memory as long as the whole set fits into this many bytes (at first 536870912; 0: never). */
 int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e);
 
 typedef struct ba_sample {
     int64_t rows, columns;
-    const uint8_t *pixels;
+    const uint8_t *pixels;   /* NULL: it is a spectrogram */
     int64_t label;
     float box[4];            /* x0, y0, x1, y1 in pixels, x1 and y1 just outside; x1 <= x0: unknown */
+    const float *values;     /* of a spectrogram; otherwise NULL */
 } ba_sample;
 /* One sample as it is stored, without augmentation. Lent until the next call with this data set; one thread at a time. */
 int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e);
-/* SHA-256 of a sample's size and pixels, 64 hexadecimal digits and a zero byte. Returns its label. */
+/* SHA-256 of a sample's size and pixels (or values), 64 hexadecimal digits and a zero byte. Returns its label. */
 int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e);
 
 /* ---- packed data sets: both splits in one file, which the data plugin `images` reads ---- */
@@ -86,12 +93,13 @@ typedef struct ba_augment {
     double brightness, contrast, saturation; /* factors from [1 - this, 1 + this], 0..10 */
     double hue;                  /* turned by up to this share of the circle, 0..0.5 */
     double grey, blur, solarize; /* probabilities: no colour; blurred by 0.1 to 2 pixels; values above 128 inverted */
+    double frequency_mask, time_mask; /* spectrograms: a band of up to so many rows, and of so many columns, becomes 0 (SpecAugment); 0: none */
 } ba_augment;
 
 /* ---- single pictures ---- */
 /* Reads a JPEG or PNG file into rgb [how->image, how->image, 3]; policy: none or evaluate. upright: 1 turns it as EXIF says. */
 int ba_picture_load(const char *path, int32_t upright, const ba_augment *how, uint8_t *rgb, ba_err *e);
-/* The same of a sample. */
+/* The same of a sample; spectrograms have no picture. */
 int ba_dataset_show(ba_dataset *d, int64_t i, const ba_augment *how, uint8_t *rgb, ba_err *e);
 
 /* ---- loading ---- */
@@ -106,17 +114,18 @@ typedef struct ba_loader_options {
     int64_t repeats;             /* repeated augmentation: each sample so many times in a row, 1..64; the epoch stays as long */
     int64_t view;                /* which of several views of a picture this loader draws, 0..255; each is drawn by itself */
     int64_t subset;              /* so many samples only, evenly spaced over the set; 0, or more than there are: all */
-    ba_augment augment;
+    ba_augment augment;          /* of spectrograms: policy 0 and the two masks, nothing else; `image` says nothing there */
 } ba_loader_options;
 
 typedef struct ba_batch {
     int64_t count;               /* samples in it, B; less than asked for only in the last one */
     int64_t rows, columns;
     int64_t epoch, number;       /* the number within the epoch, from 0 */
-    const uint8_t *images;       /* [B,rows,columns,3] */
+    const uint8_t *images;       /* [B,rows,columns,3]; NULL: spectrograms */
     const int32_t *labels;       /* [B] */
     const float *boxes;          /* [B,4]: x0, y0, x1, y1 in pixels of the image; x1 <= x0: unknown, or cropped away */
     const int64_t *samples;      /* [B] */
+    const float *values;         /* spectrograms [B,rows,columns]; otherwise NULL */
 } ba_batch;
 
 /* Random resized crop at 224 with DeiT's constants, shuffled, batches of 128, last one dropped. */
@@ -181,6 +190,12 @@ typedef struct ba_data_host { /* append only */
     /* As a plugin's `read` and `encoded`. */
     int (*pack_read)(const ba_pack *p, int64_t i, ba_picture *out, ba_err *e);
     int (*pack_encoded)(const ba_pack *p, int64_t i, ba_encoded *out, ba_err *e);
+
+    /* Since ABI 1.3, for plugins whose channels are 1. Room for rows x columns numbers; sets rows, columns, values. Earlier numbers are lost. */
+    int (*reserve_values)(ba_picture *p, int64_t rows, int64_t columns, ba_err *e);
+    /* The log-mel energies of a sound of n samples, one channel, `rate` (1000 to 768000) of them a second, as the Audio Spectrogram Transformer takes
+     * them: brought to 16 kHz, windows of 25 ms every 10 ms, `bins` (8 to 512) rows; cut, or filled up with zeros, to `frames` (1 to 16384) columns. */
+    int (*spectrum)(const float *sound, int64_t n, int64_t rate, int64_t bins, int64_t frames, ba_picture *out, ba_err *e);
 } ba_data_host;
 #pragma GCC visibility pop
 

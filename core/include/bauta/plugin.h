@@ -15,7 +15,7 @@
 
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
-#define BA_ABI_MINOR 2            /* raised when something is appended */
+#define BA_ABI_MINOR 3            /* raised when something is appended */
 #ifndef BA_WANT_MINOR
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
@@ -231,6 +231,9 @@ typedef struct ba_picture {      /* one sample; the core owns and reuses it */
     int64_t capacity;            /* of pixels, in bytes */
     int32_t label;
     ba_box box;
+    /* Since ABI 1.3, for data whose channels are 1: rows * columns numbers instead of pixels; get room with ba_data_host.reserve_values or .spectrum. */
+    float *values;
+    int64_t values_capacity;     /* in numbers */
 } ba_picture;
 
 /* A sample as its file has it, not decoded: the core then decodes the part only that will be looked at. Since ABI 1.2. */
@@ -248,6 +251,7 @@ typedef struct ba_data_facts {
     int64_t count, classes;
     const char *const *class_names; /* [classes], lives as long as self; NULL: numbers */
     int has_boxes;
+    int64_t rows, columns;       /* since ABI 1.3, where channels are 1: the size of all samples, 1..16384 */
 } ba_data_facts;
 
 typedef struct ba_data_ops {
@@ -259,6 +263,7 @@ typedef struct ba_data_ops {
     /* Since ABI 1.2; may be NULL. Sample i as it is stored: 1 when out is filled, 0 when it must be asked with read, which gives the same pixels,
      * label and box. Called as read is. */
     int (*encoded)(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *e);
+    int64_t channels;            /* since ABI 1.3. 0: RGB pictures of 8 bits; 1: spectrograms, fp32 numbers of one channel, all of one size */
 } ba_data_ops;
 
 /* ---- the descriptor ---- */

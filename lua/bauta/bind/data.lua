@@ -15,17 +15,20 @@ function bind.dataset(desc, params, split, hold)
     d.count = M.number(M.C.ba_dataset_count(p))
     d.classes = M.number(M.C.ba_dataset_classes(p))
     d.has_boxes = M.C.ba_dataset_has_boxes(p) == 1
+    d.channels = M.number(M.C.ba_dataset_channels(p)) -- 1: spectrograms, all of so many rows and columns
+    d.rows, d.columns = M.number(M.C.ba_dataset_rows(p)), M.number(M.C.ba_dataset_columns(p))
     return d
 end
 
 function Dataset:class_name(i) return M.text(M.C.ba_dataset_class(M.ptr(self, Dataset), M.whole(i, "class"))) or tostring(i) end
 
--- Sample i (from 0): { rows, columns, label, box, pixels (lent until the next call) }.
+-- Sample i (from 0): { rows, columns, channels, label, box, pixels (bytes, or the numbers of a spectrogram; lent until the next call) }.
 function Dataset:read(i)
     local s = M.new("ba_sample")
     M.call("ba_dataset_read", M.ptr(self, Dataset), M.whole(i, "sample"), s)
     local box = s.box[2] > s.box[0] and { s.box[0], s.box[1], s.box[2], s.box[3] } or nil
-    return { rows = M.number(s.rows), columns = M.number(s.columns), label = M.number(s.label), box = box, pixels = s.pixels }
+    return { rows = M.number(s.rows), columns = M.number(s.columns), channels = self.channels, label = M.number(s.label), box = box,
+        pixels = self.channels == 1 and s.values or s.pixels }
 end
 
 -- Decoded pictures stay in memory when the whole set fits into so many bytes.
@@ -41,7 +44,7 @@ local function set_augment(out, a)
     out.image = M.whole(a.image, "image")
     out.interpolation = a.interpolation == "bilinear" and 1 or 0
     for _, name in ipairs { "pad", "scale_low", "scale_high", "ratio_low", "ratio_high", "flip", "crop", "operations", "magnitude", "spread",
-        "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize" } do
+        "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize", "frequency_mask", "time_mask" } do
         if a[name] then out[name] = a[name] end
     end
     out.three = a.three and 1 or 0
@@ -89,16 +92,19 @@ function bind.loader(dataset, options)
     o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
     set_augment(o.augment, options.augment or { policy = "none" })
     local p = M.call("ba_loader_new", M.ptr(dataset, Dataset, "loader"), o)
-    return M.own(Loader, p, { dataset }, { out = M.new("const ba_batch *[1]"), batches = M.number(M.C.ba_loader_batches(p)) })
+    return M.own(Loader, p, { dataset }, { out = M.new("const ba_batch *[1]"), batches = M.number(M.C.ba_loader_batches(p)),
+        channels = dataset.channels })
 end
 
 function Loader:start(epoch, batch) M.call("ba_loader_start", M.ptr(self, Loader), epoch, batch or 0) end
 
--- The next batch { count, images, labels, boxes, samples (raw, lent until the next call) }, or nil at the end of the epoch.
+-- The next batch { count, images (bytes, or numbers where channels are 1), labels, boxes, samples (raw, lent until the next call) }, or nil at the
+-- end of the epoch.
 function Loader:next()
     if M.call("ba_loader_next", M.ptr(self, Loader), self.out) == 0 then return nil end
     local b = self.out[0]
-    return { count = M.number(b.count), rows = M.number(b.rows), columns = M.number(b.columns), images = b.images,
+    return { count = M.number(b.count), rows = M.number(b.rows), columns = M.number(b.columns), channels = self.channels,
+        images = self.channels == 1 and b.values or b.images,
         labels = b.labels, boxes = b.boxes, samples = b.samples, number = M.number(b.number) }
 end
 

@@ -40,10 +40,10 @@ local function found(desc)
     M.call("ba_plugins_info", registry.entry.ptr, desc, info)
     return { kind = M.text(info.kind), name = M.text(info.name), desc = desc, rows = rows_of(desc), needs = needs_of(desc),
         doc = M.text(info.doc), version = M.text(info.version), cite = M.text(info.cite), path = M.text(info.path),
-        abi = ("%d.%d"):format(info.abi_major, info.abi_minor) }
+        abi = ("%d.%d"):format(info.abi_major, info.abi_minor), channels = M.number(M.C.ba_data_channels(desc)) }
 end
 
--- { kind, name, doc, version, rows, needs, desc, ... } of a plugin; raises with the registry's sentence.
+-- { kind, name, doc, version, rows, needs, desc, channels (of data), ... } of a plugin; raises with the registry's sentence.
 function bind.find(kind, name)
     local key = kind .. "/" .. M.string(name, kind)
     if not cache[key] then cache[key] = found(M.call("ba_plugins_find", M.ptr(registry, Plugins), kind, name)) end

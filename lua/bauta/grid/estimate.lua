@@ -97,7 +97,7 @@ end
 
 local function feed(program, e, batch)
     local arch, v = e.settings.student, e.settings.views
-    program:feed("images", noise(batch * (v and v.globals or 1) * arch.image_rows * arch.image_columns * 3, 256))
+    program:feed("images", noise(batch * (v and v.globals or 1) * arch.image_rows * arch.image_columns * arch.channels, 256))
     if v and v.locals > 0 then program:feed("local_images", noise(batch * v.locals * v.local_image ^ 2 * 3, 256)) end
     program:feed("labels", noise(batch, arch.classes))
     if inputs.wants_samples(e) then program:feed("samples", noise(batch, e.settings.data:split("train").count)) end

@@ -57,8 +57,9 @@ function features.node(b, arch, store, kind, normalise)
 end
 
 function features.builder(e, device, batch, arch)
-    local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision, batch = batch }
-    b:pictures(batch, arch.image_rows, arch.image_columns)
+    local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision, batch = batch,
+        data = e.settings.data.settings }
+    b:pictures(batch, arch)
     return b
 end
 

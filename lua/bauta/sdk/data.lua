@@ -25,7 +25,7 @@ end
 
 local function copy(s)
     local out = { label = s.label, rows = s.rows, columns = s.columns, bytes = {} }
-    for i = 0, s.rows * s.columns * 3 - 1 do out.bytes[i + 1] = s.pixels[i] end
+    for i = 0, s.rows * s.columns * s.channels - 1 do out.bytes[i + 1] = s.pixels[i] end
     return out
 end
 
@@ -48,7 +48,7 @@ local function samples(c, split)
     local list = {}
     for size in pairs(sizes) do list[#list + 1] = size end
     table.sort(list)
-    return true, ("%d read, %d classes among them, pictures of %s%s"):format(#spread(d.count), classes, table.concat(list, ", ", 1,
+    return true, ("%d read, %d classes among them, %s of %s%s"):format(#spread(d.count), classes, d.channels == 1 and "spectrograms" or "pictures", table.concat(list, ", ", 1,
         math.min(#list, 3)), #list > 3 and ", ..." or "")
 end
 
@@ -72,10 +72,10 @@ local function first_batch(c, threads)
     local bind = require "bauta.bind.data"
     local split = c.describe():split "train"
     local l = bind.loader(split, { batch = math.min(split.count, 16), shuffle = true, threads = threads, ahead = 2,
-        augment = { policy = "crop", image = 32 } })
+        augment = split.channels == 1 and { policy = "none", image = 32, frequency_mask = 2, time_mask = 2 } or { policy = "crop", image = 32 } })
     l:start(0)
     local b, sum = l:next(), {}
-    for i = 0, b.count * b.rows * b.columns * 3 - 1 do sum[i + 1] = b.images[i] end
+    for i = 0, b.count * b.rows * b.columns * b.channels - 1 do sum[i + 1] = b.images[i] end
     for i = 0, b.count - 1 do sum[#sum + 1] = b.labels[i] end
     l:free()
     return sum

@@ -19,7 +19,7 @@ end
 -- A description of the plugin with these settings; those the plugin does not have, or has of another type, are left out.
 function trial.describe(p, wanted, changes)
     local given, has = {}, {}
-    for _, row in ipairs(plugin.union(p.kind, p.rows)) do has[row.name] = row.type end
+    for _, row in ipairs(plugin.union(p.kind, p)) do has[row.name] = row.type end
     for k, v in pairs(wanted or {}) do
         local number = type(v) == "number"
         given[k] = has[k] and number == (has[k] == "int" or has[k] == "float") and v or nil

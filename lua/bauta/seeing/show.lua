@@ -147,7 +147,7 @@ local function compile(all, criteria, B, given, load)
     local normalise, list = all.data and all.data.settings.normalise or "imagenet", {}
     local b = builder.new { device = device, seed = given.seed, batch = B }
     for _, who in ipairs { "student", "teacher_full", "auxiliary" } do list[who] = bind_graph.store(device, given.seed) end
-    b:pictures(B, image, all.student.image_columns)
+    b:pictures(B, all.student)
     b:model("student", all.student, { store = list.student, normalise = normalise })
     for i, c in ipairs(criteria) do
         local whom = "masked" .. i
@@ -206,6 +206,10 @@ end
 function show.run(list, given)
     if #list > most_pictures then usage("%d pictures; at most %d on one sheet", #list, most_pictures) end
     local all = participants(given)
+    if all.student.channels ~= 3 then
+        usage("student %s sees spectrograms; mask show draws pictures (the report of a run draws spectrograms)", all.student.name)
+    end
+    if all.data and all.data.channels ~= 3 then usage("data %s gives spectrograms; mask show draws pictures", all.data.name) end
     if all.student.image_rows ~= all.student.image_columns then usage "square pictures expected" end
     local load, origin = student_weights(given, all)
     local criteria = criteria_of(given, all)

@@ -34,7 +34,7 @@ function spec.describe(kind, text, defaults, what)
     if not name or name == "" then
         errors.raise("arg", ("%s: NAME or NAME:setting=value:... expected, got %s"):format(what, errors.show(text)), "command line")
     end
-    local rows, given = plugin.union(kind, plugin.find(kind, name).rows), {}
+    local rows, given = plugin.union(kind, plugin.find(kind, name)), {}
     for k, v in pairs(defaults or {}) do given[k] = v end
     for _, pair in ipairs(list) do
         local row = row_of(rows, pair[1])

@@ -1,19 +1,22 @@
 -- step/inputs: the batch as models, criteria and losses see it: for training erased and mixed, with soft targets.
+local builder = require "bauta.builder"
+
 local inputs = {}
 
 -- Declares the inputs of a step; the pictures get known as batch.images when they are ready.
 local function declare(b, e, batch, views)
     local s = e.settings
+    local a = s.student
     b.batch_size = batch
     b:feed("step", "i32")
     b:feed("epoch", "i32")
     b:feed("progress", "f32")
     b:feed("labels", "i32", { batch })
-    return b:input("images", "u8", { batch * (views and views.globals or 1), s.student.image_rows, s.student.image_columns, 3 })
+    return b:input("images", builder.dtype(a.channels), { batch * (views and views.globals or 1), a.image_rows, a.image_columns, a.channels })
 end
 
 local function erased(b, data, images)
-    if data.erasing == 0 then return images end
+    if (data.erasing or 0) == 0 then return images end
     local scale, shift = b:normalisation(data.normalise)
     return b:op("erase", { images, scale, shift, b:signal("batch", "step") }, { probability = data.erasing,
         integers = data.erasing_integers and 1 or 0 })

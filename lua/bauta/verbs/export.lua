@@ -31,7 +31,7 @@ function verb.run(given)
     local arch = student_of(configuration)
     local store = graph.store(session.device(), 0)
     local b = builder.new { device = session.device() }
-    b:pictures(1, arch.image_rows, arch.image_columns)
+    b:pictures(1, arch)
     b:model("student", arch, { store = store })
     local which = given.checkpoint
     local file = (which == "last" or which == "best") and path .. "/checkpoints/" .. which or which

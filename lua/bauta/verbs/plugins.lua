@@ -39,8 +39,9 @@ local function show(kind, name)
     io.stdout:write(("%s %s %s: %s\n%s\n"):format(kind, name, p.version, p.doc, p.path or p.where or "defined in Lua"))
     if p.cite then io.stdout:write("from: ", p.cite, "\n") end
     io.stdout:write("\nsettings (name, default, meaning):\n", help.rows(p.rows))
-    if #plugin.common[kind] > 0 then
-        io.stdout:write(("\nsettings of every %s:\n"):format(kind), help.rows(plugin.common[kind]))
+    local common = plugin.of_kind(kind, p)
+    if #common > 0 then
+        io.stdout:write(("\nsettings of every %s:\n"):format(p.channels == 1 and "source of spectrograms" or kind), help.rows(common))
     end
     return 0
 end
