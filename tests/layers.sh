@@ -34,7 +34,7 @@ plugins
 '
 
 # Prints FILE: HEADER for every quoted include that leaves its room without leave. Rooms are two folders deep in core and
-# kernels; plugins are one room, but each of its files may include public headers alone.
+# kernels; plugins are one room, but each of its files may include public headers alone (one that has a folder of its own, plugins/KIND/NAME, what lies there).
 include_offenders() (
     cd "$1" || exit 1
     grep -rHE --include='*.c' --include='*.h' --include='*.cu' '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' core kernels plugins 2>/dev/null |
@@ -74,7 +74,8 @@ include_offenders() (
             if (to != from && to != "core/include" && !((from " " to) in may)) print file ": " header
         }'
     # A plugin sees bauta/*.h and the C library, an operation no other operation.
-    grep -rHE --include='*.c' --include='*.h' '#[[:space:]]*include[[:space:]]*"' plugins 2>/dev/null | grep -v '"bauta/' | sed 's/#.*include//'
+    grep -rHE --include='*.c' --include='*.h' '#[[:space:]]*include[[:space:]]*"' plugins 2>/dev/null | grep -v '"bauta/' |
+        grep -vE '^plugins/[^/]*/[^/]*/[^/]*:.*"[^/"]*"' | sed 's/#.*include//'
     grep -rHE --include='*.c' --include='*.cu' '#[[:space:]]*include[[:space:]]*"[^/"]*"' kernels/ops 2>/dev/null | sed 's/#.*include//'
 )
 
@@ -112,17 +113,23 @@ prove() {
     echo '#include "linear.h"' >"$made/kernels/ops/d.c"
     echo '#include "../../core/base/mem.h"' >"$made/kernels/ops/e.c"
     echo '#include "helper.h"' >"$made/plugins/mask/f.c"
+    mkdir -p "$made/plugins/data/two" && echo '#include "../helper.h"' >"$made/plugins/data/two/k.c"
+    echo '#include "two.h"' >"$made/plugins/data/two/innocent.c"
     echo '#include <hdf5.h>' >"$made/core/graph/g.c"
     echo '#include <lua.h>' >"$made/core/io/h.c"
     echo 'local ffi = require "ffi"' >"$made/experiments/i.lua"
     echo "local ffi = require('ffi')" >"$made/lua/bauta/j.lua"
     seen=$(judge "$made")
-    for name in a b c d e f g h i j; do
+    for name in a b c d e f g h i j k; do
         case $seen in
         *"/$name."*) passed=$((passed + 1)) ;;
         *) failed=$((failed + 1)); echo "not ok - the made-up offender $name is not seen" ;;
         esac
     done
+    case $seen in
+    *innocent*) failed=$((failed + 1)); echo "not ok - a plugin's own header is taken for another's" ;;
+    *) passed=$((passed + 1)) ;;
+    esac
     rm -rf "$made"
     echo "ok - made-up offenders are seen"
 }

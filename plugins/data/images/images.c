@@ -1,52 +1,21 @@
 /* images: pictures in one folder per class, below train/ and test/ (or val/), as a folder, a tar or a gzipped tar; and Tiny
- * ImageNet's own layout, whose text files tell the boxes of the objects and the classes of the validation pictures.
+ * ImageNet's own layout, whose text files (tiny_imagenet.c) tell the boxes of the objects and the classes of the validation pictures.
  *
  * Classes are the folders of train/ in byte order, the same for both splits. Pictures of a class are in byte order of their
  * paths. A single folder above train/ is looked through. What `bauta data pack` has written is read, too. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define BA_WANT_MINOR 2
-#include "bauta/data.h"
+#include "images.h"
 
-enum { MAX_NAME = 4096, MAX_TEXT = 1 << 26 };
-
-typedef struct params {
-    const char *path, *test;
-    int64_t limit, upright;
-} params;
-
-typedef struct item { int64_t file; int32_t label; ba_box box; } item;
-
-typedef struct images {
-    const ba_host *h;
-    const ba_data_host *d;
-    const params *p;            /* during open only */
-    ba_files *files;            /* NULL: a packed data set */
-    ba_pack *pack;
-    char top[MAX_NAME];         /* what all names begin with: "" or "cifar10/" */
-    char folder[MAX_NAME];      /* of this split, with the slash at its end */
-    char **classes;
-    int64_t n_classes, class_room;
-    item *items;
-    int64_t count, room;
-    int has_boxes, upright;
-} images;
-
-static int begins(const char *s, const char *with)
-{
-    return !strncmp(s, with, strlen(with));
-}
-
-static int no_memory(images *s, ba_err *e)
+int images_no_memory(images *s, ba_err *e)
 {
     return BA_FAIL(s->h, e, BA_EMACHINE, "%.300s: no memory for %lld pictures", s->p->path, (long long)s->count);
 }
 
-static int is_picture(const char *name)
+int images_is_picture(const char *name)
 {
     static const char *const endings[] = { "jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", NULL };
     const char *dot = strrchr(name, '.');
@@ -97,13 +66,6 @@ static int find_top(images *s, ba_err *e)
     return BA_FAIL(s->h, e, BA_EDATA, "%.300s: no folder train, test or val in it", s->p->path);
 }
 
-static int is_tiny(const images *s)
-{
-    char name[2 * MAX_NAME];
-    snprintf(name, sizeof name, "%sval/val_annotations.txt", s->top);
-    return s->d->file_find(s->files, name) >= 0;
-}
-
 /* Sets s->folder. */
 static int find_split(images *s, const char *split, ba_err *e)
 {
@@ -111,7 +73,7 @@ static int find_split(images *s, const char *split, ba_err *e)
     if (!strcmp(split, "test")) {
         if (s->p->test[0])
             name = s->p->test;
-        else if (is_tiny(s) || !has_folder(s, "test/"))
+        else if (images_tiny(s) || !has_folder(s, "test/"))
             name = "val";
     }
     if (snprintf(s->folder, sizeof s->folder, "%s%s/", s->top, name) >= (int)sizeof s->folder)
@@ -135,13 +97,13 @@ static int add_class(images *s, const char *name, size_t length, ba_err *e)
     if (s->n_classes == s->class_room) {
         char **more = realloc(s->classes, (size_t)(s->class_room * 2 + 64) * sizeof *more);
         if (!more)
-            return no_memory(s, e);
+            return images_no_memory(s, e);
         s->classes = more;
         s->class_room = s->class_room * 2 + 64;
     }
     char *copy = strndup(name, length);
     if (!copy)
-        return no_memory(s, e);
+        return images_no_memory(s, e);
     s->classes[s->n_classes++] = copy;
     return BA_OK;
 }
@@ -156,7 +118,7 @@ static int find_classes(images *s, const char *folder, ba_err *e)
         if (!begins(name, folder) || !name[skip])
             continue;
         const char *slash = strchr(name + skip, '/');
-        if (!slash && is_picture(name))
+        if (!slash && images_is_picture(name))
             return BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s is in no class folder", s->p->path, name);
         if (slash && add_class(s, name + skip, (size_t)(slash - name) - skip, e) < 0)
             return BA_EMACHINE;
@@ -167,7 +129,7 @@ static int find_classes(images *s, const char *folder, ba_err *e)
     return BA_OK;
 }
 
-static int64_t class_of(const images *s, const char *name, size_t length)
+int64_t images_class(const images *s, const char *name, size_t length)
 {
     int64_t lo = 0, hi = s->n_classes;
     while (lo < hi) {
@@ -187,12 +149,12 @@ static int64_t class_of(const images *s, const char *name, size_t length)
 
 /* ---- pictures ---- */
 
-static int add_item(images *s, int64_t file, int64_t label, ba_box box, ba_err *e)
+int images_add(images *s, int64_t file, int64_t label, ba_box box, ba_err *e)
 {
     if (s->count == s->room) {
         item *more = realloc(s->items, (size_t)(s->room * 2 + 1024) * sizeof *more);
         if (!more)
-            return no_memory(s, e);
+            return images_no_memory(s, e);
         s->items = more;
         s->room = s->room * 2 + 1024;
     }
@@ -210,11 +172,11 @@ static int find_pictures(images *s, ba_err *e)
         if (!begins(name, s->folder) || !name[skip])
             continue;
         const char *slash = strchr(name + skip, '/');
-        int64_t label = slash ? class_of(s, name + skip, (size_t)(slash - name) - skip) : -1;
-        if (name[strlen(name) - 1] == '/' ? slash && label < 0 : is_picture(name) && label < 0)
+        int64_t label = slash ? images_class(s, name + skip, (size_t)(slash - name) - skip) : -1;
+        if (name[strlen(name) - 1] == '/' ? slash && label < 0 : images_is_picture(name) && label < 0)
             return BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s: %s", s->p->path, name,
                 slash ? "a class that train does not have" : "is in no class folder");
-        if (is_picture(name) && add_item(s, i, label, (ba_box){ 0 }, e) < 0)
+        if (images_is_picture(name) && images_add(s, i, label, (ba_box){ 0 }, e) < 0)
             return BA_EMACHINE;
     }
     return BA_OK;
@@ -224,6 +186,12 @@ static int by_label(const void *a, const void *b)
 {
     const item *x = a, *y = b;
     return x->label != y->label ? (x->label > y->label) - (x->label < y->label) : (x->file > y->file) - (x->file < y->file);
+}
+
+item *images_find(images *s, int64_t file, int64_t label)
+{
+    item key = { file, (int32_t)label, { 0 } };
+    return s->count ? bsearch(&key, s->items, (size_t)s->count, sizeof key, by_label) : NULL;
 }
 
 /* Puts pictures in order, says which classes have none, and keeps the first `limit` of each. */
@@ -242,158 +210,6 @@ static int finish_items(images *s, ba_err *e)
     }
     s->count = kept;
     return BA_OK;
-}
-
-/* ---- text files ---- */
-
-typedef struct text {
-    images *s;
-    const char *name;
-    char *bytes, *at;
-    int64_t line;
-    char *field[6];
-    int fields;
-} text;
-
-static int open_text(images *s, int64_t file, text *t, ba_err *e)
-{
-    int64_t n = s->d->file_size(s->files, file);
-    *t = (text){ .s = s, .name = s->d->file_name(s->files, file) };
-    if (n > MAX_TEXT)
-        return BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s: %lld bytes; at most %d expected", s->p->path, t->name, (long long)n,
-            MAX_TEXT);
-    t->at = t->bytes = malloc((size_t)n + 1);
-    if (!t->bytes)
-        return no_memory(s, e);
-    t->bytes[n] = 0;
-    return s->d->file_read(s->files, file, 0, n, t->bytes, e);
-}
-
-static int at_line(const text *t, const char *what, const char *value, ba_err *e)
-{
-    return BA_FAIL(t->s->h, e, BA_EDATA, "%.150s: %.150s:%lld: %s%s%.80s", t->s->p->path, t->name, (long long)t->line, what,
-        *value ? " " : "", value);
-}
-
-/* Splits the next line that is not empty at tabs and blanks. 1: there was one, 0: end. */
-static int next_line(text *t, int wanted, ba_err *e)
-{
-    t->fields = 0;
-    while (*t->at && !t->fields) {
-        t->line++;
-        char *p = t->at, *end = p + strcspn(p, "\n");
-        t->at = end + (*end == '\n');
-        *end = 0;
-        for (char *next; *(p += strspn(p, " \t\r")); p = next) {
-            if (t->fields == 6)
-                return at_line(t, "too many columns", "", e);
-            t->field[t->fields++] = p;
-            next = p + strcspn(p, " \t\r");
-            next += *next ? (*next = 0, 1) : 0;
-        }
-    }
-    if (t->fields && t->fields != wanted)
-        return at_line(t, wanted == 6 ? "file, class and four box corners expected" : "file and four box corners expected", "",
-            e);
-    return t->fields > 0;
-}
-
-/* Four corners; the last pixel is inside, so one is added. */
-static int parse_box(const text *t, int from, ba_box *box, ba_err *e)
-{
-    double v[4];
-    for (int i = 0; i < 4; i++) {
-        char *end;
-        v[i] = strtod(t->field[from + i], &end);
-        if (*end || end == t->field[from + i] || !(v[i] >= 0 && v[i] <= 65536))
-            return at_line(t, "not a pixel position:", t->field[from + i], e);
-    }
-    *box = (ba_box){ (float)v[0], (float)v[1], (float)v[2] + 1, (float)v[3] + 1 };
-    if (v[2] < v[0] || v[3] < v[1])
-        return at_line(t, "a box that ends before it begins", "", e);
-    return BA_OK;
-}
-
-/* val/val_annotations.txt names class and box of each picture in val/images. */
-static int annotated_line(const text *t, char *seen, ba_err *e)
-{
-    images *s = t->s;
-    char name[2 * MAX_NAME];
-    ba_box box;
-    int64_t label = class_of(s, t->field[1], strlen(t->field[1]));
-    if (label < 0)
-        return at_line(t, "a class that train does not have:", t->field[1], e);
-    if (parse_box(t, 2, &box, e) < 0)
-        return BA_EDATA;
-    snprintf(name, sizeof name, "%simages/%.4000s", s->folder, t->field[0]);
-    int64_t file = s->d->file_find(s->files, name);
-    if (file < 0)
-        return at_line(t, "no such file:", t->field[0], e);
-    if (seen[file]++)
-        return at_line(t, "named twice:", t->field[0], e);
-    return add_item(s, file, label, box, e);
-}
-
-static int read_annotations(images *s, ba_err *e)
-{
-    char name[2 * MAX_NAME];
-    text t;
-    int64_t n = s->d->files_count(s->files);
-    char *seen = calloc((size_t)n, 1);
-    snprintf(name, sizeof name, "%sval_annotations.txt", s->folder);
-    int status = open_text(s, s->d->file_find(s->files, name), &t, e);
-    if (!seen && status >= 0)
-        status = no_memory(s, e);
-    while (status >= 0 && (status = next_line(&t, 6, e)) > 0)
-        status = annotated_line(&t, seen, e);
-    for (int64_t i = 0; i < n && status >= 0; i++) {
-        const char *file = s->d->file_name(s->files, i);
-        if (!seen[i] && begins(file, s->folder) && is_picture(file))
-            status = BA_FAIL(s->h, e, BA_EDATA, "%.200s: %.200s is not in val_annotations.txt", s->p->path, file);
-    }
-    s->has_boxes = 1;
-    free(t.bytes);
-    free(seen);
-    return status;
-}
-
-static item *item_of(images *s, int64_t file, int64_t label)
-{
-    item key = { file, (int32_t)label, { 0 } };
-    return s->count ? bsearch(&key, s->items, (size_t)s->count, sizeof key, by_label) : NULL;
-}
-
-/* CLASS/CLASS_boxes.txt, of pictures in CLASS/images. Lines of pictures beyond the limit are passed over. */
-static int read_boxes_of(images *s, int64_t label, int64_t file, ba_err *e)
-{
-    text t;
-    char name[3 * MAX_NAME];
-    int status = open_text(s, file, &t, e);
-    while (status >= 0 && (status = next_line(&t, 5, e)) > 0) {
-        ba_box box;
-        snprintf(name, sizeof name, "%s%s/images/%.4000s", s->folder, s->classes[label], t.field[0]);
-        int64_t picture = s->d->file_find(s->files, name);
-        status = picture < 0 ? at_line(&t, "no such file:", t.field[0], e) : parse_box(&t, 1, &box, e);
-        item *i = status < 0 ? NULL : item_of(s, picture, label);
-        if (i)
-            i->box = box;
-    }
-    s->has_boxes = 1;
-    free(t.bytes);
-    return status;
-}
-
-static int read_boxes(images *s, ba_err *e)
-{
-    char name[4 * MAX_NAME];
-    int status = BA_OK;
-    for (int64_t c = 0; c < s->n_classes && status >= 0; c++) {
-        snprintf(name, sizeof name, "%s%s/%s_boxes.txt", s->folder, s->classes[c], s->classes[c]);
-        int64_t file = s->d->file_find(s->files, name);
-        if (file >= 0)
-            status = read_boxes_of(s, c, file, e);
-    }
-    return status;
 }
 
 /* ---- the plugin ---- */
@@ -421,11 +237,11 @@ static int list(images *s, const char *split, ba_err *e)
     int status = find_classes(s, has_folder(s, "train/") ? train : s->folder, e);
     if (status < 0)
         return status;
-    int annotated = is_tiny(s) && !strcmp(s->folder + strlen(s->top), "val/");
-    status = annotated ? read_annotations(s, e) : find_pictures(s, e);
+    int annotated = images_tiny(s) && !strcmp(s->folder + strlen(s->top), "val/");
+    status = annotated ? images_annotations(s, e) : find_pictures(s, e);
     if (status >= 0)
         status = finish_items(s, e);
-    return status < 0 || annotated ? status : read_boxes(s, e);
+    return status < 0 || annotated ? status : images_boxes(s, e);
 }
 
 /* A packed data set has its order, its classes and its test split already; `limit` takes the first of each class. */
@@ -436,11 +252,11 @@ static int open_pack(images *s, const char *split, ba_data_facts *facts, ba_err 
         return BA_FAIL(s->h, e, BA_EARG, "%s: %.300s is packed, and stays as it was packed; pack it with this setting", wrong, s->p->path);
     s->pack = s->d->pack_open(s->p->path, split, facts, e);
     int64_t *n = s->pack ? calloc((size_t)facts->classes, sizeof *n) : NULL;
-    int status = n ? BA_OK : s->pack ? no_memory(s, e) : e ? e->code : BA_EDATA;
+    int status = n ? BA_OK : s->pack ? images_no_memory(s, e) : e ? e->code : BA_EDATA;
     for (int64_t i = 0; status >= 0 && i < facts->count; i++) {
         int32_t label = s->d->pack_label(s->pack, i);
         if (!s->p->limit || n[label]++ < s->p->limit)
-            status = add_item(s, i, label, (ba_box){ 0 }, e);
+            status = images_add(s, i, label, (ba_box){ 0 }, e);
     }
     free(n);
     facts->count = s->count;
