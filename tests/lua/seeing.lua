@@ -32,7 +32,7 @@ end
 -- ---- where the teacher of a run on disk is ----
 local runs = os.tmpname()
 os.remove(runs)
-local log = ('student.plugin = "deit"\nstudent.settings.image = 16\nstudent.settings.patch = 4\nteacher.plugin = "deit"\nteacher.settings.image = 16\n' ..
+local log = ('student.plugin = "deit"\nstudent.settings.weights = "run elsewhere"\nstudent.settings.image = 16\nstudent.settings.patch = 4\nteacher.plugin = "deit"\nteacher.settings.image = 16\n' ..
     'teacher.settings.patch = 4\nteacher.settings.weights = "run a teacher"')
 local function made(name, documents)
     local run = bind.open(runs, name, "new", 0)

@@ -99,7 +99,7 @@ function spec.run(folder)
         local name, settings = spec.recorded(lines, part)
         if name then
             local run = type(settings.weights) == "string" and settings.weights:match "^run (.*)$"
-            if run then settings.weights = origin(documents, part, run, folder) .. "/student.safetensors" end
+            if run then settings.weights = (part == "student" and folder or origin(documents, part, run, folder)) .. "/student.safetensors" end
             out[part] = plugin.describe(kind, name, settings)
         end
     end
