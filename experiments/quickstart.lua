@@ -26,7 +26,7 @@ local function run(s)
     s.student = s.student or vit { dim = 64, depth = 3, heads = 2 }
     s.epochs = s.epochs or p.epochs
     s.optimiser = bauta.optimiser "adamw" { lr = 2e-3 }
-    s.schedule = bauta.schedule "cosine-shifted" { warmup = 1 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = math.min(1, s.epochs / 4) }
     s.losses = s.teacher and { bauta.loss "cross-entropy" { smoothing = 0 }, bauta.loss "logit" { temperature = 2 } } or nil
     return (s.teacher and bauta.distill or bauta.train)(s)
 end
