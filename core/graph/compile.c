@@ -1,4 +1,5 @@
 /* compile: from a graph to a program: drop what is not needed, lay it out (layout.c), take the memory, resolve pointers. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,14 +108,16 @@ static void roles_text(const ba_program *p, char *out, size_t size)
 static int judge_room(ba_program *p, int64_t arena, ba_err *e)
 {
     int64_t room = p->device->ops->room ? p->device->ops->room(p->device->self) : -1, again = 0;
-    char by_role[200], less[100] = "";
+    char by_role[200], parts[60] = "", less[100] = "";
     if (room < 0 || arena <= room)
         return BA_OK;
     roles_text(p, by_role, sizeof by_role);
+    if (room > 0)
+        snprintf(parts, sizeof parts, ", or all of it in %.0f parts", ceil((double)arena / (double)room));
     if (!p->graph->recompute && !bai_recompute(p->graph, &again, NULL) && again && !bai_lay_out(p, NULL) && p->arena_bytes < arena)
         snprintf(less, sizeof less, ", and with recompute = \"blocks\" a step needs %.2f GiB", gib(p->arena_bytes));
-    return ba_fail(e, BA_EMACHINE, "no memory: at its peak a step needs %.2f GiB (%s), %.2f GiB are free; about %.0f %% of this batch would fit%s", gib(arena),
-                   by_role, gib(room), 100 * (double)room / (double)arena, less);
+    return ba_fail(e, BA_EMACHINE, "no memory: at its peak a step needs %.2f GiB (%s), %.2f GiB are free; about %.0f %% of this batch would fit%s%s", gib(arena),
+                   by_role, gib(room), 100 * (double)room / (double)arena, parts, less);
 }
 
 static int make_memory(ba_program *p, ba_err *e)
