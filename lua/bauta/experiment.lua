@@ -41,7 +41,7 @@ local common = {
     { name = "data", type = "data", doc = "what is learned from" },
     { name = "student", type = "arch", doc = "the model that is trained" },
     { name = "recipe", type = "string", optional = true, doc = "how a paper trains, by name (bauta recipes): settings that are not given here" },
-    { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy" },
+    { name = "losses", type = "list of loss", default = {}, doc = "what is minimised, summed; none: cross-entropy, or what the recipe says" },
     { name = "optimiser", type = "optimiser", optional = true, doc = 'default: bauta.optimiser "adamw" {}' },
     { name = "schedule", type = "schedule", optional = true, doc = 'of the learning rate; default: bauta.schedule "cosine-shifted" {}' },
     { name = "mixing", type = "mixing", optional = true, doc = "bauta.mixing {...}: mixup and CutMix; left out: none" },
@@ -133,7 +133,7 @@ local function new(kind, given)
     changes.apply(experiment.rows[kind], s)
     local own = 0
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
-    if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", "cross-entropy") } end
+    if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", recipe.loss(s.recipe)) } end
     if kind == "distill" then complete_teachers(s) else s.teachers = {} end
     local self = setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
     if s.steps and s.steps > 0 then self.total = s.steps end
@@ -224,7 +224,7 @@ end
 -- All losses: { loss, column, label (of its learned tensors), teacher (or nil), weight }. The experiment's own losses speak of
 -- the teacher when there is one only.
 function Experiment:losses()
-    local short, out, used = { ["cross-entropy"] = "ce", logit = "kd" }, {}, {}
+    local short, out, used = { ["cross-entropy"] = "ce", ["binary-cross-entropy"] = "bce", logit = "kd" }, {}, {}
     local function add(list, prefix, t, weight)
         for i, loss in ipairs(list) do
             local column = "loss_" .. (prefix and prefix .. "_" or "") .. (short[loss.name] or loss.name:gsub("%-", "_"))

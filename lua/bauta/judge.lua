@@ -144,6 +144,17 @@ end
 
 -- ---- the whole ----
 
+-- Losses that take every class of a soft target as a full yes.
+local function judge_targets(e, lines)
+    local mixing = e.settings.mixing
+    for _, l in ipairs(mixing and mixing.smoothing > 0 and e:losses() or {}) do
+        if l.loss.settings.binary == true then
+            lines[#lines + 1] = ("loss %s.binary: mixing.smoothing = %s makes every class a target; smoothing = 0 expected"):format(l.loss.name,
+                errors.show(mixing.smoothing))
+        end
+    end
+end
+
 local function judge_freeze(e, lines)
     local s, frozen = e.settings, e:resting()
     if s.freeze_epochs and not s.freeze then lines[#lines + 1] = ("freeze_epochs = %d: freeze = beginnings of names expected as well"):format(s.freeze_epochs) end
@@ -197,6 +208,7 @@ function judge.experiment(e)
     lines[#lines + 1] = s.micro > 1 and s.views and "micro and views exclude each other: the views of a picture lie apart in the batch" or nil
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     augmentation.defects(s.data, s.views and plugin.defaults "data" or usual(s), s.student.image_rows, s.views, lines)
+    judge_targets(e, lines)
     judge_channels(s, lines)
     if e.kind == "distill" then judge_teachers(e, lines) end
     return e.kind == "distill" and #lines == 0 and shadow.defects(e) or lines

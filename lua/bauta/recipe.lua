@@ -4,7 +4,7 @@
 --   bauta.distill { ..., recipe = "deit", epochs = 100, optimiser = bauta.optimiser "adamw" { lr = 3e-4 } }
 --
 -- What the script sets itself stays, setting by setting of data and student, and as a whole where it is an object of its own (optimiser, schedule,
--- mixing, views). Losses, masks and models are no part of a recipe. Where a paper and its code differ both are here.
+-- mixing, views). Masks and models are no part of a recipe, nor are losses, but for the one that stands in where none are given. Where a paper and its code differ both are here.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 local mixing = require "bauta.mixing"
@@ -44,7 +44,7 @@ recipe.kinds = {
         run = no_mixing, data = { randaugment = 0, erasing = 0 } },
     ["deit-light-jitter"] = deit { doc = "the same as timm makes it of RandAugment switched off: with colour jitter 0.3",
         run = no_mixing, data = { randaugment = 0, erasing = 0, jitter = 0.3 } },
-    ["deit3"] = { doc = "DeiT III, size S at 224: LAMB, 3-Augment and jitter; mixed labels as cross-entropy takes them, where the paper has it binary",
+    ["deit3"] = { loss = "binary-cross-entropy", doc = "DeiT III, size S at 224: LAMB, binary cross-entropy, 3-Augment and jitter",
         run = { epochs = 800, batch = 2048, optimiser = { "lamb", { lr = 4e-3, weight_decay = 0.05 } }, schedule = timm { warmup = 5 },
             mixing = { smoothing = 0 } },
         data = { three_augment = true, jitter = 0.3, repeats = 3, test_crop = 1 }, student = { drop_path = 0.05 } },
@@ -120,6 +120,9 @@ function recipe.filled(name, given)
     return out
 end
 
+-- The loss of a run that gives none. name: of its recipe, or nil.
+function recipe.loss(name) return name and recipe.kinds[name].loss or "cross-entropy" end
+
 -- What a recipe names, { name, value } ("optimiser.lr", "data.erasing"), in order.
 function recipe.settings(name)
     local r, out = recipe.kinds[name], {}
@@ -137,6 +140,7 @@ function recipe.settings(name)
         end
     end
     add("", r.run)
+    if r.loss then out[#out + 1] = { "losses", r.loss } end
     add("data.", r.data)
     add("student.", r.student)
     return out
@@ -151,7 +155,7 @@ function recipe.standing(e)
             v = type(v) == "table" and (v[part] == nil and v.settings or v) or nil
             v = v and v[part]
         end
-        if type(v) == "table" then v = v.kind or "on" end
+        if type(v) == "table" then v = v.kind or v[1] and v[1].plugin or "on" end
         if v ~= nil then out[#out + 1] = ("%s = %s"):format(one[1], tostring(v)) end
     end
     return table.concat(out, ", ")

@@ -32,7 +32,7 @@ local function measure(name, settings, precision, models)
     return step:read "loss", step:read "slope"
 end
 
-for _, l in ipairs { { "logit", {} }, { "hard", { head = "distillation" } }, { "nkd", {} }, { "dkd", {} }, { "fitnet", { layers = "all" } }, { "mgd", {} },
+for _, l in ipairs { { "binary-cross-entropy", {} }, { "logit", {} }, { "hard", { head = "distillation" } }, { "nkd", {} }, { "dkd", {} }, { "fitnet", { layers = "all" } }, { "mgd", {} },
     { "vitkd", {} }, { "vitkd", { generator = "self-attention", module = "mha" } }, { "vitkd", { generator = "cross-attention", align = "correlation" } },
     { "manifold", {} }, { "attention", {} }, { "attention", { under_mask = "mass" } } } do
     local loss, slope = measure(l[1], l[2], "fp32")

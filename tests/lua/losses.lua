@@ -29,6 +29,33 @@ t.near(0.9 * logits("cross-entropy", { smoothing = 0 }).loss + 0.1 * soft.loss, 
 t.check(not soft["grad student.logits"], "the class head gets a gradient from a loss on the distillation head")
 t.group "G-L3: hard labels, distillation token"
 
+-- ln(1 + e^z) - y z by hand: of { 2, 1, .1 } with class 0 and { .5, -1, 1.5 } with class 2.
+local bce = logits("binary-cross-entropy", {})
+local sum, slope = 0, {}
+for b, row in ipairs(zs) do
+    for c, z in ipairs(row) do
+        local yes = c == y[b] + 1 and 1 or 0
+        sum = sum + math.log(1 + math.exp(z)) - yes * z
+        slope[#slope + 1] = (1 / (1 + math.exp(-z)) - yes) / 6
+    end
+end
+t.near(sum / 6, 0.612223, 1e-6, "as PyTorch has it")
+t.near(bce.loss, sum / 6, 1e-6, "labels")
+near_list(bce["grad student.logits"], slope, 1e-6, "gradient")
+local mixed = { targets = { { .6, 0, .4 }, { 0, .01, .99 } } }
+local both = { student = { signals = { logits = { { 2, 1, .1 }, { .5, -1, 1.5 } } } } }
+local function asked(rows) -- the same by a loss that takes what it is given
+    return logits("binary-cross-entropy", { binary = false }, { targets = rows, student = both.student })
+end
+t.near(logits("binary-cross-entropy", {}, mixed).loss, asked({ { 1, 0, 1 }, { 0, 1, 1 } }).loss, 1e-7, "every class that takes part is a yes")
+t.near(logits("binary-cross-entropy", {}, mixed).loss, 0.762223, 1e-6, "mixed pictures, as PyTorch has it")
+t.near(asked(mixed.targets).loss, 0.743056, 1e-6, "soft targets as they are")
+t.near(asked({ { .5, .5, .5 }, { .5, .5, .5 } }).loss, (sum + (2 + 1.5) - 0.5 * (2 + 1 + .1 + .5 - 1 + 1.5)) / 6, 1e-6, "half a yes")
+local far = logits("binary-cross-entropy", { weight = 2 }, { labels = { 0, 1 }, student = { signals = { logits = { { 0, -200, 300 }, { 90, 0, -90 } } } } })
+t.near(far.loss, 2 * (2 * math.log(2) + 300 + 90) / 6, 1e-4, "logits far from 0, and at 0")
+near_list(far["grad student.logits"], { -1 / 6, 0, 1 / 3, 1 / 3, -1 / 6, 0 }, 1e-6, "their gradient")
+t.group "binary cross-entropy"
+
 local nkd = logits("nkd", {})
 t.near(nkd.loss, 1.077323, 2e-6, "G-L4")
 near_list(nkd["grad student.logits"], { -0.153288, 0.098925, 0.054362, 0.242777, -0.124770, -0.118007 }, 1e-6, "G-L4 gradient")

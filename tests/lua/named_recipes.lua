@@ -40,6 +40,11 @@ local dino = described("dino").settings
 t.check(dino.views and dino.views.locals == 8 and dino.freeze == "head.last_layer" and dino.optimiser.clip_each == 3 and dino.optimiser.weight_decay_end == 0.4 and
     dino.optimiser.decay_tokens, "DINO")
 t.near(dino.optimiser:peak(512), 1e-3, 1e-15, "DINO's rate")
+t.equal(described("deit3").settings.losses[1].name .. " " .. described("deit").settings.losses[1].name, "binary-cross-entropy cross-entropy", "losses where none are given")
+t.equal(described("deit3", { losses = { bauta.loss "logit" {} } }).settings.losses[1].name, "logit", "losses that are given")
+t.raises("loss binary-cross-entropy.binary: mixing.smoothing = 0.1 makes every class a target; smoothing = 0 expected", function()
+    described("deit3", { mixing = bauta.mixing {} })
+end)
 t.group "values of the papers"
 
 -- ---- what the script says ----

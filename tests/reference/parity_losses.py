@@ -25,6 +25,9 @@ Y = torch.tensor(LABELS)
 case, zs, zt = pair("cross-entropy, smoothed", "cross-entropy", "cross_entropy(label_smoothing)", smoothing=0.1)
 case.write(F.cross_entropy(zs, Y, label_smoothing=0.1))
 
+case, zs, zt = pair("binary cross-entropy", "binary-cross-entropy", "binary_cross_entropy_with_logits")
+case.write(F.binary_cross_entropy_with_logits(zs, F.one_hot(Y, C).double()))
+
 case, zs, zt = pair("logit, batchmean, temperature 4", "logit", "kl_div(batchmean) * 16", temperature=4)
 case.write(16 * F.kl_div((zs / 4).log_softmax(1), (zt / 4).log_softmax(1), reduction="batchmean", log_target=True))
 
