@@ -30,7 +30,7 @@ local function run(s)
     s.student = s.student or ast(64, smoke and 1 or 3)
     s.epochs = smoke and 2 or s.epochs or p.epochs
     s.optimiser = bauta.optimiser "adam" { lr = 1e-3 }
-    s.schedule = bauta.schedule "cosine-shifted" { warmup = 1 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = math.min(1, s.epochs / 4) }
     s.losses = { bauta.loss "cross-entropy" { smoothing = 0 }, s.teacher and bauta.loss "logit" {} or nil }
     return (s.teacher and bauta.distill or bauta.train)(s)
 end
