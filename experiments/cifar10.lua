@@ -23,11 +23,11 @@ end
 local function teacher(weights) return vit { dim = 96, depth = 4, heads = 3, weights = weights } end
 
 local function run(s)
-    s.data, s.batch, s.seed = data, 64, p.seed
+    s.data, s.batch, s.seed = data, 32, p.seed
     s.student = s.student or vit { dim = 64, depth = 3, heads = 2 }
     s.epochs = s.epochs or p.epochs
     s.optimiser = bauta.optimiser "adamw" { lr = 1e-3 }
-    s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = math.min(1, s.epochs / 4) }
     s.losses = { bauta.loss "cross-entropy" { smoothing = 0 }, s.teacher and bauta.loss "logit" { temperature = 2 } or nil }
     return (s.teacher and bauta.distill or bauta.train)(s)
 end

@@ -14,7 +14,7 @@ local sizes = {
 }
 local defaults = { -- by scale: epochs of a cell and of the teacher, batch, learning rate (of the papers: their recipe's), seeds
     paper = { epochs = 300, teacher_epochs = 300, batch = 1024, seeds = 3 },
-    small = { epochs = 3, teacher_epochs = 8, batch = 64, lr = 1e-3, seeds = 3 },
+    small = { epochs = 3, teacher_epochs = 8, batch = 32, lr = 1e-3, seeds = 3 },
     smoke = { epochs = 2, teacher_epochs = 2, batch = 16, lr = 1e-3, seeds = 2 },
 }
 local files = { base = "deit_base_patch16_224", small = "deit_small_patch16_224", tiny = "deit_tiny_patch16_224",
@@ -72,7 +72,7 @@ local function recipe(self, s, teacher_run)
         return s
     end
     s.optimiser = bauta.optimiser "adamw" { lr = d.lr, weight_decay = 0.05 }
-    s.schedule = bauta.schedule "cosine-shifted" { warmup = 0.5 }
+    s.schedule = bauta.schedule "cosine-shifted" { warmup = math.min(1, s.epochs / 4) }
     return s
 end
 
