@@ -59,6 +59,15 @@ t.equal(kept, "0 2", "G-M1 bottom-k")
 t.equal(select(2, ranked(models, 1, bauta.mask "student" { select = "bottom" }, 2)), "0 2", "G-M1 bottom")
 t.group "G-M1: student, bottom-k"
 
+-- The lengths of the values: 5, 1, 2, 0 in the first head, 1, 3, 10, 2 in the second; the class token's own does not matter.
+local m1v = { 9, 9, 3, 4, 1, 0, 0, -2, 0, 0, 9, 9, 1, 0, 0, 3, -6, 8, 2, 0 }
+models.student.values = { { 1, 2, 5, 2 }, m1v }
+scores, kept = ranked(models, 1, bauta.mask "value-norm" {}, 2)
+near(scores, { 0.028001, 0.3629315, 0.013507, 0.002345 }, "value-norm")
+t.equal(kept, "0 1", "value-norm")
+models.student.values = nil
+t.group "attention times the length of the value"
+
 -- The same attention, seen by a teacher, by a third model, by a student with another name.
 models = { student = { facts = facts(4, 2), class_attention = { { 1, 1, 1, 5 }, { 0, 1, 0, 0, 0 } } }, teacher = { facts = facts(4, 2) },
     teacher_full = { facts = facts(4, 2), class_attention = { { 1, 2, 1, 5 }, m1 } },
