@@ -11,7 +11,7 @@ for i = 1, 4 * 32 * 32 * 3 do pixels[i] = i * 7919 % 256 end
 -- What a step gives, as one text, and its plan. describe: with the builder; of: how recompute is set.
 local function outcome(of, precision, describe)
     local b = builder.new { device = session.device(), seed = 5, precision = precision, batch = 4 }
-    b:pictures(4, 32, 32)
+    b:pictures(4, { image_rows = 32, image_columns = 32, channels = 3 })
     b:recompute(of)
     local names = describe(b)
     local program = b:finish()

@@ -16,7 +16,7 @@ end
 local function compiled(given, precision, arch, store, k)
     local builder, session = require "bauta.builder", require "bauta.session"
     local b = builder.new { device = session.device(), precision = precision, batch = given.batch }
-    b:pictures(given.batch, given.image, given.image)
+    b:pictures(given.batch, arch)
     local kept = k < arch.patches and b:feed("kept", "i32", { given.batch, k }) or nil
     local logits = b:model("teacher", arch, { store = store, kept = kept })
     b:role "metric"
