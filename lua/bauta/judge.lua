@@ -148,7 +148,7 @@ end
 local function judge_targets(e, lines)
     local mixing = e.settings.mixing
     for _, l in ipairs(mixing and mixing.smoothing > 0 and e:losses() or {}) do
-        if l.loss.settings.binary == true then
+        if l.loss.name == "binary-cross-entropy" and l.loss.settings.binary then
             lines[#lines + 1] = ("loss %s.binary: mixing.smoothing = %s makes every class a target; smoothing = 0 expected"):format(l.loss.name,
                 errors.show(mixing.smoothing))
         end

@@ -4,14 +4,21 @@ local errors = require "bauta.errors"
 
 local layers = {}
 
--- What blocks are called, behind `v.` (AST) or `backbone.` (DINO, YOLOS): the stage, then the number in it. ConvViT's blocks3 are its
+-- What blocks are called, behind the scope of the model (`v.`, `backbone.`, `encoder.`): the stage, then the number in it. ConvViT's blocks3 are its
 -- transformer blocks; the convolutional ones in front of them belong to the embedding, as MAE's fine-tuning of it has it.
 local blocks = {
     { "^blocks%.(%d+)%.", 0 }, { "^blocks3%.(%d+)%.", 0 }, { "^blocks_token_only%.(%d+)%.", 1 }, { "^layers%.(%d+)%.blocks%.(%d+)%." },
 }
 local embedding = { "^cls_token", "^dist_token", "^det_token", "^pos_embed", "^mid_pos_embed", "^patch_embed", "^norm_pre%.", "^blocks[12]%." }
 
-local function bare(name) return (name:gsub("^v%.", ""):gsub("^backbone%.", "")) end
+-- The scope is what stands in front of the weights of the patches' embedding. What lies outside of it follows the model: a head, a decoder.
+local function scope_of(names)
+    for _, name in ipairs(names) do
+        local scope = name:match "^(.-)patch_embed%d*%."
+        if scope then return scope end
+    end
+    return ""
+end
 
 -- Stage and number of the block that a weight belongs to, from 0; nil when it is in none.
 local function block_of(name)
@@ -23,7 +30,8 @@ end
 
 -- names: of all weights of a model of so many blocks, called `what`. Returns a function: the depth of a weight by its name.
 function layers.of(names, depth, what)
-    local sizes, first, n = {}, {}, 0
+    local sizes, first, n, scope = {}, {}, 0, scope_of(names)
+    local function bare(name) return name:sub(1, #scope) == scope and name:sub(#scope + 1) or name end
     for _, name in ipairs(names) do
         local stage, i = block_of(bare(name))
         if stage then sizes[stage] = math.max(sizes[stage] or 0, i + 1) end

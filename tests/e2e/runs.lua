@@ -134,6 +134,13 @@ t.check(status == 0, "eval: %s", err)
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "eval gives the run's accuracy")
 status, out, err = shell.bauta(("export '%s' --to '%s'"):format(path "a/tiny", path "exported.safetensors"))
 t.check(status == 0, "export: %s", err)
+for _, note in ipairs { "mean", "std", "architecture", "image" } do
+    local pattern = "\n *" .. note .. " = ([^\n]+)"
+    local _, own = shell.bauta(("inspect '%s'"):format(path "a/tiny/student.safetensors"))
+    local _, exported = shell.bauta(("inspect '%s'"):format(path "exported.safetensors"))
+    t.check(own:find(pattern), "the run's own file says its %s: %s", note, own)
+    t.equal(exported:match(pattern), own:match(pattern), "so does an exported one: " .. note)
+end
 status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a",
     path "exported.safetensors"))
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "exported weights: " .. err)

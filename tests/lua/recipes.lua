@@ -129,11 +129,11 @@ local settings = { deit = vit { distilled = true }, deit3 = vit(), dino = vit { 
     ast = { dim = 24, depth = 2, heads = 2, bins = 16, frames = 32, classes = 4 },
     convvit = { dim = 24, heads = 2, depth = 2, stem_depth = 1, image = 32, classes = 4 } }
 local places = { ["pos_embed"] = 0, ["cls_token"] = 0, ["dist_token"] = 0, ["backbone.pos_embed"] = 0, ["backbone.mid_pos_embed"] = 0, ["v.pos_embed"] = 0,
-    ["v.cls_token"] = 0, ["blocks1.0.norm1.bias"] = 0, ["patch_embed2.proj.bias"] = 0, ["blocks.0.norm1.bias"] = 1, ["v.blocks.1.norm1.bias"] = 2,
+    ["v.cls_token"] = 0, ["encoder.pos_embed"] = 0, ["encoder.blocks.1.norm1.bias"] = 2, ["blocks1.0.norm1.bias"] = 0, ["patch_embed2.proj.bias"] = 0, ["blocks.0.norm1.bias"] = 1, ["v.blocks.1.norm1.bias"] = 2,
     ["backbone.blocks.1.norm1.bias"] = 2, ["blocks_token_only.0.norm1.bias"] = 3, ["blocks_token_only.1.norm1.bias"] = 4, ["blocks3.1.norm1.bias"] = 2,
     ["layers.0.blocks.0.norm1.bias"] = 1, ["layers.1.downsample.norm.bias"] = 2, ["layers.1.blocks.0.norm1.bias"] = 2, ["layers.1.blocks.1.norm1.bias"] = 3 }
 local last = { "norm.bias", "head.bias", "head.fc.bias", "v.norm.bias", "mlp_head.1.bias", "backbone.norm.bias", "class_embed.layers.0.bias",
-    "head.mlp.0.bias", "decoder_blocks.0.norm1.bias", "fc_norm.bias", "decoder_norm.bias" }
+    "head.mlp.0.bias", "decoder_blocks.0.norm1.bias", "fc_norm.bias", "decoder_norm.bias", "encoder.norm.bias", "decoder.cls_emb", "decoder.blocks.0.norm1.bias" }
 local seen_places = {}
 local function depths_are_right(kind, arch)
     local names, reached = names_of(arch), {}

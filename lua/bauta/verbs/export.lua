@@ -42,7 +42,7 @@ function verb.run(given)
     local c = bind.checkpoint(file)
     c:load(given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
-    store:save(to, require("bauta.card").of(arch, select(2, spec.recorded(configuration, "data")).normalise, nil, { run = path, epoch = tostring(c.epoch) }))
+    store:save(to, require("bauta.card").of(arch, select(2, spec.recorded(configuration, "data")), nil, { run = path, epoch = tostring(c.epoch) }))
     io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
     c:free()
     return 0
