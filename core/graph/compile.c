@@ -104,7 +104,7 @@ static void roles_text(const ba_program *p, char *out, size_t size)
 }
 
 /* Whether the device has room for the arena; if not, one line that says what was planned, for whom, and what would fit. The program is given up
- * then, so its graph may be changed to learn what it would need if blocks were computed again. */
+ * then, so it may be laid out anew to learn what it would need if blocks were computed again. */
 static int judge_room(ba_program *p, int64_t arena, ba_err *e)
 {
     int64_t room = p->device->ops->room ? p->device->ops->room(p->device->self) : -1, again = 0;
@@ -225,6 +225,7 @@ ba_program *ba_compile(ba_graph *g, ba_err *e)
         r = compute_again(p, e);
     if (!r && !(r = note_stores(p, e)) && !(r = make_memory(p, e)) && !(r = make_ports(p, e)))
         r = bai_plan_make(p, e);
+    bai_recompute_undo(g); /* what is computed again belongs to this program, not to the graph: the next compile may be told otherwise */
     if (r) {
         ba_program_free(p);
         return NULL;

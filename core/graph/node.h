@@ -39,6 +39,7 @@ struct bai_node {
     int role, place;        /* indices into the graph's texts */
     int64_t block;          /* that it lies in (ba_graph_block); 0: none */
     bai_node *again;        /* recompute.c: what computes it again */
+    bai_node *copy_of;      /* recompute.c: what this one computes again */
     int still;              /* recompute.c: depends on weights only */
     int live;               /* scratch of the passes */
     int tf32;               /* made while the graph's precision was tf32 */
@@ -88,8 +89,9 @@ int bai_mark_live(ba_graph *g, ba_tensor *const *roots, int n_roots); /* fetched
 void bai_count_nominal(ba_graph *g);                /* adds the paper-convention cost of live nodes, once per node */
 int bai_cut(ba_graph *g, ba_tensor *const *roots, int n_roots, ba_err *e); /* dead rows and columns */
 
-/* recompute.c: lets gradients read activations that are computed again. Call bai_cut before it. *made: how many nodes were added; 0: nothing was changed. */
+/* recompute.c: lets gradients read activations that are computed again, until bai_recompute_undo. Call bai_cut before it. *made: how many nodes were added; 0: nothing was changed. */
 int bai_recompute(ba_graph *g, int64_t *made, ba_err *e);
+void bai_recompute_undo(ba_graph *g);               /* the graph is as before bai_recompute; what was added lives as long as the graph's memory */
 
 /* cost.c */
 void bai_node_cost(const bai_node *n, ba_cost *c);

@@ -88,6 +88,7 @@ static int repeat(bai_node *n, bai_node *before, ba_err *e)
     copy->tf32 = n->tf32;
     copy->block = n->block;
     copy->counted = 1; /* the papers' cost counts a model once */
+    copy->copy_of = n;
     for (int i = 0; i < n->n_in; i++)
         copy->in[i] = stand_in(n->in[i], n->block);
     for (int i = 0; i < n->n_out; i++)
@@ -123,6 +124,24 @@ static int reroute(bai_node *n, int64_t *made, ba_err *e)
         n->in[i] = stand_in(t, n->block);
     }
     return BA_OK;
+}
+
+static void unlink_node(bai_node *n)
+{
+    ba_graph *g = n->graph;
+    *(n->prev ? &n->prev->next : &g->first) = n->next;
+    *(n->next ? &n->next->prev : &g->last) = n->prev;
+}
+
+void bai_recompute_undo(ba_graph *g)
+{
+    for (bai_node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->n_in; i++)
+            if (n->in[i] && n->in[i]->node->copy_of)
+                n->in[i] = &n->in[i]->node->copy_of->out[n->in[i]->index];
+    for (bai_node *n = g->first; n; n = n->next)
+        if (n->copy_of)
+            unlink_node(n);
 }
 
 int bai_recompute(ba_graph *g, int64_t *made, ba_err *e)

@@ -402,6 +402,83 @@ static void test_recompute(void)
     check_group("blocks computed again: no more than is missing, the same bits");
 }
 
+/* Compiles g, and says what came of it: nodes that are computed again, the arena, what it would be without that; the gradient. */
+typedef struct compiled { int64_t again, arena, kept, nodes; float slope[64]; } compiled;
+
+static compiled compiled_once(ba_graph *g, int on)
+{
+    const float one = 1;
+    compiled c;
+    memset(&c, 0, sizeof c);
+    CHECK(ba_graph_recompute(g, on, &err) == BA_OK, "%s", err.msg);
+    ba_program *p = ba_compile(g, &err);
+    CHECK(p && ba_program_feed(p, "x", &one, sizeof one, &err) == BA_OK && ba_program_run(p, &err) == BA_OK, "%s", err.msg);
+    CHECK(ba_program_read(p, "dw", c.slope, sizeof c.slope, &err) == BA_OK, "%s", err.msg);
+    c.again = ba_plan_again(p);
+    c.arena = ba_plan_arena(p);
+    c.kept = ba_plan_kept(p);
+    c.nodes = ba_plan_nodes(p);
+    for (int64_t i = 0; i < ba_plan_rows(p); i++) {
+        ba_plan_row row;
+        CHECK(ba_plan_row_get(p, i, &row, &err) == BA_OK && !strstr(row.role, "recompute.recompute"), "row %s", row.role);
+    }
+    ba_program_free(p);
+    return c;
+}
+
+static int64_t no_room(void *self)
+{
+    (void)self;
+    return 1;
+}
+
+/* Compiles g while the device has no memory. */
+static void refused(ba_graph *g)
+{
+    const bai_device_ops *roomy = dev->ops;
+    bai_device_ops full = *roomy;
+    full.room = no_room;
+    dev->ops = &full;
+    ba_program *p = ba_compile(g, &err);
+    dev->ops = roomy;
+    CHECK(!p && strstr(err.msg, "and with recompute = \"blocks\" a step needs"), "%s", p ? "compiled" : err.msg);
+}
+
+/* w through eight times tanh(x)^2, in two blocks: "dw" is the gradient of the mean. */
+static void chain(ba_graph *g, ba_store *s, const char *role)
+{
+    int64_t dim[] = { 64 };
+    CHECK(ba_store_add(s, "w", 1, dim, BA_INIT_NORMAL, 0.5, 0, &err) == 0 && ba_graph_role(g, role, &err) == BA_OK, "%s", err.msg);
+    ba_tensor *w = ba_variable(g, s, "w", &err), *x = op(g, "mul", 0, NULL, 2, w, ba_input(g, "x", BA_F32, 0, NULL, &err)), *dw;
+    for (int i = 0; i < 8; i++) {
+        if (i % 4 == 0)
+            ba_graph_block(g, BA_BLOCK_NEW, &err);
+        x = op(g, "square", 0, NULL, 1, op(g, "tanh", 0, NULL, 1, x));
+    }
+    ba_graph_block(g, 0, &err);
+    CHECK(ba_grad(g, mean_of(g, x), 1, &w, &dw, &err) == BA_OK && ba_fetch(g, "dw", dw, &err) == BA_OK, "%s", err.msg);
+}
+
+/* What is computed again belongs to the program: however a graph was compiled before, its next program is what it would have been at first. */
+static void test_compiled_again(void)
+{
+    ba_store *s = ba_store_new(dev, 7, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    chain(g, s, "student");
+    refused(g);
+    const compiled kept = compiled_once(g, 0);
+    CHECK(kept.again == 0 && kept.kept == kept.arena, "computed again behind the caller's back: %lld nodes", (long long)kept.again);
+    const compiled first = compiled_once(g, 1), second = compiled_once(g, 1), without = compiled_once(g, 0);
+    CHECK(first.again > 0 && first.arena < kept.arena && first.kept == kept.arena, "%lld nodes, %lld of %lld bytes", (long long)first.again, (long long)first.arena, (long long)first.kept);
+    CHECK(!memcmp(&first, &second, sizeof first), "the second program: %lld nodes of %lld again, %lld of %lld bytes; the first: %lld of %lld, %lld of %lld", (long long)second.again,
+          (long long)second.nodes, (long long)second.arena, (long long)second.kept, (long long)first.again, (long long)first.nodes, (long long)first.arena, (long long)first.kept);
+    CHECK(!memcmp(&kept, &without, sizeof kept), "told not to: %lld nodes are computed again, %lld of %lld bytes", (long long)without.again, (long long)without.arena, (long long)without.kept);
+    CHECK(!memcmp(kept.slope, first.slope, sizeof kept.slope), "other bits");
+    ba_graph_free(g);
+    ba_store_free(s);
+    check_group("a graph is compiled twice, with and without blocks computed again, and after a refusal");
+}
+
 int main(void)
 {
     dev = ba_device_open("cpu", 2, "auto", &err);
@@ -419,6 +496,7 @@ int main(void)
     test_nan_scores();
     test_threads();
     test_recompute();
+    test_compiled_again();
     ba_device_free(dev);
     return check_done();
 }
