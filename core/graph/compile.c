@@ -113,7 +113,7 @@ static int judge_room(ba_program *p, int64_t arena, ba_err *e)
         return BA_OK;
     roles_text(p, by_role, sizeof by_role);
     if (room > 0)
-        snprintf(parts, sizeof parts, ", or all of it in %.0f parts", ceil((double)arena / (double)room));
+        snprintf(parts, sizeof parts, ", or all of it in about %.0f parts", ceil((double)arena / (double)room));
     if (!p->graph->recompute && !bai_recompute(p->graph, &again, NULL) && again && !bai_lay_out(p, NULL) && p->arena_bytes < arena)
         snprintf(less, sizeof less, ", and with recompute = \"blocks\" a step needs %.2f GiB", gib(p->arena_bytes));
     return ba_fail(e, BA_EMACHINE, "no memory: at its peak a step needs %.2f GiB (%s), %.2f GiB are free; about %.0f %% of this batch would fit%s%s", gib(arena),
