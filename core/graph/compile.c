@@ -195,14 +195,22 @@ static int note_stores(ba_program *p, ba_err *e)
     return BA_OK;
 }
 
-/* Computes the activations of blocks again, where the graph is told to, and notes what memory that saves. */
+/* Computes the activations of blocks again, where the graph is told to and that takes no more memory, and notes what it saves. What enters a block is kept for it:
+ * where that is more than what the gradient misses, nothing is computed again. */
 static int compute_again(ba_program *p, ba_err *e)
 {
     p->kept_bytes = p->arena_bytes;
     if (!p->graph->recompute)
         return BA_OK;
     int r = bai_recompute(p->graph, &p->n_again, e);
-    return r || !p->n_again ? r : bai_lay_out(p, e);
+    if (!r && p->n_again)
+        r = bai_lay_out(p, e);
+    if (r || !p->n_again || p->arena_bytes <= p->kept_bytes)
+        return r;
+    p->n_again = 0;
+    bai_recompute_undo(p->graph);
+    bai_mark_live(p->graph, NULL, 0);
+    return bai_lay_out(p, e);
 }
 
 ba_program *ba_compile(ba_graph *g, ba_err *e)

@@ -204,7 +204,7 @@ function Builder:finish(idle)
     local program = self.g:compile()
     if self.recomputes and not idle and program:plan().again == 0 then
         program:free()
-        errors.fail "recompute = blocks has no effect: no gradient needs what blocks compute (none is taken, the blocks are not trained, or there are none)"
+        errors.fail "recompute = blocks has no effect: no gradient needs what blocks compute (none is taken, the blocks are not trained, or there are none), or keeping it takes less memory"
     end
     self.known:free()
     self.g:free()

@@ -479,6 +479,30 @@ static void test_compiled_again(void)
     check_group("a graph is compiled twice, with and without blocks computed again, and after a refusal");
 }
 
+/* Blocks that begin with the mean of many numbers: what they compute is little, what enters them much. The sum of their squares' gradient for w. */
+static void test_no_gain(void)
+{
+    int64_t dim[] = { 64, 256 };
+    ba_store *s = ba_store_new(dev, 7, &err);
+    ba_graph *g = ba_graph_new(dev, 1, &err);
+    CHECK(ba_store_add(s, "w", 2, dim, BA_INIT_NORMAL, 0.5, 0, &err) == 0, "%s", err.msg);
+    ba_tensor *w = ba_variable(g, s, "w", &err), *x = ba_input(g, "x", BA_F32, 0, NULL, &err), *sum = NULL, *dw;
+    for (int i = 0; i < 4; i++) {
+        ba_tensor *many = op(g, "mul", 0, NULL, 2, w, op(g, "scale", BA_ATTRS(BA_F("by", i + 1)), 1, x));
+        ba_graph_block(g, BA_BLOCK_NEW, &err);
+        ba_tensor *few = op(g, "square", 0, NULL, 1, op(g, "tanh", 0, NULL, 1, op(g, "mean", BA_ATTRS(BA_I("axis", 1)), 1, many)));
+        ba_graph_block(g, 0, &err);
+        sum = sum ? op(g, "add", 0, NULL, 2, sum, few) : few;
+    }
+    CHECK(ba_grad(g, mean_of(g, sum), 1, &w, &dw, &err) == BA_OK, "%s", err.msg);
+    ba_fetch(g, "dw", op(g, "mean", BA_ATTRS(BA_I("axis", 1)), 1, dw), &err);
+    const compiled kept = compiled_once(g, 0), asked = compiled_once(g, 1);
+    CHECK(!memcmp(&kept, &asked, sizeof kept), "%lld nodes are computed again for %lld bytes instead of %lld", (long long)asked.again, (long long)asked.arena, (long long)kept.arena);
+    ba_graph_free(g);
+    ba_store_free(s);
+    check_group("nothing is computed again where that takes more memory");
+}
+
 int main(void)
 {
     dev = ba_device_open("cpu", 2, "auto", &err);
@@ -497,6 +521,7 @@ int main(void)
     test_threads();
     test_recompute();
     test_compiled_again();
+    test_no_gain();
     ba_device_free(dev);
     return check_done();
 }

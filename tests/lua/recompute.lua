@@ -143,7 +143,23 @@ compared("a chain", "fp32", fed(chain(true)), 0.7)
 t.group "blocks by hand"
 
 -- ---- refusals ----
-local useless = "recompute = blocks has no effect: no gradient needs what blocks compute (none is taken, the blocks are not trained, or there are none)"
+-- Blocks that begin with means of much: to keep what enters them takes more than to keep what they compute.
+local function wasteful(b)
+    local store = bauta.store(3)
+    store:add("w", { 64, 64 }, "normal", 0.2)
+    local w = b:variable(store, "w")
+    local x, sum = b:input("x", "f32", { 64, 64 })
+    for i = 1, 4 do
+        local many = w * (x * i)
+        b:block "new"
+        local few = many:mean { axis = 1 }:tanh():square()
+        b:block(0)
+        sum = sum and sum + few or few
+    end
+    b:fetch("slope", b:grad(sum:mean { axis = -100 }, { w })[1]:mean { axis = -100 })
+    return { "slope" }
+end
+local useless = "recompute = blocks has no effect: no gradient needs what blocks compute (none is taken, the blocks are not trained, or there are none), or keeping it takes less memory"
 t.raises(useless, function() outcome("blocks", "fp32", fed(chain(false))) end)
 t.raises(useless, function()
     bauta.graph({ batch = 2, image = 32, recompute = "blocks" }, function(g) g:fetch("y", g:model("student", wide, { store = bauta.store(1) })) end)
@@ -154,6 +170,7 @@ t.raises(useless, function() outcome("blocks", "fp32", function(b)
     b:fetch("d", b:grad(b:loss(bauta.loss "cross-entropy" {}), { b:variable(store, "head.weight") })[1])
     return { "d" }
 end) end)
+t.raises(useless, function() outcome("blocks", "fp32", fed(wasteful)) end)
 local g = builder.new { device = session.device() }
 t.raises("recompute = \"all\"; none or blocks expected", function() g:recompute "all" end)
 t.raises("graph: block 1; -1 (a new one), 0 (none) or one of the 0 that were begun expected", function() g:block(1) end)

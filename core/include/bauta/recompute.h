@@ -3,7 +3,7 @@
  * A block is the unit whose activations are given up together, for example one block of a transformer; architectures that use ba_host's `block` have
  * one for each. What a block's nodes compute is then not kept for the gradient, but computed again from what enters the block, just before the
  * gradient of the block begins: less memory, more FLOPs (rows "ROLE.recompute" of the plan), the same bits. What the gradients of other nodes read
- * is kept all the same. */
+ * is kept all the same, and a program that would need more memory so computes nothing again. */
 #ifndef BAUTA_RECOMPUTE_H
 #define BAUTA_RECOMPUTE_H
 
