@@ -275,7 +275,7 @@ static ba_tensor *whole_block(ba_build *b, const char *prefix, ba_tensor *x, con
     ba_block own, *spec = &own;
     ba_tensor *given = x, *scale[2], *y;
     char name[LONGEST];
-    if (type_of(b, &x, prefix, &t, e) || take_block(prefix, as_given, spec, e) || judge_block(prefix, spec, &t, e))
+    if (type_of(b, &x, prefix, &t, e) || take_block(prefix, as_given, spec, e) || judge_block(prefix, spec, &t, e) || bai_nn_judge_reducer(b, prefix, spec, e))
         return NULL;
     if (!spec->layer && !told(b, "embedded", spec, x, e))
         return NULL;
@@ -291,7 +291,7 @@ static ba_tensor *whole_block(ba_build *b, const char *prefix, ba_tensor *x, con
     y = !y ? NULL : spec->attend ? spec->attend(&bai_host, b, prefix, y, spec->given, e) : attend(b, prefix, y, t.dim[2], spec, e);
     y = told(b, "attention_output", spec, layer_scale(b, prefix, 1, y, t.dim[2], spec, e), e);
     given = add(b, bai_sum_joined(b, given), y, scale[0], e);
-    given = bai_nn_reduce(b, prefix, spec, bai_sum_joined(b, given), e);
+    given = bai_nn_reduce(b, spec, bai_sum_joined(b, given), e);
     snprintf(name, sizeof name, "%s.mlp", prefix);
     ba_graph_place(b->g, strlen(name) <= 60 ? name : "", NULL);
     snprintf(name, sizeof name, "%s.norm2", prefix);

@@ -19,7 +19,8 @@ ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_
 int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e);
 
 /* reduce.c: fewer tokens between attention and MLP, where the model has a reducer; attention of tokens that stand for several. */
-ba_tensor *bai_nn_reduce(ba_build *b, const char *prefix, const ba_block *spec, ba_tensor *x, ba_err *e);
+int bai_nn_judge_reducer(const ba_build *b, const char *prefix, const ba_block *spec, ba_err *e); /* whether anything can be reduced in this block */
+ba_tensor *bai_nn_reduce(ba_build *b, const ba_block *spec, ba_tensor *x, ba_err *e);
 ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba_err *e);
 
 /* heads.c */

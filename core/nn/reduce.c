@@ -25,16 +25,19 @@ ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba
     return one(b, "cast", y, BA_ATTRS(BA_S("dtype", dtype)), e);
 }
 
-ba_tensor *bai_nn_reduce(ba_build *b, const char *prefix, const ba_block *spec, ba_tensor *x, ba_err *e)
+int bai_nn_judge_reducer(const ba_build *b, const char *prefix, const ba_block *spec, ba_err *e)
+{
+    const bai_reduction *r = &b->reduction;
+    return !r->reducer || (!spec->quiet && !spec->attend) ? BA_OK
+        : ba_fail(e, BA_EARG, "reducer %s: block %.100s has tokens or an attention of its own kind, in which nothing can be reduced",
+                  ba_params_desc(r->reducer)->name, prefix);
+}
+
+ba_tensor *bai_nn_reduce(ba_build *b, const ba_block *spec, ba_tensor *x, ba_err *e)
 {
     bai_reduction *r = &b->reduction;
     if (!r->reducer || !x)
         return x;
-    const char *name = ba_params_desc(r->reducer)->name;
-    if (spec->quiet || spec->attend) {
-        ba_fail(e, BA_EARG, "reducer %s: block %.100s has tokens or an attention of its own kind, in which nothing can be reduced", name, prefix);
-        return NULL;
-    }
     ba_reduce_in in = { sizeof in, spec->layer, bai_build_fact_get(b, b->call.who, "depth"), spec->prefix, x, r->sizes };
     ba_reduce_out out = { .size = sizeof out };
     r->blocks++;

@@ -25,8 +25,8 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 {
     const dino_params *p = params;
     ba_vit v = form_of(p);
-    if (p->table && p->table < p->vit.patch)
-        return BA_FAIL(h, e, BA_EARG, "table = %lld is smaller than patch = %lld", (long long)p->table, (long long)p->vit.patch);
+    if (p->vit.patch > 0 && p->table % p->vit.patch)
+        return BA_FAIL(h, e, BA_EARG, "table = %lld is no multiple of patch = %lld", (long long)p->table, (long long)p->vit.patch);
     return h->vit_facts(&v, out, e);
 }
 

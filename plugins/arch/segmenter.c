@@ -28,8 +28,8 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 {
     const segmenter_params *p = params;
     ba_vit v = form_of(p);
-    if (p->table && p->table < p->vit.patch)
-        return BA_FAIL(h, e, BA_EARG, "table = %lld is smaller than patch = %lld", (long long)p->table, (long long)p->vit.patch);
+    if (p->vit.patch > 0 && p->table % p->vit.patch)
+        return BA_FAIL(h, e, BA_EARG, "table = %lld is no multiple of patch = %lld", (long long)p->table, (long long)p->vit.patch);
     if (v.dim > 0 && v.dim % heads_of(p, &v))
         return BA_FAIL(h, e, BA_EARG, "decoder_heads = %lld do not divide dim = %lld", (long long)heads_of(p, &v), (long long)v.dim);
     return h->vit_facts(&v, out, e);

@@ -148,6 +148,8 @@ t.refused(function() bauta.reducer "tome" { r = -1 } end, "a negative r")
 t.refused(function() bauta.reducer "tomb" {} end, "no such reducer")
 t.refused(function() logits(vit(), { reducer = bauta.mask "none" {} }) end, "a mask as a reducer")
 t.refused(function() bauta.reducer.matched(small, 7.5) end, "half a patch to match")
+t.raises("reducer tome: block decoder.blocks.0 has tokens or an attention of its own kind, in which nothing can be reduced",
+    try(bauta.arch "segmenter" { dim = 24, depth = 2, heads = 2, decoder_depth = 1, image = 16, patch = 4, classes = 7 }, bauta.reducer "tome" {}))
 t.refused(try(bauta.arch "cait" { dim = 24, depth = 2, heads = 3, image = 16, patch = 4, classes = 7 }, bauta.reducer "tome" {}), "an architecture with blocks of its own kind")
 t.group "what is refused"
 return t.done()

@@ -292,10 +292,10 @@ static void test_refusals(void)
         { "swin", "image=100", "stage 0 has a map of 25x25, which windows of 7 do not fill" }, { "swin", "depths=\"2,x\"", "one number from 1 to 1024 for each of 1 to 4 stages" },
         { "swin", "depths=\"2,2\"", "one number from 1 to 1024" }, { "swin", "heads=\"5,6,12,24\"", "heads = 5 do not divide its width 96" },
         { "convit", "local=12", "local = 12 of 12 blocks" }, { "convvit", "dim=100", "a multiple of 6 expected" }, { "convvit", "image=100", "image = 100 is no multiple of patch = 16" },
-        { "mae", "decoder=1", "decoder = true with pool = mean" }, { "mae", "dim=6,heads=1", "need a multiple of 4" }, { "dino", "table=8", "table = 8 is smaller than patch = 16" },
+        { "mae", "decoder=1", "decoder = true with pool = mean" }, { "mae", "dim=6,heads=1", "need a multiple of 4" }, { "dino", "table=100", "table = 100 is no multiple of patch = 16" },
         { "cait", "heads=7", "heads = 7 do not divide dim = 384" }, { "yolos", "rows=100", "image = 100 is no multiple of patch = 16" },
         { "segmenter", "image=100", "image = 100 is no multiple of patch = 16" }, { "segmenter", "decoder_heads=5", "decoder_heads = 5 do not divide dim = 192" },
-        { "segmenter", "table=8", "table = 8 is smaller than patch = 16" } };
+        { "segmenter", "table=8", "table = 8 is no multiple of patch = 16" }, { "segmenter", "table=500", "table = 500 is no multiple of patch = 16" } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ba_params *a = rig_params("arch", bad[i].arch, bad[i].settings);
         CHECK(ba_arch_fact(a, "patches", &err) == -1 && strstr(err.msg, bad[i].want), "%s {%s}: %s", bad[i].arch, bad[i].settings, err.msg);
