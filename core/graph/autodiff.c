@@ -1,7 +1,6 @@
 /* autodiff: appends the nodes of a gradient, by asking each operation, last first, for the gradient of its inputs. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "node.h"
 
@@ -46,11 +45,12 @@ static int step_back(tape *p, bai_node *n, ba_err *e)
         want[i] = n->in[i] && p->need[n->in[i]->node->order] && (n->in[i]->type.dtype == BA_F32 || n->in[i]->type.dtype == BA_BF16);
     if (!r) {
         char role[80];
-        snprintf(role, sizeof role, "%.60s%s", p->g->texts[n->role], strstr(p->g->texts[n->role], ".backward") ? "" : ".backward");
+        snprintf(role, sizeof role, "%.60s%s", p->g->texts[n->role], n->gradient ? "" : ".backward");
         if ((p->g->role = bai_graph_text(p->g, role, e)) < 0)
             r = p->g->role;
         p->g->place = n->place;
         p->g->block = n->block;
+        p->g->gradient = 1;
     }
     if (!r) {
         ba_grad_call c = { p->g, n->params, n->n_in, n->n_out, n->in, out, &p->grad[n->order * BA_MAX_OUT], want, din };
@@ -125,6 +125,7 @@ int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_t
     g->role = role;
     g->place = place;
     g->block = block;
+    g->gradient = 0;
     for (int i = 0; !r && i < n; i++)
         grad[i] = p.grad[slot(bai_resolve(wrt[i]))];
     free(p.grad);

@@ -184,6 +184,7 @@ bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *
     n->place = g->place;
     n->tf32 = g->tf32;
     n->block = g->block;
+    n->gradient = g->gradient;
     for (int i = 0; i < n_out; i++)
         n->out[i] = (ba_tensor){ .tag = BAI_TAG_TENSOR, .index = i, .node = n, .buffer = -1 };
     n->next = g->at;

@@ -106,18 +106,20 @@ static int cut_once(ba_graph *g, bai_node *n, cut k, int replace_others, ba_err 
     for (int i = 0; i < n->n_out; i++)
         out[i] = &n->out[i];
     ba_slice_call call = { g, n->params, n->n_in, n->n_out, n->in, out, k.axis, k.from, k.to, sliced };
-    int role = g->role, place = g->place;
+    int role = g->role, place = g->place, gradient = g->gradient;
     int64_t block = g->block;
     const bai_node *before = n->prev;
     g->at = n;
     g->role = n->role;
     g->place = n->place;
     g->block = n->block;
+    g->gradient = n->gradient;
     int r = n->op->slice(&call, e);
     g->at = NULL;
     g->role = role;
     g->place = place;
     g->block = block;
+    g->gradient = gradient;
     if (r)
         return r < 0 ? r : 0;
     for (bai_node *m = n->prev; m != before; m = m->prev)

@@ -38,6 +38,7 @@ struct bai_node {
     void *data;             /* BAI_CONSTANT */
     int role, place;        /* indices into the graph's texts */
     int64_t block;          /* that it lies in (ba_graph_block); 0: none */
+    int gradient;           /* made by ba_grad */
     bai_node *again;        /* recompute.c: what computes it again */
     bai_node *copy_of;      /* recompute.c: what this one computes again */
     int still;              /* recompute.c: depends on weights only */
@@ -65,6 +66,7 @@ struct ba_graph {
     const char **texts;     /* roles and places, each once */
     int n_texts, role, place;
     int64_t block, n_blocks;    /* that of the nodes made now; how many were begun */
+    int gradient;               /* the nodes made now are a gradient's */
     int recompute;
     bai_fetch *fetch;
     int n_fetch;

@@ -4,21 +4,13 @@
  * outside, what the gradients of other nodes read (a loss that looks into the block, the next block), what is fetched, what depends on weights only.
  * Equal operations on equal inputs give equal bits; random ones go by stream and step, and draw the same numbers again. */
 #include <stdio.h>
-#include <string.h>
 
 #include "node.h"
-
-static int of_gradient(const bai_node *n)
-{
-    const char *role = n->graph->texts[n->role];
-    const size_t length = strlen(role), end = strlen(".backward");
-    return length > end && !strcmp(role + length - end, ".backward");
-}
 
 /* Whether a node can be computed again at all. */
 static int can_repeat(const bai_node *n)
 {
-    return n->live && n->kind == BAI_OP && n->block && !n->still && !(n->op->flags & BA_OP_EFFECT) && !of_gradient(n);
+    return n->live && n->kind == BAI_OP && n->block && !n->still && !(n->op->flags & BA_OP_EFFECT) && !n->gradient;
 }
 
 static int is_missing(const ba_tensor *t) { return t->wanted && !t->kept; }
@@ -51,7 +43,7 @@ static void ask(ba_graph *g)
     for (bai_node *n = g->last; n; n = n->prev) {
         if (!n->live || n->kind != BAI_OP)
             continue;
-        if (!of_gradient(n) && !is_repeated(n)) {
+        if (!n->gradient && !is_repeated(n)) {
             if ((n->op->flags & BA_OP_ALIAS) && n->out[0].kept) /* the memory of its input is there */
                 n->in[0]->kept = 1;
             continue;
@@ -150,7 +142,7 @@ int bai_recompute(ba_graph *g, int64_t *made, ba_err *e)
     begin(g);
     ask(g);
     for (bai_node *n = g->first; n; n = n->next) {
-        int r = n->live && n->kind == BAI_OP && n->block && of_gradient(n) ? reroute(n, made, e) : BA_OK;
+        int r = n->live && n->kind == BAI_OP && n->block && n->gradient ? reroute(n, made, e) : BA_OK;
         if (r)
             return r;
     }

@@ -474,6 +474,13 @@ static void test_compiled_again(void)
           (long long)second.nodes, (long long)second.arena, (long long)second.kept, (long long)first.again, (long long)first.nodes, (long long)first.arena, (long long)first.kept);
     CHECK(!memcmp(&kept, &without, sizeof kept), "told not to: %lld nodes are computed again, %lld of %lld bytes", (long long)without.again, (long long)without.arena, (long long)without.kept);
     CHECK(!memcmp(kept.slope, first.slope, sizeof kept.slope), "other bits");
+    ba_store *s2 = ba_store_new(dev, 7, &err);
+    ba_graph *g2 = ba_graph_new(dev, 1, &err);
+    chain(g2, s2, "x.backward"); /* a script may call it so */
+    const compiled named = compiled_once(g2, 1);
+    CHECK(!memcmp(&first, &named, sizeof first), "under the role x.backward %lld nodes are computed again, %lld under another", (long long)named.again, (long long)first.again);
+    ba_graph_free(g2);
+    ba_store_free(s2);
     ba_graph_free(g);
     ba_store_free(s);
     check_group("a graph is compiled twice, with and without blocks computed again, and after a refusal");
