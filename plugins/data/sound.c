@@ -13,6 +13,7 @@
 
 enum { MAX_NAME = 4096, MAX_CHANNELS = 64, MAX_SAMPLES = 1 << 26, MAX_FILE = 1 << 28, MAX_NUMBER = 99999, BLOCK = 4096 };
 enum { FOLDERS, NAMES };
+#define STREAMED 0x7ffff000 /* sizes from here on, and 0, are of writers that did not know where they would end */
 
 typedef struct params {
     const char *path;
@@ -82,6 +83,47 @@ static sf_count_t put(const void *p, sf_count_t n, void *m)
     return 0;
 }
 
+static uint64_t number_at(const char *p, int n, int big)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < n; i++)
+        v |= (uint64_t)(unsigned char)p[i] << 8 * (big ? n - 1 - i : i);
+    return v;
+}
+
+/* How many bytes of sound the head of a .wav, .aiff or .au file announces, which begin at *at; 0: it does not say. */
+static uint64_t announced(const char *p, int64_t n, int64_t *at)
+{
+    if (n >= 24 && !memcmp(p, ".snd", 4)) {
+        *at = (int64_t)number_at(p + 4, 4, 1);
+        return number_at(p + 8, 4, 1);
+    }
+    int big = n >= 12 && (!memcmp(p, "RIFX", 4) || !memcmp(p, "FORM", 4));
+    uint64_t size, wide = 0;
+    if (n < 12 || (!big && memcmp(p, "RIFF", 4) && memcmp(p, "RF64", 4)))
+        return 0;
+    for (*at = 12; n - *at >= 8; *at += (int64_t)(size + (size & 1))) {
+        const char *name = p + *at;
+        size = number_at(name + 4, 4, big);
+        *at += 8;
+        if (!memcmp(name, "data", 4) || !memcmp(name, "SSND", 4))
+            return size == UINT32_MAX && wide ? wide : size >= STREAMED ? 0 : size;
+        if (!memcmp(name, "ds64", 4) && n - *at >= 16)
+            wide = number_at(p + *at + 8, 8, 0);
+    }
+    return 0;
+}
+
+/* libsndfile takes what is there of such a file for all of it. */
+static int find_whole(const sound *s, const memory *m, const char *name, ba_err *e)
+{
+    int64_t at = 0;
+    uint64_t size = announced(m->bytes, m->n, &at), there = m->n > at ? (uint64_t)(m->n - at) : 0;
+    if (size <= there)
+        return BA_OK;
+    return BA_FAIL(s->h, e, BA_EDATA, "%.400s: cut off: %llu of %llu bytes of sound are there", name, (unsigned long long)there, (unsigned long long)size);
+}
+
 /* Adds the mean of each frame's channels. */
 static int add_block(const sound *s, wave *w, const float *x, int64_t n, int channels, const char *name, ba_err *e)
 {
@@ -127,6 +169,8 @@ static int decode(const sound *s, const void *bytes, int64_t n, const char *name
     SF_VIRTUAL_IO io = { .get_filelen = length_of, .seek = seek, .read = get, .write = put, .tell = tell };
     memory m = { .bytes = bytes, .n = n };
     SF_INFO info = { 0 };
+    if (find_whole(s, &m, name, e) < 0)
+        return BA_EDATA;
     SNDFILE *f = sf_open_virtual(&io, SFM_READ, &info, &m);
     if (!f)
         return BA_FAIL(s->h, e, BA_EDATA, "%.400s: no sound that libsndfile reads: %.80s", name, sf_strerror(NULL));

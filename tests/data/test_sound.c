@@ -430,8 +430,13 @@ static void broken(void)
     bytes b = wav(1, 1, 16000, 1000, 500, 0.5), f = wav(3, 1, 16000, 1000, 500, 0.5);
     broken_clip("no sound", "this is no sound at all, only words of some length", 50, "no sound that libsndfile reads");
     broken_clip("nothing", "", 0, "no sound that libsndfile reads");
-    broken_clip("head alone", b.p, 44, "0 of 0 samples are there");
-    broken_clip("a moment", b.p, 44 + 2 * 399, "at least 25 ms");
+    broken_clip("head alone", b.p, 44, "cut off: 0 of 2000 bytes of sound are there");
+    broken_clip("half of it", b.p, 44 + 1000, "cut off: 1000 of 2000 bytes of sound are there");
+    memcpy(b.p + 40, "\0\0\0\0", 4);
+    broken_clip("no samples", b.p, 44, "0 of 0 samples are there");
+    memcpy(b.p + 40, "\xff\xff\xff\xff", 4);
+    broken_clip("a moment of a stream", b.p, 44 + 2 * 399, "at least 25 ms");
+    memcpy(b.p + 40, "\xd0\x07\0\0", 4);
     memcpy(f.p + 44 + 400, &(float){ NAN }, 4);
     broken_clip("not a number", f.p, f.n, "sample 100 of the sound is");
     b.p[22] = 65;
