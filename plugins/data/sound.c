@@ -159,7 +159,9 @@ static int read_all(const sound *s, SNDFILE *f, const SF_INFO *info, const char 
         return status;
     if (sf_error(f) != SF_ERR_NO_ERROR)
         return BA_FAIL(s->h, e, BA_EDATA, "%.400s: %.80s after %lld samples", name, sf_strerror(f), (long long)w->n);
-    if (!w->n || w->n < info->frames)
+    if (info->frames == SF_COUNT_MAX && ((info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_OGG || !w->n))
+        return BA_FAIL(s->h, e, BA_EDATA, "%.400s: cut off: %lld samples are there, its end is not", name, (long long)w->n);
+    if (!w->n || (info->frames != SF_COUNT_MAX && w->n < info->frames)) /* a .flac file need not say how many it has */
         return BA_FAIL(s->h, e, BA_EDATA, "%.400s: %lld of %lld samples are there", name, (long long)w->n, (long long)info->frames);
     return BA_OK;
 }
