@@ -44,6 +44,7 @@ static int no_memory(const sound *s, ba_err *e)
 typedef struct wave { float *x; int64_t n, room, rate; } wave;
 
 #ifdef HAVE_SNDFILE
+#include <pthread.h>
 #include <sndfile.h>
 
 typedef struct memory { const char *bytes; sf_count_t n, at; } memory; /* a file in memory, as libsndfile looks at it */
@@ -166,6 +167,8 @@ static int read_all(const sound *s, SNDFILE *f, const SF_INFO *info, const char 
     return BA_OK;
 }
 
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER; /* why a file cannot be opened is one variable of the process */
+
 static int decode(const sound *s, const void *bytes, int64_t n, const char *name, wave *w, ba_err *e)
 {
     SF_VIRTUAL_IO io = { .get_filelen = length_of, .seek = seek, .read = get, .write = put, .tell = tell };
@@ -173,9 +176,14 @@ static int decode(const sound *s, const void *bytes, int64_t n, const char *name
     SF_INFO info = { 0 };
     if (find_whole(s, &m, name, e) < 0)
         return BA_EDATA;
+    char why[81] = "";
+    pthread_mutex_lock(&opening);
     SNDFILE *f = sf_open_virtual(&io, SFM_READ, &info, &m);
     if (!f)
-        return BA_FAIL(s->h, e, BA_EDATA, "%.400s: no sound that libsndfile reads: %.80s", name, sf_strerror(NULL));
+        strncpy(why, sf_strerror(NULL), sizeof why - 1);
+    pthread_mutex_unlock(&opening);
+    if (!f)
+        return BA_FAIL(s->h, e, BA_EDATA, "%.400s: no sound that libsndfile reads: %s", name, why);
     w->rate = info.samplerate;
     int status = info.channels < 1 || info.channels > MAX_CHANNELS
         ? BA_FAIL(s->h, e, BA_EDATA, "%.400s: %d channels; 1 to %d expected", name, info.channels, MAX_CHANNELS)
