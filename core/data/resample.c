@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ZEROS = 48 };
+enum { ZEROS = 48, MOST_TAPS = 1 << 23 }; /* of all phases: about half a second of one clip */
 #define ROLLOFF 0.95 /* where the passband's half level lies, as a share of half of the lower rate */
 #define BETA 10.0    /* of the Kaiser window: what lies in the stopband is more than 95 dB lower */
 
@@ -28,13 +28,15 @@ static double bessel(double x)
     return sum;
 }
 
-/* At a distance of x samples of the input; cut: the cutoff in cycles a sample, times two. */
-static double kernel(double x, double cut, double reach)
+typedef struct rates { int64_t L, M; double cut, reach, middle; } rates; /* cut: the cutoff in cycles a sample, times two; middle: of the window */
+
+/* At a distance of x samples of the input. */
+static double kernel(const rates *k, double x)
 {
-    double r = x / reach, t = M_PI * cut * x;
+    double r = x / k->reach, t = M_PI * k->cut * x;
     if (fabs(r) >= 1)
         return 0;
-    return cut * (fabs(t) < 1e-12 ? 1 : sin(t) / t) * bessel(BETA * sqrt(1 - r * r)) / bessel(BETA);
+    return k->cut * (fabs(t) < 1e-12 ? 1 : sin(t) / t) * bessel(BETA * sqrt(1 - r * r)) / k->middle;
 }
 
 int64_t bai_resampled(int64_t n, int64_t from, int64_t to)
@@ -43,15 +45,13 @@ int64_t bai_resampled(int64_t n, int64_t from, int64_t to)
     return (n * L + M - 1) / M;
 }
 
-typedef struct rates { int64_t L, M; double cut, reach; } rates;
-
 /* Outputs first, first + L, ...: all of one phase. taps: room for 2 * reach + 2. */
 static void phase(const rates *r, const float *x, int64_t n, int64_t first, int64_t count, double *taps, float *out)
 {
     int64_t half = (int64_t)ceil(r->reach), at = first * r->M / r->L; /* the last input not behind the output */
     double rest = (double)(first * r->M % r->L) / (double)r->L;
     for (int64_t k = -half; k <= half + 1; k++)
-        taps[k + half] = kernel((double)k - rest, r->cut, r->reach);
+        taps[k + half] = kernel(r, (double)k - rest);
     for (int64_t o = first; o < count; o += r->L, at += r->M) {
         int64_t from = at - half < 0 ? 0 : at - half, to = at + half + 1 >= n ? n - 1 : at + half + 1;
         double sum = 0;
@@ -64,14 +64,18 @@ static void phase(const rates *r, const float *x, int64_t n, int64_t first, int6
 int bai_resample(const float *x, int64_t n, int64_t from, int64_t to, float *out, ba_err *e)
 {
     int64_t g = divisor(from, to), count = bai_resampled(n, from, to);
-    rates r = { .L = to / g, .M = from / g, .cut = ROLLOFF * (from > to ? (double)to / (double)from : 1) };
+    rates r = { .L = to / g, .M = from / g, .cut = ROLLOFF * (from > to ? (double)to / (double)from : 1), .middle = bessel(BETA) };
     if (from == to) {
         for (int64_t i = 0; i < n; i++)
             out[i] = x[i];
         return BA_OK;
     }
     r.reach = ZEROS / r.cut;
-    double *taps = malloc((2 * (size_t)ceil(r.reach) + 2) * sizeof *taps);
+    int64_t width = 2 * (int64_t)ceil(r.reach) + 2;
+    if (r.L * width > MOST_TAPS)
+        return ba_fail(e, BA_EDATA, "%lld samples a second: resampling to %lld takes %lld filters of %lld taps, at most %d taps expected; "
+            "store the sound at a usual rate", (long long)from, (long long)to, (long long)r.L, (long long)width, MOST_TAPS);
+    double *taps = malloc((size_t)width * sizeof *taps);
     if (!taps)
         return ba_fail(e, BA_EMACHINE, "resample: no memory");
     for (int64_t p = 0; p < r.L && p < count; p++)

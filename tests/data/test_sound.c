@@ -115,6 +115,8 @@ static void refused_sounds(void)
         CHECK(bai_spectrum(x, all[k].n, all[k].rate, all[k].bins, all[k].frames, y, &e) < 0 && strstr(e.msg, all[k].says), "%s: %s", all[k].says, e.msg);
     }
     x[3] = 0;
+    CHECK(bai_resample(x, 800, 767999, 16000, y, &e) < 0 && strstr(e.msg, "767999 samples a second") && strstr(e.msg, "a usual rate"), "%s", e.msg);
+    CHECK(bai_resample(x, 800, 768000, 16000, y, &e) == BA_OK, "%s", e.msg);
     CHECK(bai_spectrum(x, 400, 16000, 128, 10, y, &e) == BA_OK && fabs((double)y[0] + 15.942385) < 1e-5, "silence: %s %g", e.msg, y[0]);
     check_group("sounds that have no spectrogram");
 }
