@@ -1,7 +1,7 @@
 /* sound: clips in one folder per class (.wav, .ogg, .flac and what else libsndfile reads), as the log-mel spectrograms that the Audio
  * Spectrogram Transformer sees. Train and test are two folders, or one fold against the others, as ESC-50's file names tell them.
  *
- * Classes are the folders in byte order, or with `labels = names` the last number of ESC-50's file names. Those of a class are in byte order of
+ * Classes are the folders in byte order, or with `labels = names` the last number of ESC-50's file names, from 0 on without a gap. Those of a class are in byte order of
  * their paths. Several channels become one, their mean; what follows is the core's front end. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +333,28 @@ static int add_class(sound *s, const char *name, size_t length, ba_err *e)
     return s->classes[s->n_classes] ? (s->n_classes++, BA_OK) : no_memory(s, e);
 }
 
+/* Numbers of names are classes when there is a clip of each: a slip of the pen would make thousands of them. */
+static int find_gap(const sound *s, ba_err *e)
+{
+    char *seen = calloc((size_t)s->n_classes, 1);
+    const char *last = "";
+    int64_t gap = 0;
+    if (!seen)
+        return no_memory(s, e);
+    for (int64_t i = 0; i < s->d->files_count(s->files); i++) {
+        const char *name = name_of(s, i);
+        int64_t v = name ? named_class(s, name, NULL) : -1;
+        if (v >= 0)
+            seen[v] = 1;
+        last = v == s->n_classes - 1 ? base_of(name) : last;
+    }
+    while (gap < s->n_classes && seen[gap])
+        gap++;
+    free(seen);
+    return gap == s->n_classes ? BA_OK : BA_FAIL(s->h, e, BA_EDATA, "%.300s: %.200s is of class %lld, and no clip is of class %lld; numbers without a gap expected",
+        s->p->path, last, (long long)s->n_classes - 1, (long long)gap);
+}
+
 /* Both splits have the same classes: those of either. */
 static int find_classes(sound *s, ba_err *e)
 {
@@ -355,7 +377,7 @@ static int find_classes(sound *s, ba_err *e)
     if (!s->n_classes)
         return BA_FAIL(s->h, e, BA_EDATA, "%.300s: no clips in it (.wav, .ogg, .flac)", s->p->path);
     if (!s->classes)
-        return BA_OK;
+        return find_gap(s, e);
     qsort(s->classes, (size_t)s->n_classes, sizeof *s->classes, compare);
     int64_t n = 0;
     for (int64_t i = 0; i < s->n_classes; i++)

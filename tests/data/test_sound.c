@@ -262,6 +262,8 @@ static void make_tree(void)
     put_clip("split/test/a/z.wav", 1, 1, 16000, 0.1, 300);
     put_clip("names/1-1-A-3.wav", 1, 1, 16000, 0.1, 300);
     put_clip("names/2-1-A-0.wav", 1, 1, 16000, 0.1, 300);
+    put_clip("names/2-1-B-1.wav", 1, 1, 16000, 0.1, 300);
+    put_clip("names/2-1-C-2.wav", 1, 1, 16000, 0.1, 300);
 }
 
 /* The loudest row of a spectrogram's first columns. */
@@ -453,6 +455,9 @@ static void broken(void)
     put_file("empty/cat/readme.txt", "x", 1);
     refuse("wrong", "", "is neither below train/ nor below test/");
     refuse("wrong", " fold=1 labels=1 ", "does not end with the number of its class");
+    put_clip("gap/1-1-A-0.wav", 1, 1, 16000, 0.1, 300);
+    put_clip("gap/1-2-A-99999.wav", 1, 1, 16000, 0.1, 300);
+    refuse("gap", " fold=1 labels=1 ", "1-2-A-99999.wav is of class 99999, and no clip is of class 1");
     refuse("clips", " fold=3 ", "fold = 3: no clip is of it");
     refuse("flat", " fold=1 ", "lies in no folder of a class");
     refuse("empty", " fold=1 ", "no clips in it");
