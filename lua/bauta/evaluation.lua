@@ -104,11 +104,11 @@ local function draw(self, program, images, labels, count, views)
     local n = math.min(s.overlays, count)
     if n == 0 then return end
     local test = s.data:split("test")
-    ffi.make_folder(self.path .. "/report")
+    pictures.attempt(self.run, ffi.make_folder, self.path .. "/report")
     for _, v in ipairs(views) do
         local t, whom = v.teacher, self.e:masked(v.teacher)
         local called = t.alone and "teacher" or t:called()
-        pictures.overlay(("%s/report/%s-view.png"):format(self.path, called),
+        pictures.attempt(self.run, pictures.overlay, ("%s/report/%s-view.png"):format(self.path, called),
             ("what the %s is shown: %s, %d of %d patches"):format(t.alone and t:who() == "student" and "student" or called,
             t.settings.mask.name, v.k, whom.patches), images, s.student, labels, program:view(v.column), v.k, whom, n, function(label) return test:class_name(tonumber(label)) end)
     end

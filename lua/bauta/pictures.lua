@@ -138,11 +138,15 @@ local function as_pictures(values, n)
     return out
 end
 
--- Draws pictures above what is left of them. images, kept: raw, as the batch of the model `arch`, of whose patches `whom` is shown k; name: function
+-- The widest sheet, and the room of a picture on it; wider ones are drawn as they are.
+local widest, room = 30000, { rows = 96, columns = 960 }
+
+-- Draws pictures above what is left of them, fewer than n if they are too wide for one sheet. images, kept: raw, as the batch of the model `arch`, of whose patches `whom` is shown k; name: function
 -- of the label.
 function pictures.overlay(path, title, images, arch, labels, kept, k, whom, n, name)
     local rows, columns = arch.image_rows, arch.image_columns
-    local scale = math.max(1, math.floor(96 / rows))
+    local scale = math.max(1, math.floor(math.min(room.rows / rows, room.columns / columns)))
+    n = math.max(1, math.min(n, math.floor(widest / (columns * scale + 16))))
     local sheet = runs.sheet(n, 2, columns * scale, rows * scale, true, title)
     if arch.channels == 1 then images = as_pictures(ffi.cast("const float *", images), n * rows * columns) end
     for i = 0, n - 1 do
@@ -156,6 +160,12 @@ function pictures.overlay(path, title, images, arch, labels, kept, k, whom, n, n
     end
     sheet:write(path)
     sheet:free()
+end
+
+-- Draws by f(...); a drawing that cannot be made is an event of the run, and not its end.
+function pictures.attempt(run, f, ...)
+    local ok, why = pcall(f, ...)
+    if not ok then run:event("not_drawn", errors.text(errors.wrap(why)):gsub("%s+", " "):sub(1, 900)) end
 end
 
 return pictures

@@ -205,7 +205,7 @@ end
 function Probe:report()
     local shapes = {}
     for _, view in ipairs(self.views) do shapes[view.teacher:called()] = { view.rows, view.columns } end
-    heat.write(self.run.path, shapes)
+    pictures.attempt(self.run.run, heat.write, self.run.path, shapes)
 end
 
 function Probe:free()

@@ -94,6 +94,25 @@ run(slow .. " --resume")
 t.check(shell.same("one/s/student/student.safetensors", "three/s/student/student.safetensors"), "another student after an interruption")
 t.group "resumed"
 
+-- Wide ones: neither what the teacher was shown nor how often patches are kept fits as it is.
+local wide = path "wide.lua"
+shell.write(wide, [[
+local bauta = require "bauta"
+local data = bauta.data "sound" { path = arg.data, fold = 1, bins = 32, frames = 2000 }
+local function ast() return bauta.arch "ast" { dim = 8, depth = 1, heads = 1, bins = 32, frames = 2000, stride = 10, classes = data.classes } end
+return bauta.distill { name = "wide", data = data, student = ast(), teacher = ast(), batch = 8, seed = 3, epochs = 1, overlays = 8, probe = 2,
+    mask = bauta.mask "random" { keep = 0.5 }, losses = { bauta.loss "cross-entropy" {} } }
+]])
+run(("run '%s' --data '%s' --out '%s' --threads 2 --loaders 2"):format(wide, clips, path "five"))
+for _, name in ipairs { "teacher-view", "selection" } do
+    local drawn = shell.read(path(("five/wide/report/%s.png"):format(name)))
+    t.check(drawn and drawn:sub(2, 4) == "PNG", "%s is drawn", name)
+end
+local said
+require("bauta.pictures").attempt({ event = function(_, kind, text) said = kind .. ": " .. text end }, error, "no room\nfor it")
+t.check(said and said:find "^not_drawn: .*no room" and not said:find "\n", "a drawing that cannot be made is an event: %s", tostring(said))
+t.group "wide spectrograms"
+
 -- ---- verbs ----
 out = run(("data check 'sound:path=%s:fold=1'"):format(clips))
 t.check(out:find("train: 32 pictures in 4 classes, 8 in each", 1, true) and out:find("no test picture is a training picture", 1, true), "%s", out)

@@ -1,7 +1,6 @@
 -- heat: what a run's probe has logged, drawn: how often each patch is kept on the whole probe (dataset level), and how often in the
 -- course of training for single pictures, as one sheet per teacher: a column for each of several stages, a row for each picture.
 local bind = require "bauta.bind.run"
-local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 local masks = require "bauta.masks"
 
@@ -20,14 +19,34 @@ local function colour(percent)
     return out
 end
 
--- A map of percentages into a cell.
-local function paint(sheet, column, row, map, rows, columns)
-    local pixels = ffi.array("uint8_t", rows * columns * 3)
+-- How a map fits into a cell: patches to a pixel along rows and columns, the pixels that makes, and how often each is drawn.
+local function fitted(rows, columns)
+    local f = { down = math.ceil(rows / side), across = math.ceil(columns / side) }
+    f.rows, f.columns = math.ceil(rows / f.down), math.ceil(columns / f.across)
+    f.scale = math.floor(side / math.max(f.rows, f.columns))
+    return f
+end
+
+-- The means of a map's percentages over the patches of each pixel.
+local function pooled(map, columns, f)
+    local sums, counts = {}, {}
     for p, percent in ipairs(map) do
+        local y, x = math.floor((p - 1) / columns / f.down), math.floor((p - 1) % columns / f.across)
+        local i = y * f.columns + x + 1
+        sums[i], counts[i] = (sums[i] or 0) + percent, (counts[i] or 0) + 1
+    end
+    for i in ipairs(sums) do sums[i] = sums[i] / counts[i] end
+    return sums
+end
+
+-- A map of percentages into a cell.
+local function paint(sheet, column, row, map, columns, f)
+    local pixels = ffi.array("uint8_t", f.rows * f.columns * 3)
+    for p, percent in ipairs(pooled(map, columns, f)) do
         local rgb = colour(percent)
         for c = 1, 3 do pixels[(p - 1) * 3 + c - 1] = rgb[c] end
     end
-    sheet:picture(column, row, pixels, columns, rows, math.floor(side / math.max(rows, columns)))
+    sheet:picture(column, row, pixels, f.columns, f.rows, f.scale)
 end
 
 -- ---- from the log ----
@@ -87,18 +106,17 @@ local function grid_of(N, shape)
     return 1, N
 end
 
-local function draw(path, title, f, pictures, shape)
-    local columns = chosen(f.epochs)
-    local N = #f.maps[columns[1]]
+local function draw(path, title, found, pictures, shape)
+    local columns = chosen(found.epochs)
+    local N = #found.maps[columns[1]]
     local rows, across = grid_of(N, shape)
-    local scale = math.floor(side / math.max(rows, across))
-    if scale < 1 then errors.raise("data", ("a map of %dx%d patches is larger than a cell"):format(rows, across), path) end
-    local sheet = bind.sheet(#columns, 1 + #pictures, side, rows * scale, true, title)
+    local f = fitted(rows, across)
+    local sheet = bind.sheet(#columns, 1 + #pictures, side, f.rows * f.scale, true, title)
     for c, epoch in ipairs(columns) do
-        paint(sheet, c - 1, 0, f.maps[epoch], rows, across)
+        paint(sheet, c - 1, 0, found.maps[epoch], across, f)
         sheet:caption(c - 1, 0, ("all, epoch %d"):format(epoch))
         for r, one in ipairs(pictures) do
-            paint(sheet, c - 1, r, utilisation(one, f.epochs, epoch, N), rows, across)
+            paint(sheet, c - 1, r, utilisation(one, found.epochs, epoch, N), across, f)
             sheet:caption(c - 1, r, ("sample %d, to %d"):format(one.picture, epoch))
         end
     end
