@@ -141,8 +141,8 @@ end
 -- The widest sheet, and the room of a picture on it; wider ones are drawn as they are.
 local widest, room = 30000, { rows = 96, columns = 960 }
 
--- Draws pictures above what is left of them, fewer than n if they are too wide for one sheet. images, kept: raw, as the batch of the model `arch`, of whose patches `whom` is shown k; name: function
--- of the label.
+-- Draws pictures above what is left of them, fewer than n if they are too wide for one sheet. images, kept: raw, as the batch of the model
+-- `arch`, of whose patches `whom` is shown k; name: function of the label.
 function pictures.overlay(path, title, images, arch, labels, kept, k, whom, n, name)
     local rows, columns = arch.image_rows, arch.image_columns
     local scale = math.max(1, math.floor(math.min(room.rows / rows, room.columns / columns)))
