@@ -23,6 +23,8 @@ struct ba_dataset {
     bai_scratch scratch;                  /* of ba_dataset_read */
 };
 
+enum { SPECTROGRAMS = 3 }; /* the minor version that has them: an older core takes such a plugin for one of pictures */
+
 /* What an older plugin's table does not have counts as NULL or 0. */
 #define OFFERS(ops, field) ((ops)->size >= offsetof(ba_data_ops, field) + sizeof (ops)->field && (ops)->field)
 
@@ -31,7 +33,7 @@ int64_t ba_data_channels(const ba_plugin_desc *desc)
     const ba_data_ops *ops = desc && desc->kind == BA_KIND_DATA ? desc->ops : NULL;
     if (!ops)
         return -1;
-    return !OFFERS(ops, channels) ? 3 : ops->channels == 1 ? 1 : -1;
+    return !OFFERS(ops, channels) ? 3 : ops->channels == 1 && desc->abi_minor >= SPECTROGRAMS ? 1 : -1;
 }
 
 static int judge_desc(const ba_plugin_desc *desc, const void *params, const char *split, ba_err *e)
@@ -45,6 +47,9 @@ static int judge_desc(const ba_plugin_desc *desc, const void *params, const char
         return ba_fail(e, BA_EARG, "data %.100s: parameters expected", desc->name);
     if (!split || (strcmp(split, "train") && strcmp(split, "test")))
         return ba_fail(e, BA_EARG, "data %.100s: split %.100s; train or test expected", desc->name, split ? split : "(none)");
+    if (OFFERS(ops, channels) && ops->channels == 1 && desc->abi_minor < SPECTROGRAMS)
+        return ba_fail(e, BA_EPLUGIN, "plugin %.100s: gives spectrograms and is content with ABI %d.%d; `#define BA_WANT_MINOR %d` expected: older cores know none",
+            desc->name, desc->abi_major, desc->abi_minor, SPECTROGRAMS);
     if (ba_data_channels(desc) < 0)
         return ba_fail(e, BA_EPLUGIN, "plugin %.100s: channels of another number than 0 (pictures) or 1 (spectrograms)", desc->name);
     return BA_OK;
