@@ -148,6 +148,8 @@ int bai_spectrum(const float *sound, int64_t n, int64_t rate, int64_t bins, int6
     int status = judge(sound, n, rate, bins, frames, e);
     if (status < 0)
         return status;
+    if (rate == BAI_SOUND_RATE)
+        return energies(sound, n, bins, frames, out, e);
     int64_t m = bai_resampled(n, rate, BAI_SOUND_RATE);
     float *x = malloc((size_t)m * sizeof *x);
     if (!x)

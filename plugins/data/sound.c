@@ -125,19 +125,23 @@ static int find_whole(const sound *s, const memory *m, const char *name, ba_err 
     return BA_FAIL(s->h, e, BA_EDATA, "%.400s: cut off: %llu of %llu bytes of sound are there", name, (unsigned long long)there, (unsigned long long)size);
 }
 
+static int make_room(const sound *s, wave *w, int64_t room, const char *name, ba_err *e)
+{
+    float *more = realloc(w->x, (size_t)room * sizeof *more);
+    if (!more)
+        return BA_FAIL(s->h, e, BA_EMACHINE, "%.400s: no memory for %lld samples", name, (long long)room);
+    w->x = more;
+    w->room = room;
+    return BA_OK;
+}
+
 /* Adds the mean of each frame's channels. */
 static int add_block(const sound *s, wave *w, const float *x, int64_t n, int channels, const char *name, ba_err *e)
 {
     if (w->n + n > MAX_SAMPLES)
         return BA_FAIL(s->h, e, BA_EDATA, "%.400s: more than %d samples", name, MAX_SAMPLES);
-    if (w->n + n > w->room) {
-        int64_t room = 2 * (w->n + n);
-        float *more = realloc(w->x, (size_t)room * sizeof *more);
-        if (!more)
-            return BA_FAIL(s->h, e, BA_EMACHINE, "%.400s: no memory for %lld samples", name, (long long)room);
-        w->x = more;
-        w->room = room;
-    }
+    if (w->n + n > w->room && make_room(s, w, 2 * (w->n + n), name, e) < 0)
+        return BA_EMACHINE;
     for (int64_t i = 0; i < n; i++) {
         double sum = 0;
         for (int c = 0; c < channels; c++)
@@ -153,6 +157,8 @@ static int read_all(const sound *s, SNDFILE *f, const SF_INFO *info, const char 
     float *block = malloc((size_t)BLOCK * (size_t)info->channels * sizeof *block);
     int status = block ? BA_OK : BA_FAIL(s->h, e, BA_EMACHINE, "%.400s: no memory", name);
     sf_count_t n = 1;
+    if (status >= 0 && info->frames > 0 && info->frames <= MAX_SAMPLES)
+        status = make_room(s, w, info->frames, name, e);
     while (status >= 0 && (n = sf_readf_float(f, block, BLOCK)) > 0)
         status = add_block(s, w, block, n, info->channels, name, e);
     free(block);
