@@ -67,6 +67,7 @@ local pile, most = 0, 256 * 2 ^ 20
 
 function M.array(of, count)
     local size = ffi.sizeof(of)
+    if size * count < 65536 then return ffi.new(of .. "[?]", count) end -- small ones are the collector's
     pile = pile + size * count
     if pile > most then
         collectgarbage()
