@@ -1,11 +1,11 @@
 -- ESC-10, sounds: a small Audio Spectrogram Transformer as teacher, and one student three times: alone, by logit distillation, and by MaskedKD at half
 -- of the patches. --data names the folder of class folders (FOLD-SOURCE-TAKE.ogg or .wav in each). `--set fold=1` ... 5 is the fold that is tested. The
--- default takes a few minutes on two cores; `--scale smoke` only shows that all of it runs. AST's masks over frequencies and time are on; the rate is
+-- default takes all clips; `--scale smoke` only shows that all of it runs. AST's masks over frequencies and time are on; the rate is
 -- larger than that of its recipe, because nothing is pre-trained here.
 local bauta = require "bauta"
 
 local p = bauta.params {
-    bauta.choice("scale", "small", { "smoke", "small" }, "smoke: seconds, few clips of one second; small: a few minutes"),
+    bauta.choice("scale", "small", { "smoke", "small" }, "smoke: seconds, few clips of one second; small: all clips, five seconds of each"),
     bauta.int("fold", 1, 1, 5, "the test fold; the other four are trained on"),
     bauta.int("teacher_epochs", 30, 1, 1000, "epochs of the teacher (smoke: 2)"),
     bauta.int("epochs", 20, 1, 1000, "epochs of each student (smoke: 2)"),

@@ -6,7 +6,7 @@ local ffi = require "bauta.ffi"
 local ceilings = {}
 
 -- Sides of the products and MiB of the streams, growing until one takes long enough to be timed (`long` seconds), whatever the device; `patience`:
--- seconds for the runs of one size. A rough measure is one of a second, in a tenth of the memory.
+-- seconds for the runs of one size. A rough measure is one of a second, in a sixteenth of the memory.
 local whole = { sides = { 128, 256, 512, 1024, 2048, 4096, 8192 }, sizes = { 4, 16, 64, 256, 1024 }, long = 0.02, patience = 0.3 }
 local rough = { sides = { 128, 256 }, sizes = { 4, 64 }, long = 0.02, patience = 0.02 }
 
