@@ -1,5 +1,6 @@
 -- plugin: data sets, architectures, criteria and losses as a script names them: bauta.mask "student" { keep = 0.5 }.
 -- A description holds checked settings and nothing else; what it describes is made when a run needs it.
+local audio = require("bauta.builder").audio
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
@@ -83,8 +84,8 @@ plugin.common = common
 plugin.spectrograms = {
     { name = "normalise", type = "choice", choices = { "audio", "none" }, default = "audio",
       doc = "audio: what models see is (x - mean) / (2 deviation); none: x itself" },
-    { name = "mean", type = "float", default = -6.6268077, min = -100, max = 100, doc = "of normalise = audio: of the energies' logarithms; the default is ESC-50's" },
-    { name = "deviation", type = "float", default = 5.358466, min = 1e-3, max = 100, doc = "and their standard deviation" },
+    { name = "mean", type = "float", default = audio.mean, min = -100, max = 100, doc = "of normalise = audio: of the energies' logarithms; the default is ESC-50's" },
+    { name = "deviation", type = "float", default = audio.deviation, min = 1e-3, max = 100, doc = "and their standard deviation" },
     { name = "frequency_mask", type = "float", default = 0, min = 0, max = 16384, unit = "rows",
       doc = "in training a band of up to so many rows, anywhere, becomes 0 (SpecAugment; AST takes 24)" },
     { name = "time_mask", type = "float", default = 0, min = 0, max = 16384, unit = "columns", doc = "and a band of columns (AST takes 96)" },
