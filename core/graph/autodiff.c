@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bauta/fp8.h"
 #include "node.h"
 
 typedef struct tape {
@@ -72,13 +73,21 @@ static int any_grad(const tape *p, const bai_node *n)
     return 0;
 }
 
+static int passes(const bai_node *n) { return n->kind == BAI_OP && (n->op->grad || (n->op->flags & BA_OP_FROZEN)); }
+
+static int frozen(const bai_node *n, ba_err *e)
+{
+    const char *place = n->graph->texts[n->place];
+    return ba_fail(e, BA_EARG, "gradient: none goes through %s%s%s%s, whose numbers do not learn", n->op->name, *place ? " (" : "", place, *place ? ")" : "");
+}
+
 static int walk(tape *p, ba_tensor *loss, ba_tensor *const *wrt, int n_wrt, ba_err *e)
 {
     bai_node *last = p->g->last;
     for (int i = 0; i < n_wrt; i++)
         p->need[bai_resolve(wrt[i])->node->order] = 1;
     for (bai_node *n = p->g->first; n; n = n->next)
-        for (int i = 0; n->kind == BAI_OP && n->op->grad && i < n->n_in; i++)
+        for (int i = 0; passes(n) && i < n->n_in; i++)
             if (n->in[i] && p->need[n->in[i]->node->order])
                 p->need[n->order] = 1;
     float one = 1;
@@ -87,8 +96,8 @@ static int walk(tape *p, ba_tensor *loss, ba_tensor *const *wrt, int n_wrt, ba_e
         return BA_EMACHINE;
     p->grad[slot(loss)] = seed;
     for (bai_node *n = last; n; n = n->prev)
-        if (n->live && n->kind == BAI_OP && n->op->grad && p->need[n->order] && any_grad(p, n)) {
-            int r = step_back(p, n, e);
+        if (n->live && passes(n) && p->need[n->order] && any_grad(p, n)) {
+            int r = n->op->grad ? step_back(p, n, e) : frozen(n, e);
             if (r)
                 return r;
         }

@@ -5,6 +5,7 @@
 
 #include "../base/nearest.h"
 #include "../base/params.h"
+#include "bauta/fp8.h"
 #include "device.h"
 #include "node.h"
 #include "ops.h"
@@ -304,15 +305,28 @@ ba_tensor *ba_variable(ba_graph *g, ba_store *s, const char *name, ba_err *e)
     return v;
 }
 
+/* What an operation has already made of v alone, as this type; NULL when there is none. */
+static ba_tensor *made_of(ba_tensor *v, const char *op, int dtype)
+{
+    for (bai_node *n = v->node->next; n; n = n->next)
+        if (n->kind == BAI_OP && n->n_in == 1 && n->in[0] == v && n->out[0].type.dtype == dtype && !strcmp(n->op->name, op))
+            return &n->out[0];
+    return NULL;
+}
+
 ba_tensor *ba_weight(ba_graph *g, ba_store *s, const char *name, ba_err *e)
 {
     ba_tensor *v = ba_variable(g, s, name, e);
     if (!v || g->dtype == BA_F32)
         return v;
-    for (bai_node *n = v->node->next; n; n = n->next)
-        if (n->kind == BAI_OP && n->n_in == 1 && n->in[0] == v && n->out[0].type.dtype == g->dtype && !strcmp(n->op->name, "cast"))
-            return &n->out[0];
-    return ba_op_apply(g, "cast", 1, &v, BA_ATTRS(BA_S("dtype", "bf16")), e);
+    ba_tensor *there = made_of(v, "cast", g->dtype);
+    return there ? there : ba_op_apply(g, "cast", 1, &v, BA_ATTRS(BA_S("dtype", "bf16")), e);
+}
+
+ba_tensor *ba_weight_fp8(ba_graph *g, ba_store *s, const char *name, ba_err *e)
+{
+    ba_tensor *v = ba_variable(g, s, name, e), *there = v ? made_of(v, "quantise_fp8", BA_U8) : NULL;
+    return !v || there ? there : ba_op_apply(g, "quantise_fp8", 1, &v, 0, NULL, e);
 }
 
 static int judge_inputs(ba_graph *g, const ba_op *op, int n_in, ba_tensor *const *in, ba_err *e)

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../plugin/build.h"
+#include "bauta/fp8.h"
 #include "bauta/op.h"
 #include "bauta/recompute.h"
 
@@ -101,12 +102,31 @@ static int type_of(ba_build *b, ba_tensor **t, const char *prefix, ba_type *type
     return type->rank > 0 ? BA_OK : ba_fail(e, BA_EARG, "%s: the input is a scalar", prefix);
 }
 
+/* The layer in FP8: the codes of PREFIX.weight, their scale, the scale of x. */
+static ba_tensor *linear_fp8(ba_build *b, const char *prefix, ba_tensor *x, const int64_t *dim, ba_tensor *scale, int bias, int gelu, ba_err *e)
+{
+    char name[LONGEST + 16], full[2 * LONGEST];
+    snprintf(name, sizeof name, "%.200s.weight", prefix);
+    ba_tensor *codes = own(b, name, 2, dim, BA_INIT_NORMAL, 0.02, 0, full, e) ? NULL : ba_weight_fp8(b->g, b->call.store, full, e);
+    ba_tensor *in[5] = { x, codes, scale, codes ? ba_output_of(codes, 1, e) : NULL, NULL };
+    if (in[3] && bias)
+        in[4] = vector(b, prefix, "bias", dim[0], BA_INIT_ZERO, 0, e);
+    if (!in[3] || (bias && !in[4]))
+        return NULL;
+    return ba_op_apply(b->g, "linear_fp8", bias ? 5 : 4, in, BA_ATTRS(BA_I("gelu", gelu != 0)), e);
+}
+
 ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, int bias, int gelu, ba_err *e)
 {
     ba_type t;
+    ba_tensor *scale = NULL;
     if (type_of(b, &x, prefix, &t, e))
         return NULL;
     const int64_t dim[] = { out, ba_type_last(&t) };
+    if (bai_nn_is_fp8(b) && bai_nn_fp8_layer(b, prefix, x, out, &scale, e))
+        return NULL;
+    if (scale)
+        return linear_fp8(b, prefix, x, dim, scale, bias, gelu, e);
     ba_tensor *in[3] = { x, matrix(b, prefix, 2, dim, BA_INIT_NORMAL, 0.02, e), NULL };
     if (in[1] && bias)
         in[2] = vector(b, prefix, "bias", out, BA_INIT_ZERO, 0, e);

@@ -14,6 +14,12 @@ ba_tensor *bai_nn_kernel(ba_build *b, const char *prefix, ba_tensor *x, int rank
 ba_tensor *bai_nn_patch_embed(ba_build *b, const char *prefix, const ba_arch_in *in, int64_t patch, int64_t stride, int64_t dim, int bias, ba_err *e);
 ba_tensor *bai_nn_block(ba_build *b, const char *prefix, ba_tensor *x, const ba_block *spec, ba_err *e);
 
+/* fp8.c: whether the layer that is built now is one that FP8 takes (inside of a block of a model for which it was asked), and what it needs: notes the layer
+ * PREFIX with its input x; *scale is that of x where it is to be computed in FP8, NULL where it is only measured. */
+int bai_nn_is_fp8(const ba_build *b);
+int bai_nn_fp8_layer(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, ba_tensor **scale, ba_err *e);
+int bai_nn_fp8_judge(const ba_build *b, const char *arch, ba_err *e); /* of a model that was built: whether anything was taken */
+
 /* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values; where there is
  * no class token (prefix 0) also class_attention, the mean over all queries. sizes: f32 [B,T], how many tokens each key stands for; NULL: one each. */
 int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e);

@@ -41,6 +41,12 @@ typedef struct bai_reduction {   /* of the model that is being built */
     ba_tensor *sizes;            /* f32 [B,n] of the tokens so far; NULL: one each */
     int64_t weigh, blocks;       /* weigh: attention in proportion to the sizes; blocks: how many were asked so far */
 } bai_reduction;
+typedef struct bai_fp8 {         /* of the models built now: core/nn/fp8.c */
+    int mode;                    /* BA_FP8_... */
+    ba_store *scales;
+    const char *name;            /* in front of the scales' names */
+    int64_t layers;              /* how many of the model's were taken so far */
+} bai_fp8;
 typedef struct bai_renewal bai_renewal; /* state.c */
 
 struct ba_build {
@@ -58,6 +64,7 @@ struct ba_build {
     bai_renewal *renewals, *last_renewal;
     bai_call call;
     bai_reduction reduction;
+    bai_fp8 fp8;
 };
 
 int bai_build_check(const ba_build *b, ba_err *e);

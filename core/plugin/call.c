@@ -177,6 +177,7 @@ static int call_arch(ba_build *b, const char *who, const ba_params *arch, const 
     if (r)
         return r;
     b->reduction = (bai_reduction){ .reducer = in->reducer };
+    b->fp8.layers = 0;
     visit v = visit_begin(d, "build");
     r = visit_end(&v, ops->build(&bai_host, b, ba_params_struct(arch), &given, &said), &said);
     end(b);
@@ -186,7 +187,7 @@ static int call_arch(ba_build *b, const char *who, const ba_params *arch, const 
         return failed(d, r, &said, e);
     if (in->reducer && !blocks)
         return ba_fail(e, BA_EARG, "reducer %s: %s has no blocks in which tokens could be reduced", ba_params_desc(in->reducer)->name, d->name);
-    return bai_build_has(b, who, "logits") ? BA_OK : ba_fail(e, BA_EPLUGIN, "plugin %s: published no logits", d->name);
+    return bai_build_has(b, who, "logits") ? bai_nn_fp8_judge(b, d->name, e) : ba_fail(e, BA_EPLUGIN, "plugin %s: published no logits", d->name);
 }
 
 int ba_arch_build(ba_build *b, const char *who, const ba_params *arch, const ba_arch_given *in, ba_err *e)

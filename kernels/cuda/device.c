@@ -6,6 +6,7 @@
 
 #include "../../core/graph/device.h"
 #include "device.h"
+#include "runtime_fp8.h"
 
 #define BA_LISTED(NAME) extern const bai_cuda_op bai_cuda_op_##NAME;
 #include "cuda_ops.inc"
@@ -89,7 +90,10 @@ static void *open_(int64_t threads, const char *tier, ba_err *e)
 }
 
 static const char *describe(void *self) { return ((struct bai_cuda *)self)->text; }
-static int has(void *self, const char *what) { (void)self; return !strcmp(what, "bf16") || !strcmp(what, "tf32"); }
+static int has(void *self, const char *what)
+{
+    return !strcmp(what, "bf16") || !strcmp(what, "tf32") || (!strcmp(what, "fp8") && rt_has_fp8(((struct bai_cuda *)self)->rt));
+}
 static int workers(void *self) { (void)self; return 1; }
 
 static int supports(void *self, const ba_op *op, ba_err *e)

@@ -241,13 +241,15 @@ void bai_products_close(products *p)
 }
 
 /* ---- plans ---- */
+static int is_fp8(const rt_gemm *g) { return g->type_a == BA_U8; }
+
 static int blas_fail(ba_err *e, cublasStatus_t s, const rt_gemm *g)
 {
-    return ba_fail(e, BA_EMACHINE, "cuBLASLt refuses a product of %lldx%lld and %lldx%lld (status %d)", (long long)g->m, (long long)g->k,
-                   (long long)g->k, (long long)g->n, (int)s);
+    return ba_fail(e, BA_EMACHINE, "cuBLASLt refuses a product of %lldx%lld and %lldx%lld%s (status %d)", (long long)g->m, (long long)g->k,
+                   (long long)g->k, (long long)g->n, is_fp8(g) ? " in FP8" : "", (int)s);
 }
 
-static cudaDataType_t type_of(int dtype) { return dtype == BA_BF16 ? CUDA_R_16BF : CUDA_R_32F; }
+static cudaDataType_t type_of(int dtype) { return dtype == BA_BF16 ? CUDA_R_16BF : dtype == BA_U8 ? CUDA_R_8F_E4M3 : CUDA_R_32F; }
 
 static int layout(products *p, cublasLtMatrixLayout_t *l, int type, int64_t rows, int64_t cols, int64_t ld, int64_t batch, int64_t stride)
 {
@@ -264,6 +266,16 @@ static void *vector_of(const rt_gemm *g, int left)
     return (void *)(uintptr_t)v;
 }
 
+/* The scales of E4M3 factors (its A is our B), and that sums go on in fp32: the faster way keeps fewer digits while it adds. */
+static int set_scales(products *p, const plan *q, const rt_gemm *g)
+{
+    const rt_gemm_fp8 *f = (const rt_gemm_fp8 *)g; /* whose first member g then is */
+    int8_t fast = 0;
+    return is_fp8(g) && (p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &f->scale_b, sizeof f->scale_b) ||
+        p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &f->scale_a, sizeof f->scale_a) ||
+        p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_FAST_ACCUM, &fast, sizeof fast));
+}
+
 /* cuBLASLt counts columns first: row-major C = op(A) op(B) is its C' = op(B)' op(A)', so its A is our B. Its bias goes down the rows of C', which are our
  * columns; its "bias gradient of B" is the sum of each column of op(A)', which are the rows of our op(A). */
 static int describe(products *p, plan *q, const rt_gemm *g)
@@ -276,7 +288,7 @@ static int describe(products *p, plan *q, const rt_gemm *g)
         p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_TRANSB, &tb, sizeof tb) ||
         layout(p, &q->a, g->type_b, g->trans_b ? g->k : g->n, g->trans_b ? g->n : g->k, g->ldb, g->batch, g->stride_b) ||
         layout(p, &q->b, g->type_a, g->trans_a ? g->m : g->k, g->trans_a ? g->k : g->m, g->lda, g->batch, g->stride_a) ||
-        layout(p, &q->c, g->type_c, g->n, g->m, g->ldc, g->batch, g->stride_c);
+        layout(p, &q->c, g->type_c, g->n, g->m, g->ldc, g->batch, g->stride_c) || set_scales(p, q, g);
     if (!bad && vector) /* the pointer too: the proposals go by its alignment */
         bad = p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue) ||
             p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof type) ||
@@ -287,6 +299,8 @@ static int describe(products *p, plan *q, const rt_gemm *g)
 static cublasStatus_t call(products *p, const plan *q, const rt_gemm *g, const cublasLtMatmulAlgo_t *algo)
 {
     void *vector = vector_of(g, q->left);
+    if (set_scales(p, q, g))
+        return CUBLAS_STATUS_INVALID_VALUE;
     if (vector && p->lt.desc_set(q->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector))
         return CUBLAS_STATUS_INVALID_VALUE;
     return p->lt.matmul(p->blas, q->desc, &g->alpha, g->b, q->a, g->a, q->b, &g->beta, g->c, q->c, g->c, q->c, algo, p->workspace, WORKSPACE, p->stream);

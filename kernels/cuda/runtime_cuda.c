@@ -34,6 +34,7 @@ struct rt {
     cudaEvent_t *marks;
     int n_marks;
     size_t shared;             /* that one block may have */
+    int fp8;                   /* its tensor cores multiply E4M3 */
     char text[256];
 };
 
@@ -84,6 +85,7 @@ static int open_device(rt *r, char *name, size_t size, ba_err *e)
         return ba_fail(e, BA_EMACHINE, "cuda: %s has compute capability %d.%d; 8.0 or later is needed", prop.name, prop.major, prop.minor);
     TRY(cudaSetDevice(0), "taking device 0");
     r->shared = prop.sharedMemPerBlockOptin;
+    r->fp8 = prop.major > 8 || (prop.major == 8 && prop.minor >= 9);
     snprintf(r->text, sizeof r->text, "%.60s, capability %d.%d, %.1f GiB, driver for CUDA %d.%d", prop.name, prop.major, prop.minor,
              (double)prop.totalGlobalMem / 1073741824, driver / 1000, driver % 1000 / 10);
     snprintf(name, size, "%.60s, %d multiprocessors", prop.name, prop.multiProcessorCount);
@@ -138,6 +140,7 @@ void rt_close(rt *r)
 
 const char *rt_describe(rt *r) { return r->text; }
 void *rt_stream(rt *r) { return r->stream; }
+int rt_has_fp8(rt *r) { return r->fp8; }
 size_t rt_shared(rt *r) { return r->shared; }
 
 /* ---- memory ---- */
@@ -356,3 +359,4 @@ double rt_between(rt *r, int i)
 
 /* ---- products ---- */
 int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e) { return bai_products_run(r->products, g, e); }
+int rt_gemm_fp8_run(rt *r, const rt_gemm_fp8 *g, ba_err *e) { return bai_products_run(r->products, &g->g, e); }

@@ -4,7 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "runtime.h"
+#include "runtime_fp8.h"
 
 int bai_cuda_fail(ba_err *e, cudaError_t r, const char *what);
 #define TRY(CALL, WHAT) do { cudaError_t try_ = (CALL); if (try_ != cudaSuccess) return bai_cuda_fail(e, try_, (WHAT)); } while (0)
@@ -14,6 +14,6 @@ typedef struct products products;
 products *bai_products_open(const char *gpu, cudaStream_t stream, ba_err *e);
 void bai_products_close(products *p); /* NULL: nothing */
 const char *bai_products_describe(const products *p);
-int bai_products_run(products *p, const rt_gemm *g, ba_err *e); /* as rt_gemm_run */
+int bai_products_run(products *p, const rt_gemm *g, ba_err *e); /* as rt_gemm_run; g of an rt_gemm_fp8 where its factors are BA_U8 */
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime.h"
+#include "runtime_fp8.h"
 
 const char rt_name[] = "emulated";
 
@@ -31,6 +31,7 @@ void rt_close(rt *r)
 
 const char *rt_describe(rt *r) { (void)r; return "the CUDA kernels on a CPU, one thread after the other, for tests"; }
 void *rt_stream(rt *r) { (void)r; return NULL; }
+int rt_has_fp8(rt *r) { (void)r; return 1; }
 size_t rt_shared(rt *r) { (void)r; return 227 * 1024; }
 
 void *rt_alloc(rt *r, size_t bytes, ba_err *e)
@@ -96,10 +97,19 @@ int rt_mark(rt *r, int i, ba_err *e)
 }
 double rt_between(rt *r, int i) { return i + 1 < MARKS ? r->mark[i + 1] - r->mark[i] : 0; }
 
+static float e4m3(int code)
+{
+    float a = code & 0x78 ? ldexpf((float)(8 + (code & 7)), (code >> 3 & 15) - 10) : ldexpf((float)(code & 7), -9);
+    a = (code & 0x7f) == 0x7f ? NAN : a;
+    return code & 0x80 ? -a : a;
+}
+
 static float number(const void *p, int type, int64_t i)
 {
     if (type == BA_F32)
         return ((const float *)p)[i];
+    if (type == BA_U8)
+        return e4m3(((const uint8_t *)p)[i]);
     uint32_t u = (uint32_t)((const uint16_t *)p)[i] << 16;
     float f;
     memcpy(&f, &u, 4);
@@ -130,9 +140,8 @@ static float factor(const rt_gemm *g, const void *p, int type, int64_t i)
     return f;
 }
 
-int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e)
+static int multiply(const rt_gemm *g, float alpha)
 {
-    (void)r, (void)e;
     int left = (g->bias && g->m % 2 ? RT_NO_BIAS : 0) | (g->sums && g->n % 2 ? RT_NO_SUMS : 0); /* so that callers' both ways are tested */
     for (int64_t b = 0; b < g->batch; b++)
         for (int64_t i = 0; i < g->m; i++) {
@@ -150,9 +159,21 @@ int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e)
                         s += part, part = 0;
                 }
                 int64_t at = b * g->stride_c + i * g->ldc + j;
-                s = g->alpha * (s + part) + (g->beta != 0 ? g->beta * number(g->c, g->type_c, at) : 0) + (g->bias && !(left & RT_NO_BIAS) ? number(g->bias, g->type_c, j) : 0);
+                s = alpha * (s + part) + (g->beta != 0 ? g->beta * number(g->c, g->type_c, at) : 0) + (g->bias && !(left & RT_NO_BIAS) ? number(g->bias, g->type_c, j) : 0);
                 set(g->c, g->type_c, at, s);
             }
         }
     return left;
+}
+
+int rt_gemm_run(rt *r, const rt_gemm *g, ba_err *e)
+{
+    (void)r, (void)e;
+    return multiply(g, g->alpha);
+}
+
+int rt_gemm_fp8_run(rt *r, const rt_gemm_fp8 *g, ba_err *e)
+{
+    (void)r, (void)e;
+    return multiply(&g->g, g->g.alpha * *g->scale_a * *g->scale_b);
 }

@@ -96,15 +96,18 @@ function Builder:images_for(arch)
 end
 
 -- Builds a model as WHO; given: store, training, kept, images (default: the batch's), normalise (where the arch does not say), as
--- (a normalisation in spite of what it says), reducer, role. Returns its logits.
+-- (a normalisation in spite of what it says), reducer, role, fp8 ({ mode = "on" or "measure", scales = a store, name }). Returns its logits.
 function Builder:model(who, arch, given)
     if check.class_of(arch) ~= "arch" then errors.fail("%s: arch expected, got %s", who, errors.show(arch)) end
     self.g:role(given.role or who)
     local images, channels = given.images or self:images_for(arch), arch:params():fact "channels"
     if images:size(3) ~= channels then errors.fail("%s: arch %s sees %d channel%s, and the pictures have %d", who, arch.name, channels, channels == 1 and "" or "s", images:size(3)) end
     local scale, shift = self:normalisation(given.as or arch.settings.normalise or given.normalise or (channels == 1 and "audio" or "imagenet"), channels)
+    local fp8 = given.fp8
+    if fp8 then self.known:fp8(fp8.mode, fp8.scales, fp8.name) end
     self.known:arch(who, arch:params(), { images = images, scale = scale, shift = shift,
         kept = given.kept, store = given.store, training = given.training, reducer = given.reducer and given.reducer:params() })
+    if fp8 then self.known:fp8 "off" end
     self.built[who] = true
     return self:signal(who, "logits")
 end

@@ -3,6 +3,7 @@
 local changes = require "bauta.changes"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local fp8 = require "bauta.fp8"
 local judge = require "bauta.judge"
 local optimiser = require "bauta.optimiser"
 local plugin = require "bauta.plugin"
@@ -92,6 +93,8 @@ experiment.rows = {
             doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
         { name = "reducer", type = "reducer", optional = true, doc = "takes tokens away inside the teacher's blocks" },
+        { name = "teacher_precision", type = "any", optional = true, accept = fp8.judge, what = fp8.what,
+            doc = "of the linear layers in the teacher's blocks: fp8 (E4M3), calibrated and held against itself before the first step; left out, or run: the run's" },
         { name = "preflight", type = "int", default = 256, min = 0, max = 2 ^ 31, unit = "pictures",
             doc = "test pictures on which teachers are judged before the first step; 0: none" },
         { name = "teachers", type = "list of teacher", default = {}, doc = "instead of teacher and mask: several" },
@@ -109,7 +112,7 @@ local function complete_teachers(s)
         s.mask = s.teachers[1].settings.mask
         return
     end
-    for _, name in ipairs { "teacher", "mask", "reducer" } do
+    for _, name in ipairs { "teacher", "mask", "reducer", "teacher_precision" } do
         if s[name] then errors.raise("arg", ("distill: teachers and %s are both given; one of them expected"):format(name)) end
     end
     for _, row in ipairs(teacher.momentum_rows) do
@@ -131,6 +134,7 @@ local function new(kind, given)
     s.schedule = s.schedule or schedule.new("cosine-shifted")
     if kind == "distill" and #s.teachers == 0 then s.mask = s.mask or plugin.describe("mask", "none") end
     changes.apply(experiment.rows[kind], s)
+    if s.teacher_precision == "run" then s.teacher_precision = nil end
     local own = 0
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
     if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", recipe.loss(s.recipe)) } end
@@ -251,7 +255,7 @@ function Experiment:record()
     for _, row in ipairs(experiment.rows[self.kind]) do
         local v = s[row.name]
         local class = check.class_of(v)
-        if class == "optimiser" or class == "schedule" or class == "mixing" or class == "views" then out[row.name] = v:describe()
+        if class == "optimiser" or class == "schedule" or class == "mixing" or class == "views" or class == "fp8" then out[row.name] = v:describe()
         elseif class then out[row.name] = v:record()
         elseif row.name == "teachers" then
             if not s.teacher then out.teachers = records(v) end

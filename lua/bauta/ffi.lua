@@ -7,7 +7,7 @@ local errors = require "bauta.errors"
 
 local M = { cast = ffi.cast, new = ffi.new, sizeof = ffi.sizeof, copy = ffi.copy, fill = ffi.fill }
 
-local headers = { "base", "graph", "recompute", "data", "run", "weights", "picture", "model" }
+local headers = { "base", "graph", "recompute", "data", "run", "weights", "picture", "model", "fp8" }
 
 -- ---- declarations ----
 

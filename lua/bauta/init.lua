@@ -4,6 +4,7 @@
 --   bauta.losses NAME {..} what a paper minimises, a list of losses   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}   bauta.grid {..}                     what a script returns
 --   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs   bauta.mixing {..} mixup
+--   bauta.fp8 {..} a teacher's precision
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
 --   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
 local check = require "bauta.check"
@@ -77,7 +78,7 @@ bauta.losses = of_kinds("losses", losses)
 
 bauta.train, bauta.distill, bauta.suite, bauta.grid = experiment.train, experiment.distill, suite.new, grid.new
 bauta.teacher, bauta.keep, bauta.mixing = teacher.describe, keep.range, mixing.new
-bauta.views = require("bauta.views").new
+bauta.views, bauta.fp8 = require("bauta.views").new, require("bauta.fp8").new
 bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool = check.int, check.float, check.string, check.choice, check.bool
 bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store

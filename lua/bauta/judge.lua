@@ -30,6 +30,10 @@ local function judge_teacher(s, t, alone, lines)
         lines[#lines + 1] = ("%s has %d classes, student %d; losses that compare logits need equal counts"):format(own.name,
             a.classes, s.student.classes)
     end
+    if t:fp8() and t:averaged() then
+        lines[#lines + 1] = ('%s = fp8: %s is an average of the student, whose weights change at each step, and FP8 codes are made once; "run" expected'):format(
+            t.alone and "teacher_precision" or ("teachers.%s.precision"):format(own.name), own.name)
+    end
     local who = t:who()
     if who ~= "teacher" and not alone then
         lines[#lines + 1] = ("teachers.%s.mask.who = %s: the student is masked for one teacher only, and there are %d")

@@ -1,6 +1,7 @@
 -- opening: everything of a run before its first step: weights, programs, loaders, the probe, where a checkpoint left it, what is written down
 -- about it. `self` is the run of trainer.lua.
 local archive = require "bauta.archive"
+local calibration = require "bauta.calibration"
 local checkpoint = require "bauta.checkpoint"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
@@ -109,6 +110,11 @@ local function choose_precision(self)
     local precision, why = session.precision(self.e.settings.precision, self.device)
     self.e.precision = precision
     if why then self:say(why) end
+    if #calibration.teachers(self.e) == 0 or self.device:has "fp8" then return end
+    if not self.device:describe():find "^cpu:" then
+        errors.raise("machine", "a teacher in fp8: this device multiplies no FP8; compute capability 8.9 or later is needed", self.e:path())
+    end
+    self:say "fp8 on this device: its numbers, at no gain in speed"
 end
 
 -- ---- all of it ----
@@ -142,6 +148,7 @@ function opening.prepare(self, feed)
     record.declare(self.run, e)
     self.probe = probe.new(self)
     checkpoint.restore(self)
+    if self.done == 0 then opening.look(self, calibration.run, self) end
     self.steps = e.total or e:epochs() * self.per_epoch
     if e:minutes() and not e.total then
         self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)
@@ -152,6 +159,10 @@ function opening.prepare(self, feed)
         record.cost(self.run, self.cost)
         for _, line in ipairs(self.options.no_preflight and {} or opening.look(self, preflight.run, self)) do
             self.run:event("preflight", line)
+            self:say(line)
+        end
+        for _, line in ipairs(opening.look(self, calibration.test, self)) do -- the condition of FP8: --no-preflight does not skip it
+            self.run:event("agreement", line)
             self:say(line)
         end
     end

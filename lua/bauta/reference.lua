@@ -66,6 +66,7 @@ local function others()
         { "Optimisers", '`bauta.optimiser "NAME" { ... }`.', nil, require("bauta.optimiser").kinds },
         { "Schedules", '`bauta.schedule "NAME" { ... }`: of the learning rate.', nil, require("bauta.schedule").kinds },
         { "Mixing", "`bauta.mixing { ... }`: mixup and CutMix.", require("bauta.mixing").rows },
+        { "FP8", "`bauta.fp8 { ... }`: of `teacher_precision`, and of `precision` in `bauta.teacher`.", require("bauta.fp8").rows },
         { "Views", "`bauta.views { ... }`: several crops of each picture.", require("bauta.views").rows },
     }
 end

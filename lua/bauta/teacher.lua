@@ -6,6 +6,7 @@
 -- An experiment always has a list of them; `teacher =`, `mask =` of bauta.distill is short for a list of one named "teacher".
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local fp8 = require "bauta.fp8"
 local keep = require "bauta.keep"
 local plugin = require "bauta.plugin"
 
@@ -15,7 +16,7 @@ teacher.class = "teacher"
 
 -- Names that mean something else in a graph or among the stores of a run.
 local taken = {}
-for name in ("student student_full student_local batch masked auxiliary teacher_full losses optimiser ema average state"):gmatch "%S+" do
+for name in ("student student_full student_local batch masked auxiliary teacher_full losses optimiser ema average state fp8"):gmatch "%S+" do
     taken[name] = true
 end
 
@@ -49,6 +50,8 @@ teacher.rows = {
     { name = "losses", type = "list of loss", default = {}, doc = "what the student learns from it, summed" },
     { name = "weight", type = "float", default = 1, min = 0, max = 1e6, doc = "times the sum of its losses" },
     teacher.momentum_rows[1], teacher.momentum_rows[2],
+    { name = "precision", type = "any", optional = true, accept = fp8.judge, what = fp8.what,
+        doc = "of the linear layers in its blocks: fp8 (E4M3), calibrated and held against itself before the first step; left out, or run: the run's" },
 }
 
 local function new(settings, alone)
@@ -61,12 +64,15 @@ function teacher.describe(given) return new(check.settings(teacher.rows, given, 
 -- The one teacher of the short form; its losses are the experiment's.
 function teacher.only(s)
     return new({ name = "teacher", model = s.teacher, mask = s.mask, reducer = s.reducer, losses = {}, weight = 1,
-        momentum = s.momentum, momentum_end = s.momentum_end }, true)
+        momentum = s.momentum, momentum_end = s.momentum_end, precision = s.teacher_precision }, true)
 end
 
 -- The architecture: its own, or for an average the student's.
 function teacher:arch(student) return self.settings.model == "ema" and student or self.settings.model end
 function teacher:averaged() return self.settings.model == "ema" end
+
+-- How its blocks are computed in FP8: a bauta.fp8, or nil.
+function teacher:fp8() return check.class_of(self.settings.precision) == "fp8" and self.settings.precision or nil end
 function teacher:masked() return self.settings.mask.name ~= "none" end
 
 -- Who is shown the kept patches only: "teacher", "student" or "both".
@@ -105,7 +111,8 @@ end
 function teacher:record()
     local s = self.settings
     local out = { name = s.name, model = s.model == "ema" and "ema" or s.model:record(), mask = s.mask:record(), weight = s.weight,
-        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end, reducer = s.reducer and s.reducer:record() }
+        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end, reducer = s.reducer and s.reducer:record(),
+        precision = self:fp8() and self:fp8():describe() }
     for i, loss in ipairs(s.losses) do out.losses[i] = loss:record() end
     return out
 end

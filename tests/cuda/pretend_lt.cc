@@ -9,7 +9,7 @@
 #include <string.h>
 
 typedef struct layout { cudaDataType_t type; uint64_t rows, cols; int64_t ld, stride; int32_t batch; } layout;
-typedef struct desc { cublasComputeType_t compute; int32_t ta, tb, bias_type; uint32_t epilogue; void *vector; } desc;
+typedef struct desc { cublasComputeType_t compute; int32_t ta, tb, bias_type; uint32_t epilogue; void *vector; const float *scale[2]; int8_t fast; } desc;
 typedef struct pref { uint64_t space; uint32_t schemes, align[4]; } pref;
 
 static int live; /* descriptors that were not given back */
@@ -20,10 +20,21 @@ static void broken(const char *what)
     abort();
 }
 
-static size_t size_of(cudaDataType_t t) { return t == CUDA_R_32F ? 4 : 2; }
+static size_t size_of(cudaDataType_t t) { return t == CUDA_R_32F ? 4 : t == CUDA_R_8F_E4M3 ? 1 : 2; }
+
+static float e4m3(uint8_t code)
+{
+    int exponent = code >> 3 & 15, mantissa = code & 7;
+    float a = exponent ? (float)(8 + mantissa) * (float)(1 << exponent) / 1024 : (float)mantissa / 512;
+    if ((code & 0x7f) == 0x7f)
+        a = __builtin_nanf("");
+    return code & 0x80 ? -a : a;
+}
 
 static float number(const void *p, cudaDataType_t type, int64_t i, int tf32)
 {
+    if (type == CUDA_R_8F_E4M3)
+        return e4m3(((const uint8_t *)p)[i]);
     uint32_t u = type == CUDA_R_32F ? ((const uint32_t *)p)[i] : (uint32_t)((const uint16_t *)p)[i] << 16;
     float f;
     if (tf32)
@@ -42,6 +53,17 @@ static void set(void *p, cudaDataType_t type, int64_t i, float x)
         ((uint16_t *)p)[i] = x != x ? 0x7fff : (uint16_t)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
 
+/* What the documentation of cublasLtMatmul demands of E4M3: A transposed and B not, fp32 sums, no tf32; rows of whole 16 bytes, and so many numbers in each; a bias in bf16. */
+static int has_fp8(const desc *d, const layout *a, const layout *b, const layout *c, const layout *o)
+{
+    uint64_t m = d->ta ? a->cols : a->rows, k = d->ta ? a->rows : a->cols;
+    if (d->fast)
+        broken("fast accumulation is on, and nobody asked for it");
+    return d->ta == CUBLAS_OP_T && d->tb == CUBLAS_OP_N && d->compute == CUBLAS_COMPUTE_32F && (o->type == CUDA_R_16BF || o->type == CUDA_R_32F) && c->type == o->type &&
+        k % 16 == 0 && a->ld % 16 == 0 && b->ld % 16 == 0 && m * size_of(o->type) % 16 == 0 && (uint64_t)o->ld * size_of(o->type) % 16 == 0 &&
+        (d->epilogue == CUBLASLT_EPILOGUE_DEFAULT || (d->epilogue == CUBLASLT_EPILOGUE_BIAS && d->bias_type == CUDA_R_16BF));
+}
+
 /* Whether the four fit, and the library has such a product. */
 static cublasStatus_t judge(const desc *d, const layout *a, const layout *b, const layout *c, const layout *o)
 {
@@ -50,8 +72,12 @@ static cublasStatus_t judge(const desc *d, const layout *a, const layout *b, con
         o->ld < (int64_t)m || c->ld < (int64_t)m || a->batch != b->batch || b->batch != c->batch || c->batch != o->batch)
         return CUBLAS_STATUS_INVALID_VALUE;
     int narrow = a->type == CUDA_R_16BF && b->type == CUDA_R_16BF && (o->type == CUDA_R_16BF || o->type == CUDA_R_32F);
-    int wide = a->type == CUDA_R_32F && b->type == CUDA_R_32F && o->type == CUDA_R_32F;
-    if ((!narrow && !wide) || c->type != o->type || (d->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && !wide))
+    int wide = a->type == CUDA_R_32F && b->type == CUDA_R_32F && o->type == CUDA_R_32F, fp8 = a->type == CUDA_R_8F_E4M3 && b->type == CUDA_R_8F_E4M3;
+    if (!fp8 && (d->scale[0] || d->scale[1]))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (fp8 && !has_fp8(d, a, b, c, o))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    if ((!narrow && !wide && !fp8) || c->type != o->type || (d->compute == CUBLAS_COMPUTE_32F_FAST_TF32 && !wide))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (d->epilogue == CUBLASLT_EPILOGUE_DEFAULT)
         return CUBLAS_STATUS_SUCCESS;
@@ -59,7 +85,7 @@ static cublasStatus_t judge(const desc *d, const layout *a, const layout *b, con
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (!d->vector)
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (d->bias_type != -1 && d->bias_type != (int32_t)o->type)
+    if (!fp8 && d->bias_type != -1 && d->bias_type != (int32_t)o->type)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     return d->epilogue == CUBLASLT_EPILOGUE_BIAS ? (n % 5 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED) /* now and then one is missing */
                                                  : (m % 2 ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS);
@@ -104,7 +130,7 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *p, cublasComputeTy
     if (scale != CUDA_R_32F || (compute != CUBLAS_COMPUTE_32F && compute != CUBLAS_COMPUTE_32F_FAST_TF32))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     live++;
-    *p = (cublasLtMatmulDesc_t)new desc { compute, CUBLAS_OP_N, CUBLAS_OP_N, -1, CUBLASLT_EPILOGUE_DEFAULT, NULL };
+    *p = (cublasLtMatmulDesc_t)new desc { compute, CUBLAS_OP_N, CUBLAS_OP_N, -1, CUBLASLT_EPILOGUE_DEFAULT, NULL, { NULL, NULL }, 0 };
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t p) { live--; delete (desc *)p; return CUBLAS_STATUS_SUCCESS; }
@@ -126,6 +152,9 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t p, cublasLtMa
         case CUBLASLT_MATMUL_DESC_EPILOGUE: return put(&d->epilogue, sizeof d->epilogue, v, bytes);
         case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return put(&d->vector, sizeof d->vector, v, bytes);
         case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE: return put(&d->bias_type, sizeof d->bias_type, v, bytes);
+        case CUBLASLT_MATMUL_DESC_A_SCALE_POINTER: return put(&d->scale[0], sizeof d->scale[0], v, bytes);
+        case CUBLASLT_MATMUL_DESC_B_SCALE_POINTER: return put(&d->scale[1], sizeof d->scale[1], v, bytes);
+        case CUBLASLT_MATMUL_DESC_FAST_ACCUM: return put(&d->fast, sizeof d->fast, v, bytes);
         default: return CUBLAS_STATUS_INVALID_VALUE;
     }
 }
@@ -227,6 +256,7 @@ static float factor(const job *j, const void *p, const layout *l, int64_t batch,
 static void compute(const job *j)
 {
     int64_t m = (int64_t)j->o.rows, n = (int64_t)j->o.cols, k = (int64_t)(j->d.ta ? j->a.rows : j->a.cols);
+    float alpha = j->alpha * (j->d.scale[0] ? *j->d.scale[0] : 1) * (j->d.scale[1] ? *j->d.scale[1] : 1);
     for (int64_t batch = 0; batch < j->o.batch; batch++)
         for (int64_t col = 0; col < n; col++)
             for (int64_t row = 0; row < m; row++) {
@@ -240,9 +270,9 @@ static void compute(const job *j)
                     }
                 }
                 int64_t at = batch * j->o.stride + col * j->o.ld + row;
-                s = j->alpha * (s + part) + (j->beta != 0 ? j->beta * number(j->pc, j->o.type, at, 0) : 0);
+                s = alpha * (s + part) + (j->beta != 0 ? j->beta * number(j->pc, j->o.type, at, 0) : 0);
                 if (j->d.epilogue == CUBLASLT_EPILOGUE_BIAS)
-                    s += number(j->d.vector, j->o.type, row, 0);
+                    s += number(j->d.vector, j->a.type == CUDA_R_8F_E4M3 ? CUDA_R_16BF : j->o.type, row, 0);
                 set(j->po, j->o.type, at, s);
             }
     for (int64_t col = 0; j->d.epilogue == CUBLASLT_EPILOGUE_BGRADB && col < n; col++) {
@@ -273,6 +303,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t dp, const
     if (!algo || algo->data[0] != sign(d, &j.a, &j.b, &j.o) || algo->data[2] > space_bytes || (uintptr_t)space % 256)
         return CUBLAS_STATUS_INVALID_VALUE;
     uint32_t align = (uint32_t)algo->data[1] > 16 ? 16 : (uint32_t)algo->data[1];
+    if (j.a.type == CUDA_R_8F_E4M3 && ((uintptr_t)a | (uintptr_t)b | (uintptr_t)c | (uintptr_t)o) % 16)
+        broken("matrices of an FP8 product that are not aligned to 16 bytes");
+    for (const float *scale : d->scale)
+        if (scale)
+            stream->inside(scale, sizeof *scale, "a scale outside of its block");
     stream->inside(space, space_bytes, "a workspace outside of its block");
     inside(stream, a, &j.a, align);
     inside(stream, b, &j.b, align);

@@ -39,6 +39,30 @@ static void opening(void)
     check_group("a machine that will not do is refused in one line");
 }
 
+/* A device of compute capability 8.0 has everything but FP8, and says so when a graph asks for it. */
+static void narrow(void)
+{
+    const int64_t x[2] = { 4, 32 }, w[2] = { 16, 32 };
+    for (int major = 8; major <= 9; major++) {
+        if (major == 8)
+            setenv("PRETEND_MAJOR", "8", 1);
+        ba_device *d = ba_device_open("pretend", 0, "auto", &err);
+        unsetenv("PRETEND_MAJOR");
+        ba_graph *g = d ? ba_graph_new(d, 1, &err) : NULL;
+        ba_tensor *one = g ? ba_scalar(g, 1, &err) : NULL;
+        ba_tensor *in[4] = { ba_input(g, "x", BA_F32, 2, x, &err), ba_input(g, "w", BA_U8, 2, w, &err), one, one };
+        ba_fetch(g, "y", ba_op_apply(g, "linear_fp8", 4, in, 0, NULL, &err), &err);
+        ba_program *p = ba_compile(g, &err);
+        int r = p ? ba_program_run(p, &err) : BA_EBUG;
+        CHECK(d && p && ba_device_has(d, "fp8") == (major > 8), "compute capability %d.0: %s", major, err.msg);
+        CHECK(major > 8 ? !r : r == BA_EMACHINE && strstr(err.msg, "linear_fp8: this device multiplies no FP8; compute capability 8.9"), "%s", r ? err.msg : "it ran");
+        ba_program_free(p);
+        ba_graph_free(g);
+        ba_device_free(d);
+    }
+    check_group("FP8 where the device has it, and one line where not");
+}
+
 /* ---- copies ---- */
 enum { BIG = 40000, LITTLE = 10 };
 
@@ -323,6 +347,7 @@ static void tuned(void)
 int main(void)
 {
     opening();
+    narrow();
     copies();
     programs();
     no_room();

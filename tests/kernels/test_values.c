@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../check.h"
+#include "../reference/golden_e4m3.h"
 #include "bauta/op.h"
 #include "bauta/rng.h"
 
@@ -36,7 +37,7 @@ static int64_t apply(const char *op, int n_in, const fed *in, int n_attr, const 
         float raw[n];
         ba_program_read(p, "y", raw, n * ba_dtype_size(t.dtype), e);
         for (int64_t i = 0; i < n; i++)
-            out[i] = t.dtype == BA_I32 ? ((int32_t *)raw)[i] : raw[i];
+            out[i] = t.dtype == BA_I32 ? ((int32_t *)raw)[i] : t.dtype == BA_U8 ? ((uint8_t *)raw)[i] : raw[i];
     }
     ba_program_free(p);
     ba_graph_free(g);
@@ -219,6 +220,90 @@ static void cut_rows(void)
     check_group("rows cut before they are computed");
 }
 
+/* ---- FP8 ---- */
+enum { E4M3 = 127, PACK = 16 };
+
+/* y = x W^T in FP8, both scales 1. */
+static void product(int64_t rows, const float *x, const uint8_t *w, const double *want)
+{
+    const float one = 1;
+    const fed in[4] = { f32(2, 1, PACK, x), { BA_U8, 2, { rows, PACK, 1, 1, 1 }, w }, f32(0, 1, 1, &one), f32(0, 1, 1, &one) };
+    expect("linear_fp8", 4, in, 0, NULL, rows, want, 0);
+}
+
+/* Each code as a weight times one, and each number, those half-way between two and their neighbours, as codes. */
+static void numbers_of_fp8(void)
+{
+    float x[4 * E4M3] = { 1 };
+    uint8_t w[256 * PACK] = { 0 };
+    double want[4 * E4M3];
+    for (int c = 0; c < 256; c++) {
+        w[c * PACK] = (uint8_t)c;
+        want[c] = c % 128 == E4M3 ? NAN : golden_e4m3_value[c % 128] * (c < 128 ? 1 : -1);
+    }
+    product(256, x, w, want);
+    for (int sign = 1; sign >= -1; sign -= 2) {
+        int n = 0;
+        for (int c = 0; c < E4M3; c++) {
+            const double here = golden_e4m3_value[c], middle = c + 1 < E4M3 ? (here + golden_e4m3_value[c + 1]) / 2 : here;
+            const float near[4] = { (float)here, nextafterf((float)middle, 0), (float)middle, nextafterf((float)middle, 448) };
+            const int code[4] = { c, c, c + 1 < E4M3 ? golden_e4m3_tie[c] : c, c + 1 < E4M3 ? c + 1 : c };
+            for (int i = 0; i < 4; i++, n++) {
+                x[n] = (float)sign * near[i];
+                want[n] = code[i] + (sign < 0 ? 128 : 0);
+            }
+        }
+        expect("quantise_fp8", 1, (fed[]){ f32(1, n, 1, x) }, 0, NULL, n, want, 0); /* the largest is 448: the scale is 1 */
+    }
+    check_group("all numbers of E4M3, and what lies between them");
+}
+
+/* What enters a product beyond 448 is 448; what is not finite stays seen. */
+static void edges_of_fp8(void)
+{
+    float x[PACK] = { 448, 449, -463.9f, 464, 480, 1e30f, -1e30f, -448, 0x1p-10f, 0x1.8p-9f, 0x1.000002p-10f, -0x1p-9f, 0x1p-6f, 0.3f, 3e38f, 0 };
+    const double want[PACK] = { 448, 448, -448, 448, 448, 448, -448, -448, 0, 0x1p-8, 0x1p-9, -0x1p-9, 0x1p-6, 0.3125, 448, 0 };
+    uint8_t w[PACK * PACK] = { 0 };
+    double nan[PACK];
+    for (int i = 0; i < PACK; i++) {
+        w[i * PACK + i] = 0x38; /* 1 */
+        nan[i] = NAN;
+    }
+    product(PACK, x, w, want);
+    x[3] = INFINITY;
+    product(PACK, x, w, nan);
+    x[3] = NAN;
+    product(PACK, x, w, nan);
+    const float bad[4] = { 1, NAN, -INFINITY, 2 };
+    expect("quantise_fp8", 1, (fed[]){ f32(1, 4, 1, bad) }, 0, NULL, 4, (double[]){ 0, 0x7f, 0xff, 0 }, 0);
+    const float one = 1;
+    fed in[4] = { f32(2, 2, 8, x), { BA_U8, 2, { 16, 8, 1, 1, 1 }, w }, f32(0, 1, 1, &one), f32(0, 1, 1, &one) };
+    refuse("linear_fp8", 4, in, 0, NULL, BA_EARG, "FP8 products need multiples of 16");
+    in[0] = f32(2, 1, 16, x);
+    in[1].dim[1] = 16;
+    refuse("linear_fp8", 4, in, BA_ATTRS(BA_I("from", 8)), BA_EARG, "FP8 products need multiples of 16");
+    in[1] = f32(2, 16, 16, x);
+    refuse("linear_fp8", 4, in, 0, NULL, BA_EARG, "W [O,K] of u8 expected");
+    check_group("FP8 beyond its range");
+}
+
+/* A gradient that would have to go through it is refused; one that need not is taken. */
+static void frozen_fp8(void)
+{
+    ba_err e = { 0 };
+    const int64_t dim[2] = { 2, PACK }, weight[2] = { PACK, PACK };
+    ba_graph *g = ba_graph_new(device, 1, &e);
+    ba_tensor *x = ba_input(g, "x", BA_F32, 2, dim, &e), *w = ba_input(g, "w", BA_U8, 2, weight, &e), *s = ba_scalar(g, 1, &e), *grad[1];
+    ba_graph_place(g, "blocks.0.attn", &e);
+    ba_tensor *y = ba_op_apply(g, "linear_fp8", 4, (ba_tensor *[]){ x, w, s, s }, 0, NULL, &e);
+    ba_tensor *other = ba_input(g, "z", BA_F32, 2, dim, &e), *both = y ? ba_op_apply(g, "mul", 2, (ba_tensor *[]){ y, other }, 0, NULL, &e) : NULL;
+    ba_tensor *loss = both ? ba_op_apply(g, "mean", 1, &both, BA_ATTRS(BA_I("axis", -100)), &e) : NULL;
+    CHECK(loss && !ba_grad(g, loss, 1, &other, grad, &e) && grad[0], "%s", e.msg);
+    CHECK(loss && ba_grad(g, loss, 1, &x, grad, &e) == BA_EARG && strstr(e.msg, "none goes through linear_fp8 (blocks.0.attn)"), "%s", e.msg);
+    ba_graph_free(g);
+    check_group("no gradient goes through FP8");
+}
+
 int main(void)
 {
     ba_err e = { 0 };
@@ -234,6 +319,9 @@ int main(void)
     random_numbers();
     sentences();
     cut_rows();
+    numbers_of_fp8();
+    edges_of_fp8();
+    frozen_fp8();
     ba_device_free(device);
     return check_done();
 }

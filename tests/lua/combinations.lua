@@ -135,6 +135,24 @@ t.raises("shadow random.keep: epoch 9 is never reached, the run has 4 (from 0)",
     function() distill { mask = student(), shadow = { bauta.mask "random" { keep = "0: 0.5, 9: 0.25" } } } end)
 t.group "criteria"
 
+-- ---- a teacher in FP8 ----
+local changing = 'is an average of the student, whose weights change at each step, and FP8 codes are made once; "run" expected'
+t.raises("teacher_precision = fp8: teacher " .. changing, function() distill { teacher = "ema", teacher_precision = "fp8" } end)
+t.raises("teachers.a.precision = fp8: a " .. changing,
+    function() several { teacher("a", { model = "ema", precision = bauta.fp8 {} }), teacher "b" } end)
+t.raises("distill: teachers and teacher_precision are both given; one of them expected",
+    function() bauta.distill { name = "x", data = scenes(), student = vit(), teachers = { teacher "a" }, teacher_precision = "fp8" } end)
+for _, v in ipairs { "bf16", 8, true, {}, student() } do t.refused(function() distill { teacher_precision = v } end, "teacher_precision") end
+for name, list in pairs { calibration = { 0, -1, 1.5, "512" }, test = { 0, 2 ^ 40 }, same = { -1, 101, 0 / 0 }, kl = { -1, "0.1" }, difference = { -0.5, math.huge }, kll = { 1 } } do
+    for _, v in ipairs(list) do t.refused(function() bauta.fp8 { [name] = v } end, "fp8." .. name) end
+end
+local exact = distill { teacher_precision = "fp8" }
+t.check(exact.settings.teachers[1]:fp8().same == 95 and exact:record().teacher_precision.kl == 0.05, "defaults, and what a run notes")
+local usual = distill { teacher_precision = "run" }
+t.check(not usual.settings.teachers[1]:fp8() and usual:record().teacher_precision == nil, "run is what stands where nothing is said")
+t.check(several({ teacher("a", { precision = "fp8" }), teacher "b" }):record().teachers[1].precision.test == 512, "one of two")
+t.group "a teacher in FP8"
+
 -- ---- teachers ----
 t.raises('teacher.momentum = 0.9 has no effect: it is no average of the student (model "ema")', function() distill { momentum = 0.9 } end)
 t.check(pcall(distill, { teacher = "ema", momentum = 0.9 }), "an average has a momentum")

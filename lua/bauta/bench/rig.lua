@@ -49,6 +49,7 @@ function rig.experiment(given, teacher)
     e.teacher = rig.arch(given, given.teacher_size or "small")
     e.mask = type(teacher.mask) == "string" and plugin.describe("mask", teacher.mask, { keep = teacher.keep }) or teacher.mask
     e.losses = { plugin.describe("loss", "cross-entropy"), plugin.describe("loss", "logit") }
+    e.teacher_precision = given.fp8 and "fp8" or nil
     return experiment.distill(e)
 end
 
@@ -188,14 +189,14 @@ function rig.name(given, one)
     local t = one.e.settings.teachers[1]
     if not t then return name end
     local all = one.e:masked(t).patches
-    return ("%s <- %s %s at %d of %d"):format(name, given.arch, given.teacher_size or "small", one.e:kept() or all, all)
+    return ("%s <- %s %s%s at %d of %d"):format(name, given.arch, given.teacher_size or "small", given.fp8 and " in FP8" or "", one.e:kept() or all, all)
 end
 
 -- What was asked, and on what: every JSON begins with it.
 function rig.facts(given, precision)
     local session = require "bauta.session"
     return { who = "bauta", device = session.device():describe(), arch = given.arch, size = given.size, image = given.image,
-        patch = given.patch, classes = given.classes, batch = given.batch, precision = precision, threads = rig.threads(given),
+        patch = given.patch, classes = given.classes, batch = given.batch, precision = precision, fp8 = given.fp8 and true or nil, threads = rig.threads(given),
         steps = given.steps }
 end
 

@@ -13,12 +13,13 @@ local function spread(batch, k, n)
     return out
 end
 
-local function compiled(given, precision, arch, store, k)
+local function compiled(given, precision, arch, store, scales, k)
     local builder, session = require "bauta.builder", require "bauta.session"
     local b = builder.new { device = session.device(), precision = precision, batch = given.batch }
     b:pictures(given.batch, arch)
     local kept = k < arch.patches and b:feed("kept", "i32", { given.batch, k }) or nil
-    local logits = b:model("teacher", arch, { store = store, kept = kept })
+    local logits = b:model("teacher", arch, { store = store, kept = kept,
+        fp8 = scales and { mode = "on", scales = scales, name = "teacher" } or nil })
     b:role "metric"
     b:fetch("mean", logits:mean { axis = -100 })
     local one = { program = b:finish(), kept = k, times = {} }
@@ -64,10 +65,10 @@ function teacher.run(given)
     local bind, session, steps = require "bauta.bind.graph", require "bauta.session", require "bauta.bench.steps"
     local head, batches = steps.head(given), rig.batches(given)
     local arch, store = rig.arch(given, given.teacher_size or "small"), bind.store(session.device(), 1)
-    local list, out, seen = {}, {}, {}
+    local list, out, seen, scales = {}, {}, {}, given.fp8 and bind.store(session.device(), 1) or nil
     for _, part in ipairs { 4, 3, 2, 1 } do
         local k = math.max(math.floor(arch.patches * part / 4 + 0.5), 1)
-        if not seen[k] then list[#list + 1] = compiled(given, head.precision, arch, store, k) end
+        if not seen[k] then list[#list + 1] = compiled(given, head.precision, arch, store, scales, k) end
         seen[k] = true
     end
     local before = rig.load()
@@ -78,12 +79,13 @@ function teacher.run(given)
     facts.size, facts.teacher_size, facts.patches, facts.keeps = nil, given.teacher_size or "small", arch.patches, out
     facts.ceilings, facts.gate, facts.foreign = head.ceilings, head.gate, foreign
     local lines = { unpack(head.lines) }
-    lines[#lines + 1] = ("forward pass of %s %s, %d px, batch %d, %s, %d threads, medians of %d turns\n"):format(given.arch, facts.teacher_size,
-        given.image, given.batch, head.precision, facts.threads, given.steps)
+    lines[#lines + 1] = ("forward pass of %s %s%s, %d px, batch %d, %s, %d threads, medians of %d turns\n"):format(given.arch, facts.teacher_size,
+        given.fp8 and " in FP8" or "", given.image, given.batch, head.precision, facts.threads, given.steps)
     lines[#lines + 1] = require("bauta.report").table(rows_of(out, arch.patches))
     lines[#lines + 1] = "\n" .. rig.foreign_line(foreign)
     for _, one in ipairs(list) do one.program:free() end
     store:free()
+    if scales then scales:free() end
     return rig.write(given, facts, lines)
 end
 

@@ -174,6 +174,16 @@ function Build:states(store)
     M.call("ba_build_states", bp(self), store and M.ptr(store, graph.Store) or nil)
 end
 
+local fp8 = { off = 0, measure = 1, on = 2 }
+
+-- How the linear layers inside the blocks of models built from now on are computed: "off", as usual; "measure", and their ranges fetched; "on", in FP8. The
+-- latter two with the store of the scales and the name in front of theirs.
+function Build:fp8(mode, scales, name)
+    if scales then self.graph.stores[scales] = true end
+    M.call("ba_build_fp8", bp(self), fp8[mode] or errors.fail("fp8: %s; off, measure or on expected", errors.show(mode)),
+        scales and M.ptr(scales, graph.Store) or nil, name)
+end
+
 function Build:update() M.call("ba_build_update", bp(self)) end
 
 -- Mean and singular vectors of n raw rows of width d: two raw arrays, and the singular values.

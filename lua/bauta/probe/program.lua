@@ -28,7 +28,7 @@ local function add_shadow(b, e, t, given, one)
     b:fetch(one.column .. "_kept", kept)
     if t:who() == "student" then return end -- such a teacher is never masked
     one.answer = b:model(whom, t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
-        normalise = given.normalise, role = "shadow", reducer = t.settings.reducer })
+        normalise = given.normalise, role = "shadow", reducer = t.settings.reducer, fp8 = teachers.narrow(t, given) })
 end
 
 local function compare(b, t, view, logits, student)

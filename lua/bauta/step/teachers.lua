@@ -10,6 +10,11 @@ local stores = require "bauta.step.stores"
 
 local teachers = {}
 
+-- How a teacher's blocks are computed, as Builder:model takes it: nil for the run's precision. given.fp8: "measure" tells what enters their layers.
+function teachers.narrow(t, given)
+    return t:fp8() and { mode = given.fp8 or "on", scales = given.stores.fp8, name = t:called() } or nil
+end
+
 -- The models that a criterion which masks a teacher may ask for. They are built when it does. own: the name and the store of the
 -- criterion's `model`.
 local function helpers(e, t, given, mask, own)
@@ -17,7 +22,9 @@ local function helpers(e, t, given, mask, own)
         return { who = who, arch = arch, given = { store = store, role = who, normalise = given.normalise } }
     end
     local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(given.stores, t))
-    if t:who() == "student" then full.who, full.given.role, full.given.reducer = t:called(), t:role(), t.settings.reducer end -- it is shown everything anyhow
+    if t:who() == "student" then -- it is shown everything anyhow
+        full.who, full.given.role, full.given.reducer, full.given.fp8 = t:called(), t:role(), t.settings.reducer, teachers.narrow(t, given)
+    end
     local model = mask.settings.model
     return { teacher = full, teacher_full = full, auxiliary = model and helper(own.who, model, own.store) or nil }
 end
@@ -84,7 +91,7 @@ function teachers.shown(b, e, t, given) return kept_by(b, e, t, given, given.epo
 function teachers.build(b, e, t, given, kept)
     if b.built[t:called()] then return b:signal(t:called(), "logits") end -- its criterion has asked for it
     return b:model(t:called(), t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
-        normalise = given.normalise, role = t:role(), reducer = t.settings.reducer })
+        normalise = given.normalise, role = t:role(), reducer = t.settings.reducer, fp8 = teachers.narrow(t, given) })
 end
 
 return teachers

@@ -18,6 +18,7 @@ local verb = {
         { name = "batch", value = "N", kind = "int", min = 1, max = 65536, default = 32, doc = "images of a step" },
         { name = "precision", value = "NAME", default = "fp32", doc = "fp32, tf32 or bf16" },
         { name = "steps", value = "N", kind = "int", min = 1, max = 1e6, default = 10, doc = "timed steps, after three others" },
+        { name = "fp8", doc = "the teacher's blocks in FP8, with scales of 1 (the time is that of others); shares are still of --precision's ceiling" },
         { name = "recompute", doc = "bench step and ops: what the student's blocks compute is computed again for its gradient" },
         { name = "alone", doc = "bench step with --keep: not also the step that sees every patch" },
         { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
@@ -40,6 +41,11 @@ function verb.run(given)
     if not f then
         errors.raise("arg", errors.unknown("benchmark " .. errors.show(given[1]), given[1], { "step", "ops", "mask", "teacher", "loader" }),
             "command line")
+    end
+    local teaches = { step = given.keep or given.teacher_size, ops = given.keep or given.teacher_size, mask = true, teacher = true }
+    if given.fp8 and not teaches[given[1]] then
+        errors.raise("arg", ("--fp8: there is no teacher in this bench %s%s"):format(given[1],
+            given[1] == "loader" and "" or "; --teacher-size or --keep expected"), "command line")
     end
     return f(given)
 end

@@ -1,0 +1,80 @@
+/* linear_fp8 on CUDA: x becomes codes in one pass, the product is the library's on E4M3 with both scales, and in bf16 the bias in its epilogue. The GELU, and
+ * the bias in fp32 (for which the library would round it to bf16), are an own pass. */
+#include "../cuda/fp8.h"
+
+extern "C" {
+#include "../cuda/runtime_fp8.h"
+}
+
+template <typename T, int PER> static __global__ void finish(T *y, const float *bias, int64_t packs, int64_t N, int gelu)
+{
+    for (int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; at < packs; at += (int64_t)gridDim.x * blockDim.x) {
+        ba_pack<T, PER> v = ((ba_pack<T, PER> *)y)[at];
+        const float *b = bias ? bias + at * PER % N : NULL;
+        for (int i = 0; i < PER; i++) {
+            float x = ba_wide(v.x[i]) + (b ? b[i] : 0.f);
+            ba_narrow(gelu ? ba_gelu(x) : x, &v.x[i]);
+        }
+        ((ba_pack<T, PER> *)y)[at] = v;
+    }
+}
+
+static __global__ void round_bias(const float *from, bf16 *to, int64_t n)
+{
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n)
+        ba_narrow(from[i], &to[i]);
+}
+
+static size_t codes_bytes(const ba_type *x) { return (size_t)((ba_type_count(x) + 255) / 256 * 256); }
+
+static int launch(const bai_cuda_call *c, ba_err *e)
+{
+    const ba_type *x = &c->in[0].type;
+    const int64_t M = ba_type_rows(x), N = ba_type_last(&c->out[0].type), K = ba_type_last(x), from = bai_cuda_i(c, "from");
+    const int gelu = bai_cuda_i(c, "gelu") != 0;
+    const float *bias = c->n_in > 4 && c->in[4].data ? (const float *)c->in[4].data + from : NULL;
+    void *y = c->out[0].data;
+    rt *r = bai_cuda_rt(c->cuda);
+    rt_gemm_fp8 all = {};
+    rt_gemm &g = all.g;
+    if (!rt_has_fp8(r))
+        return ba_fail(e, BA_EMACHINE, "this device multiplies no FP8; compute capability 8.9 or later is needed");
+    g.trans_b = 1;
+    g.type_a = g.type_b = BA_U8;
+    g.type_c = x->dtype;
+    g.m = M, g.n = N, g.k = K, g.lda = K, g.ldb = K, g.ldc = N, g.batch = 1;
+    g.alpha = 1;
+    g.a = c->scratch;
+    g.b = (const uint8_t *)c->in[1].data + from * K;
+    g.c = y;
+    all.scale_a = (const float *)c->in[2].data;
+    all.scale_b = (const float *)c->in[3].data;
+    ba_quantise_all(c, &c->in[0], all.scale_a, (uint8_t *)c->scratch, M * K);
+    if (bias && x->dtype == BA_BF16) {
+        bf16 *rounded = (bf16 *)((uint8_t *)c->scratch + codes_bytes(x));
+        g.bias = rounded;
+        BA_LAUNCH(round_bias, (unsigned)ba_ceil(N, BA_THREADS), BA_THREADS, 0, c, bias, rounded, N);
+    }
+    int left = rt_gemm_fp8_run(r, &all, e);
+    if (left < 0)
+        return left;
+    if (g.bias && !left)
+        bias = NULL;
+    if (!gelu && !bias)
+        return BA_OK;
+    BA_REAL(x->dtype, T, {
+        auto f = finish<T, 16 / sizeof(T)>;
+        int64_t packs = M * N * (int64_t)sizeof(T) / 16; /* N is a multiple of 16 */
+        BA_LAUNCH(f, ba_blocks(packs, BA_THREADS), BA_THREADS, 0, c, (T *)y, bias, packs, N, gelu);
+    });
+    return BA_OK;
+}
+
+static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out)
+{
+    (void)op, (void)params;
+    return codes_bytes(in[0]) + (n_in > 4 && in[4] && out[0].dtype == BA_BF16 ? (size_t)ba_type_last(&out[0]) * 2 : 0);
+}
+
+BA_CUDA_OP(linear_fp8) = { "linear_fp8", launch, scratch };
