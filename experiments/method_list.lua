@@ -5,22 +5,29 @@
 --
 --   list.models        names of architectures; list.make[name](big, weights) makes one, small for a student or big for a teacher
 --   list.names         names of methods, those with labels first; list.losses[name]() makes what it minimises
+--   list.main          one method of each kind, without its variants
+--   list.alone[name]   whether it has no teacher
 --   list.student[name], list.special[name]   who learns by it where a DeiT cannot; settings of bauta.distill over the usual ones
+--   list.elsewhere[name]                     architectures that cannot be among list.models: why, and where they are
 --   list.one_view[name]                      whether masking the teacher is no question there
 --   list.unlabelled(name)                    whether it leaves the classifier as it was, so that its accuracy says nothing
 local bauta = require "bauta"
 
 local list = {}
-list.names = { "cross-entropy", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd", "fitnet-last",
-    "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
+list.names = { "cross-entropy", "binary-cross-entropy", "binary-cross-entropy-logit", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd",
+    "fitnet-last", "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
     "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined",
     -- without labels
     "attndistill", "attndistill-projector", "attndistill-max", "attndistill-mean", "attndistill-min", "attndistill-mse", "attndistill-values",
     "attndistill-all-layers", "attndistill-tokens", "attndistill-compress", "g2sd", "dino", "seed", "compress-1q", "compress-2q", "cc", "reg", "reg-absolute",
     "reg-relative", "simreg", "kdep" }
-list.models = { "deit", "distilled", "deit3", "cait", "dino", "mae", "clip", "swin", "convit", "convvit" }
-list.whole = { swin = true }    -- no patch of it can be left out
-list.headless = { dino = true } -- has no classes: teaches with its tokens and its attention, untrained
+list.main = { "cross-entropy", "binary-cross-entropy", "maskedkd-paper", "hard", "deit-hard", "nkd", "dkd", "fitnet-last", "mgd-tokens", "vitkd", "manifold",
+    "attention", "combined", "attndistill", "g2sd", "dino", "seed", "compress-1q", "compress-2q", "cc", "reg", "simreg", "kdep" }
+list.alone = { ["cross-entropy"] = true, ["binary-cross-entropy"] = true }
+list.models = { "deit", "distilled", "deit3", "cait", "dino", "mae", "clip", "swin", "convit", "convvit", "segmenter", "yolos" }
+list.whole = { swin = true } -- no patch of it can be left out
+list.headless = { dino = true, yolos = true } -- has no classes of pictures: teaches with its tokens and its attention, untrained
+list.elsewhere = { ast = "sees spectrograms: experiments/esc10.lua" }
 
 local data, batch
 
@@ -35,9 +42,10 @@ local function vit(name, more)
 end
 
 local make = { deit = vit "deit", distilled = vit("deit", { distilled = true }), deit3 = vit("deit3", { layer_scale = 0.1 }), dino = vit "dino",
-    mae = vit "mae", clip = vit "clip", cait = vit("cait", { layer_scale = 0.1 }), convit = vit("convit", { ["local"] = 2 }) }
+    mae = vit "mae", clip = vit "clip", cait = vit("cait", { layer_scale = 0.1 }), convit = vit("convit", { ["local"] = 2 }),
+    segmenter = vit("segmenter", { decoder_depth = 1 }) }
 
--- Those of another build: Swin of four stages of one block, ConvViT with its stem.
+-- Those of another build: Swin of four stages of one block, ConvViT with its stem, YOLOS with its patches of 16 pixels.
 function make.swin(big, weights)
     return bauta.arch "swin" { image = 32, patch = 2, window = 2, depths = "1,1,1,1", heads = "1,2,2,4", dim = big and 24 or 16, classes = data.classes,
         drop_path = 0, weights = weights }
@@ -48,14 +56,20 @@ function make.convvit(big, weights)
         drop_path = 0, weights = weights }
 end
 
+function make.yolos(big)
+    return bauta.arch "yolos" { rows = 32, columns = 32, dim = big and 96 or 64, depth = big and 4 or 3, heads = big and 3 or 2, detections = 4 }
+end
+
 -- ---- methods ----
 local function ce() return bauta.loss "cross-entropy" { smoothing = 0 } end
+local function bce() return bauta.loss "binary-cross-entropy" {} end
 local function kd() return bauta.loss "logit" {} end
 local function with_ce(name, settings) return function() return { ce(), bauta.loss(name, settings) } end end
 local function recipe(name) return function() return bauta.losses(name, {}) end end
 
 local losses = {
-    ["cross-entropy"] = function() return { ce() } end, ["maskedkd-paper"] = recipe "maskedkd-paper", ["maskedkd-code"] = recipe "maskedkd-code",
+    ["cross-entropy"] = function() return { ce() } end, ["binary-cross-entropy"] = function() return { bce() } end,
+    ["binary-cross-entropy-logit"] = function() return { bce(), kd() } end, ["maskedkd-paper"] = recipe "maskedkd-paper", ["maskedkd-code"] = recipe "maskedkd-code",
     ["kd-cifar"] = recipe "kd-cifar", hard = recipe "hard", ["deit-soft"] = recipe "deit-soft", ["deit-hard"] = recipe "deit-hard",
     nkd = recipe "nkd", dkd = recipe "dkd",
     ["fitnet-last"] = with_ce("fitnet", { weight = 1e-4 }), ["fitnet-last-6"] = with_ce("fitnet", { weight = 1e-4, layers = "last-2" }),
@@ -97,7 +111,7 @@ for name, l in pairs {
 end
 list.losses, list.make = losses, make
 
-list.one_view = { ["cross-entropy"] = true, g2sd = true, cc = true }
+list.one_view = { ["cross-entropy"] = true, ["binary-cross-entropy"] = true, g2sd = true, cc = true }
 list.student = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
 
 -- By their first word.

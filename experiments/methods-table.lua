@@ -19,9 +19,6 @@ local p = bauta.params {
     bauta.choice("methods", "main", { "main", "all" }, "one of each kind, or with all their variants"),
 }
 
-local main = { "cross-entropy", "maskedkd-paper", "hard", "deit-hard", "nkd", "dkd", "fitnet-last", "mgd-tokens", "vitkd", "manifold", "attention", "combined",
-    "attndistill", "g2sd", "dino", "seed", "compress-1q", "compress-2q", "cc", "reg", "simreg", "kdep" }
-
 local function pictures()
     if arg.data then return bauta.data "images" { path = arg.data, limit = p.limit } end
     return bauta.data "scenes" { train = 10 * (p.limit > 0 and p.limit or 200), test = 200 }
@@ -43,13 +40,13 @@ local seeds = {}
 for i = 1, p.seeds do seeds[i] = i - 1 end
 
 return bauta.grid {
-    name = "methods-table", axes = { method = p.methods == "main" and main or list.names, view = { "full", "masked" }, seed = seeds }, order = { "method", "view", "seed" },
+    name = "methods-table", axes = { method = p.methods == "main" and list.main or list.names, view = { "full", "masked" }, seed = seeds }, order = { "method", "view", "seed" },
     skip = function(c) return c.view == "masked" and list.one_view[c.method] or false end,
     cell = function(c)
         local s = { losses = list.losses[c.method](), student = list.make[list.student[c.method] or "deit"](), seed = c.seed, knn = 20,
             minutes = p.minutes, evaluate_every = 1000, checkpoint_every = 1,
             mask = c.view == "masked" and bauta.mask "student" { keep = 0.5 } or nil }
-        if c.method == "cross-entropy" then return bauta.train(common(s)) end
+        if list.alone[c.method] then return bauta.train(common(s)) end
         for k, v in pairs(list.special[c.method] or {}) do s[k] = v end
         s.teacher = s.teacher or list.make.deit(true, teacher)
         return bauta.distill(common(s))

@@ -68,11 +68,11 @@ local function add_views(name, losses, student, kind)
     end
 end
 
-if list.headless[p.student] then bauta.fail("student = %s has no classes; it learns without labels only", p.student) end
+if list.headless[p.student] then bauta.fail("student = %s has no classes of pictures; it learns without labels only", p.student) end
 local student, kind = p.student == "all" and "deit" or p.student, p.teacher == "all" and "deit" or p.teacher
 for _, name in ipairs(list.names) do
     if p.loss == "all" or p.loss == name then
-        if name == "cross-entropy" then add(name, { losses = list.losses[name](), student = list.make[student]() })
+        if list.alone[name] then add(name, { losses = list.losses[name](), student = list.make[student]() })
         else add_views(name, list.losses[name], p.student == "all" and list.student[name] or student, kind) end
     end
 end

@@ -1,0 +1,62 @@
+-- method_list: every loss and every architecture of the tree is in experiments/method_list.lua: who adds one and forgets it there is told here.
+-- bauta lua tests/lua/method_list.lua EXPERIMENTS PLUGINS
+local experiments, plugins = arg[1], arg[2]
+package.path = experiments .. "/?.lua;" .. package.path
+local bauta = require "bauta"
+local bind = require "bauta.bind.plugin"
+local list = require "method_list"
+local t = require "harness"
+
+list.setup { data = bauta.data "scenes" { train = 40, test = 20 }, batch = 8 }
+
+-- Names of the tree's plugins of a kind; those of other folders are somebody else's.
+local function built(kind)
+    local out = {}
+    for _, p in ipairs(bind.scan()) do
+        if p.kind == kind and p.path:sub(1, #plugins + 1) == plugins .. "/" then out[#out + 1] = p.name end
+    end
+    t.check(#out > 8, "%d plugins of kind %s in %s", #out, kind, plugins)
+    return out
+end
+
+-- The losses of some methods, as a set.
+local function used(methods)
+    local out = {}
+    for _, name in ipairs(methods) do
+        t.check(list.losses[name], "%s has losses", name)
+        for _, l in ipairs(list.losses[name]()) do out[l.name] = true end
+    end
+    return out
+end
+
+local all, main = used(list.names), used(list.main)
+for _, name in ipairs(built "loss") do
+    t.check(all[name], "no method of method_list.lua has the loss %s: add one to list.names", name)
+    t.check(main[name], "no method of list.main has the loss %s", name)
+end
+local named = {}
+for _, name in ipairs(list.names) do
+    t.check(not named[name], "%s is there twice", name)
+    named[name] = true
+end
+for name in pairs(list.losses) do t.check(named[name], "%s has losses and is not in list.names", name) end
+for _, name in ipairs(list.main) do t.check(named[name], "%s of list.main is in list.names", name) end
+for _, set in ipairs { "alone", "one_view", "student", "special" } do
+    for name in pairs(list[set]) do t.check(named[name], "list.%s names the method %s", set, name) end
+end
+t.group "losses"
+
+local made = {}
+for _, name in ipairs(list.models) do
+    for _, big in ipairs { false, true } do
+        local arch = list.make[name](big)
+        made[arch.name] = true
+        t.check(list.headless[name] or arch.classes == 10, "%s has the data's classes: %d", name, arch.classes)
+    end
+end
+for _, name in ipairs(built "arch") do
+    t.check(made[name] or list.elsewhere[name], "method_list.lua does not make the architecture %s: add it to list.models, or say in list.elsewhere why not", name)
+    t.check(not (made[name] and list.elsewhere[name]), "%s is among the models and elsewhere", name)
+end
+t.group "architectures"
+return t.done()
