@@ -63,7 +63,7 @@ t.group "statistics on the spot, neighbours"
 -- ---- stopped and resumed ----
 for _, kind in ipairs { "two-queues", "values" } do
     local whole, stopped = kind .. "-8", kind .. "-stopped"
-    shell.interrupted(run(kind, stopped, given .. " --set keep=8"), stopped .. "/run/checkpoints/epoch-0002.ckpt", 0, "KILL")
+    t.equal(shell.interrupted(run(kind, stopped, given .. " --set keep=8"), stopped .. "/run/checkpoints/epoch-0002.ckpt", 0, "KILL"), 137, "killed")
     status, _, err = shell.bauta(run(kind, stopped, given .. " --set keep=8 --resume"))
     t.equal(status, 0, "resumed; " .. err)
     same_run(whole .. "/run", stopped .. "/run", kind .. ", killed and resumed")

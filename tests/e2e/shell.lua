@@ -29,13 +29,24 @@ end
 -- The same of the program with arguments as in a shell.
 function shell.bauta(arguments) return shell.sh(("'%s' %s"):format(shell.program, arguments)) end
 
--- Starts the program, waits until `file` of the folder is newer than the start, then `delay` seconds, and sends the signal.
--- Returns the program's status. However slow the machine is, the signal comes when the program is where the test wants it.
-function shell.interrupted(arguments, file, delay, signal)
+local function signalled(arguments, file, delay, signal)
     local mark = shell.folder .. "/mark"
     local wait = ("until [ '%s/%s' -nt '%s' ] || ! kill -0 $p 2>/dev/null; do sleep 0.02; done"):format(shell.folder, file, mark)
     return (shell.sh(("touch '%s'; '%s' %s & p=$!; %s; sleep %s; kill -%s $p 2>/dev/null; wait $p"):format(mark, shell.program,
         arguments, wait, delay, signal)))
+end
+
+-- Starts the program, waits until `file` of the folder is newer than the start, then `delay` seconds, and sends the signal.
+-- Returns the program's status, 0 where it had ended before. However slow the machine is, the signal comes when the program is where the test
+-- wants it; where the shell had to wait for its turn it may come too late, so the run is begun again, unless the arguments say how it begins.
+function shell.interrupted(arguments, file, delay, signal)
+    local begins = arguments:find("--resume", 1, true) or arguments:find("--restart", 1, true)
+    local status = signalled(arguments, file, delay, signal)
+    for _ = 2, begins and 1 or 5 do
+        if status ~= 0 then break end
+        status = signalled(arguments .. " --restart", file, delay, signal)
+    end
+    return status
 end
 
 function shell.tiny(more, out)
