@@ -151,10 +151,12 @@ end
 -- Losses that take every class of a soft target as a full yes.
 local function judge_targets(e, lines)
     local mixing = e.settings.mixing
-    for _, l in ipairs(mixing and mixing.smoothing > 0 and e:losses() or {}) do
-        if l.loss.name == "binary-cross-entropy" and l.loss.settings.binary then
-            lines[#lines + 1] = ("loss %s.binary: mixing.smoothing = %s makes every class a target; smoothing = 0 expected"):format(l.loss.name,
-                errors.show(mixing.smoothing))
+    for _, l in ipairs(e:losses()) do
+        local name, binary = l.loss.name, l.loss.settings.binary
+        if name == "binary-cross-entropy" and binary and mixing and mixing.smoothing > 0 then
+            lines[#lines + 1] = ("loss %s.binary: mixing.smoothing = %s makes every class a target; smoothing = 0 expected"):format(name, errors.show(mixing.smoothing))
+        elseif name == "binary-cross-entropy" and not binary and not mixing then
+            lines[#lines + 1] = ("loss %s.binary = false has no effect: nothing is mixed"):format(name)
         end
     end
 end

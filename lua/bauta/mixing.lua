@@ -16,7 +16,6 @@ mixing.rows = {
     share("swap", 0.5, "probability of CutMix where both are on"),
     share("probability", 1, "probability that a batch is mixed at all"),
     share("smoothing", 0.1, "of the targets: (1-s) on the label, s spread over all classes"),
-    { name = "binary", type = "bool", default = false, doc = "targets above 0 become 1, for binary cross-entropy (DeiT III; smoothing 0)" },
 }
 
 function mixing.new(given)
@@ -33,9 +32,6 @@ function mixing:defect(batch)
         return ("mixing.swap = %s has no effect: %s is 0, and there is nothing to swap"):format(errors.show(self.swap), self.mixup == 0 and "mixup" or "cutmix")
     end
     if batch % 2 == 1 then return ("mixing: batch = %d; partners need an even one"):format(batch) end
-    if self.binary and self.smoothing > 0 then
-        return "mixing: binary with smoothing would make every class a target; smoothing = 0 expected"
-    end
 end
 
 function mixing:describe()
@@ -46,8 +42,7 @@ end
 
 local function targets(self, b, plan, classes)
     local on = b:op("one_hot", { b:signal("batch", "labels") }, { classes = classes })
-    local mixed = b:op("mix", { on * (1 - self.smoothing) + self.smoothing / classes, plan })
-    return self.binary and b:op("less", { b:constant(0), mixed }) or mixed
+    return b:op("mix", { on * (1 - self.smoothing) + self.smoothing / classes, plan })
 end
 
 -- The nodes: returns the mixed pictures, f32 of 0..255, and the targets [B,classes].

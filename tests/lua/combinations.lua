@@ -91,6 +91,8 @@ t.check(pcall(scheduled("steps", { at = "1,3" })), "steps within the run")
 t.raises("schedule.hold = 7 epochs; the run has 4, and its rate would never fall", scheduled("exponential", { hold = 7 }))
 t.check(pcall(scheduled("exponential", {})) and pcall(scheduled("steps", {})), "defaults are meant for runs of any length")
 t.raises("mixing.swap = 0.3 has no effect: cutmix is 0, and there is nothing to swap", function() train { mixing = bauta.mixing { cutmix = 0, swap = 0.3 } } end)
+t.raises("loss binary-cross-entropy.binary = false has no effect: nothing is mixed",
+    function() train { losses = { bauta.loss "binary-cross-entropy" { binary = false } } } end)
 t.group "optimisers, schedules, mixing"
 
 -- A decay that begins at 0 does decay, also where only spared weights learn.

@@ -256,8 +256,9 @@ t.equal(mixed_loss(1), mixed_loss(1), "a step mixes as it did")
 t.check(mixed_loss(1) ~= mixed_loss(2), "another step otherwise")
 t.refused(function() describe { mixing = bauta.mixing { mixup = 0, cutmix = 0 } } end, "nothing to mix")
 t.raises("mixing: batch = 5; partners need an even one", function() describe { batch = 5, mixing = bauta.mixing {} } end)
-t.raises("mixing: binary with smoothing would make every class a target; smoothing = 0 expected",
-    function() describe { mixing = bauta.mixing { binary = true } } end)
+t.raises("loss binary-cross-entropy.binary: mixing.smoothing = 0.1 makes every class a target; smoothing = 0 expected",
+    function() describe { mixing = bauta.mixing {}, losses = { bauta.loss "binary-cross-entropy" {} } } end)
+t.refused(function() bauta.mixing { binary = true } end, "a setting of the loss")
 t.raises("mixing.mixup = -1; expected a number 0..100", function() bauta.mixing { mixup = -1 } end)
 t.group "mixing"
 
