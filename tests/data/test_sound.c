@@ -526,8 +526,52 @@ static void lengths(void)
     }
     check_group("lengths");
 }
+/* The first energies of a file that can be read; `columns` of them. */
+static int energies(const bytes *b, float *out, int columns)
+{
+    ba_sample s;
+    put_file("piped/x/1-1-A.wav", b->p, b->n);
+    ba_dataset *d = open_sounds(in_scratch("piped"), "test", " fold=1 bins=8 frames=250 ");
+    int status = d ? ba_dataset_read(d, 0, &s, &e) : BA_EDATA;
+    for (int k = 0; status == BA_OK && k < columns; k++)
+        out[k] = s.values[k];
+    ba_dataset_free(d);
+    return status == BA_OK;
+}
+
+static void put_number(uint8_t *p, uint64_t v, int n, int big)
+{
+    for (int i = 0; i < n; i++)
+        p[i] = (uint8_t)(v >> 8 * (big ? n - 1 - i : i));
+}
+
+/* Files whose writers could not go back to the head: the size of all and that of the sound are not known. They are read as those that say it. */
+static void streams(void)
+{
+    static const struct { int format; const char *chunk; uint64_t all, sound; int at, width; } every[] = {
+        { SF_FORMAT_WAV, "data", 0, 0, 4, 4 }, { SF_FORMAT_WAV, "data", UINT32_MAX, UINT32_MAX, 4, 4 }, { SF_FORMAT_WAV, "data", 36, 0, 4, 4 },
+        { SF_FORMAT_WAV, "data", 0x7ffff024, 0x7ffff000, 4, 4 }, { SF_FORMAT_WAV | SF_ENDIAN_BIG, "data", 0, 0, 4, 4 },
+        { SF_FORMAT_RF64, "ds64", 0, 0, 16, 8 }, { SF_FORMAT_AIFF, "SSND", 0x7f00002e, 0x7f000008, 4, 4 }, { SF_FORMAT_AU, ".snd", 24, UINT32_MAX, 8, 4 },
+    };
+    float want[250], got[250];
+    for (size_t k = 0; k < sizeof every / sizeof *every; k++) {
+        bytes b = coded(every[k].format | SF_FORMAT_PCM_16);
+        int big = (every[k].format & SF_ENDIAN_BIG) || every[k].format == SF_FORMAT_AIFF || every[k].format == SF_FORMAT_AU;
+        uint8_t *chunk = memmem(b.p, (size_t)(b.n < 4000 ? b.n : 4000), every[k].chunk, 4);
+        CHECK(chunk && energies(&b, want, 250), "format %x: %s", (unsigned)every[k].format, e.msg);
+        if (!chunk)
+            continue;
+        put_number(every[k].width == 8 ? chunk + 8 : b.p + 4, every[k].all, every[k].width, big);
+        put_number(chunk + every[k].at, every[k].sound, every[k].width, big);
+        CHECK(energies(&b, got, 250) && !memcmp(got, want, sizeof got), "format %x, sizes %llx and %llx: %s", (unsigned)every[k].format,
+              (unsigned long long)every[k].all, (unsigned long long)every[k].sound, e.msg);
+        bytes_end(&b);
+    }
+    check_group("streams");
+}
 #else
 static void lengths(void) { }
+static void streams(void) { }
 #endif
 
 /* Changed bytes: a spectrogram of finite numbers, or one line. */
@@ -570,6 +614,7 @@ int main(void)
         refused_uses();
         broken();
         lengths();
+        streams();
         mutations();
     } else
         check_skip("clips", e.msg);

@@ -11,7 +11,7 @@
 #include <sndfile.h>
 
 enum { MAX_CHANNELS = 64, MAX_SAMPLES = 1 << 26, BLOCK = 4096 };
-#define STREAMED 0x7ffff000 /* sizes from here on, and 0, are of writers that did not know where they would end */
+#define STREAMED 0x7f000000u /* sizes from here on are of writers that did not know where they would end */
 
 typedef struct memory { const char *bytes; sf_count_t n, at; } memory; /* a file in memory, as libsndfile looks at it */
 
@@ -58,36 +58,78 @@ static uint64_t number_at(const char *p, int n, int big)
     return v;
 }
 
-/* How many bytes of sound the head of a .wav, .aiff or .au file announces, which begin at *at; 0: it does not say. */
-static uint64_t announced(const char *p, int64_t n, int64_t *at)
+/* What the head of a .wav, .aiff or .au file says of the sound in it. */
+typedef struct head {
+    int64_t at;                 /* where it begins; 0: this is no such file */
+    uint64_t size, end;         /* so many bytes; where the file ends */
+    char *field;                /* of a .wav file: holds the size; NULL: another file */
+    int width, big;             /* bytes of the field, and their order */
+} head;
+
+/* Whether this chunk holds the sound; its size then, which an RF64 file has in a chunk before. */
+static int read_chunk(head *h, char *p, int64_t n, int aiff)
 {
-    if (n >= 24 && !memcmp(p, ".snd", 4)) {
-        *at = (int64_t)number_at(p + 4, 4, 1);
-        return number_at(p + 8, 4, 1);
+    uint64_t size = number_at(p + 4, 4, h->big);
+    if (!aiff && !memcmp(p, "ds64", 4) && n >= 24) {
+        h->end = number_at(p + 8, 8, 0) + 8;
+        h->field = p + 16;
+        h->width = 8;
     }
-    int big = n >= 12 && (!memcmp(p, "RIFX", 4) || !memcmp(p, "FORM", 4));
-    uint64_t size, wide = 0;
-    if (n < 12 || (!big && memcmp(p, "RIFF", 4) && memcmp(p, "RF64", 4)))
+    if (memcmp(p, aiff ? "SSND" : "data", 4))
         return 0;
-    for (*at = 12; n - *at >= 8; *at += (int64_t)(size + (size & 1))) {
-        const char *name = p + *at;
-        size = number_at(name + 4, 4, big);
-        *at += 8;
-        if (!memcmp(name, "data", 4) || !memcmp(name, "SSND", 4))
-            return size == UINT32_MAX && wide ? wide : size >= STREAMED ? 0 : size;
-        if (!memcmp(name, "ds64", 4) && n - *at >= 16)
-            wide = number_at(p + *at + 8, 8, 0);
+    if (!aiff && !(h->field && size == UINT32_MAX)) {
+        h->field = p + 4;
+        h->width = 4;
     }
-    return 0;
+    h->size = h->field ? number_at(h->field, h->width, h->big) : size;
+    return 1;
 }
 
-static int find_whole(const sound *s, const memory *m, const char *name, ba_err *e)
+static head read_head(char *p, int64_t n)
 {
-    int64_t at = 0;
-    uint64_t size = announced(m->bytes, m->n, &at), there = m->n > at ? (uint64_t)(m->n - at) : 0;
-    if (size <= there)
+    head h = { 0 };
+    int aiff = n >= 12 && !memcmp(p, "FORM", 4);
+    h.big = aiff || (n >= 12 && !memcmp(p, "RIFX", 4));
+    if (n >= 24 && !memcmp(p, ".snd", 4))
+        return (head){ .at = (int64_t)number_at(p + 4, 4, 1), .size = number_at(p + 8, 4, 1) };
+    if (n < 12 || (!h.big && memcmp(p, "RIFF", 4) && memcmp(p, "RF64", 4)))
+        return h;
+    h.end = number_at(p + 4, 4, h.big) + 8;
+    for (int64_t at = 12; n - at >= 8;) {
+        uint64_t size = number_at(p + at + 4, 4, h.big);
+        int found = read_chunk(&h, p + at, n - at, aiff);
+        at += 8;
+        if (found) {
+            h.at = at;
+            break;
+        }
+        at += (int64_t)(size + (size & 1));
+    }
+    return h;
+}
+
+static int is_known(const head *h)
+{
+    return h->width == 8 ? h->size <= INT64_MAX : h->size < STREAMED;
+}
+
+static void fill_in(const head *h, uint64_t size)
+{
+    for (int i = 0; i < h->width; i++)
+        h->field[i] = (char)(size >> 8 * (h->big ? h->width - 1 - i : i));
+}
+
+/* Refuses a file that is cut off. Who wrote into a pipe could not go back to its head and has left a size there that no file has, which libsndfile
+ * takes for what it is, or 0, for which libsndfile is told the size. */
+static int find_whole(const sound *s, char *bytes, int64_t n, const char *name, ba_err *e)
+{
+    head h = read_head(bytes, n);
+    uint64_t there = h.at && n > h.at ? (uint64_t)(n - h.at) : 0;
+    if (!h.size && h.field && (h.end <= (uint64_t)h.at || h.end >= STREAMED))
+        fill_in(&h, there);
+    if (h.size <= there || !is_known(&h))
         return BA_OK;
-    return BA_FAIL(s->h, e, BA_EDATA, "%.400s: cut off: %llu of %llu bytes of sound are there", name, (unsigned long long)there, (unsigned long long)size);
+    return BA_FAIL(s->h, e, BA_EDATA, "%.400s: cut off: %llu of %llu bytes of sound are there", name, (unsigned long long)there, (unsigned long long)h.size);
 }
 
 static int make_room(const sound *s, wave *w, int64_t room, const char *name, ba_err *e)
@@ -140,12 +182,12 @@ static int read_all(const sound *s, SNDFILE *f, const SF_INFO *info, const char 
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER; /* why a file cannot be opened is one variable of the process */
 
-int sound_decode(const sound *s, const void *bytes, int64_t n, const char *name, wave *w, ba_err *e)
+int sound_decode(const sound *s, void *bytes, int64_t n, const char *name, wave *w, ba_err *e)
 {
     SF_VIRTUAL_IO io = { .get_filelen = length_of, .seek = seek, .read = get, .write = put, .tell = tell };
     memory m = { .bytes = bytes, .n = n };
     SF_INFO info = { 0 };
-    if (find_whole(s, &m, name, e) < 0)
+    if (find_whole(s, bytes, n, name, e) < 0)
         return BA_EDATA;
     char why[81] = "";
     pthread_mutex_lock(&opening);
@@ -175,7 +217,7 @@ int sound_able(const ba_host *h, ba_err *e)
         "-Dsound=enabled build` and build again");
 }
 
-int sound_decode(const sound *s, const void *bytes, int64_t n, const char *name, wave *w, ba_err *e)
+int sound_decode(const sound *s, void *bytes, int64_t n, const char *name, wave *w, ba_err *e)
 {
     (void)bytes, (void)n, (void)name, (void)w;
     return sound_able(s->h, e);

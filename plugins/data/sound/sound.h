@@ -39,8 +39,8 @@ int64_t sound_number(const sound *s, const char *name, ba_err *e);              
 /* The classes and the clips of a split (lists.c). */
 int sound_list(sound *s, int test, ba_err *e);
 
-/* Files in memory (decode.c). */
+/* A file in memory (decode.c); where its head left out how long it is, that is written into it. */
 int sound_able(const ba_host *h, ba_err *e);
-int sound_decode(const sound *s, const void *bytes, int64_t n, const char *name, wave *w, ba_err *e);
+int sound_decode(const sound *s, void *bytes, int64_t n, const char *name, wave *w, ba_err *e);
 
 #endif
