@@ -120,7 +120,7 @@ t.group "wide spectrograms"
 
 -- ---- verbs ----
 out = run(("data check 'sound:path=%s:fold=1'"):format(clips))
-t.check(out:find("train: 32 pictures in 4 classes, 8 in each", 1, true) and out:find("no test picture is a training picture", 1, true), "%s", out)
+t.check(out:find("train: 32 clips in 4 classes, 8 in each", 1, true) and out:find("no test clip is a training clip", 1, true), "%s", out)
 run(("plugin check '%s/plugins/data/sound.so' --set path='%s' --set fold=1"):format(shell.program:match "^(.*)/core/[^/]*$" or ".", clips))
 local function refuses(arguments, says)
     local status, _, err = shell.bauta(arguments)
@@ -129,6 +129,8 @@ end
 refuses(("mask show 0 --run '%s' --out '%s'"):format(path "one/s/student", path "x.png"), "student ast sees spectrograms; mask show draws pictures")
 refuses(("mask show 0 --data 'sound:path=%s:fold=1' --student deit:dim=8:depth=1:heads=1:image=8:patch=4 --out '%s'"):format(clips, path "x.png"),
     "data sound gives spectrograms; mask show draws pictures")
+refuses(("bench loader --data 'sound:path=%s:fold=1'"):format(clips), "data sound gives spectrograms; bench loader measures pictures")
+refuses("bench loader --source sound", "data sound gives spectrograms; bench loader measures pictures")
 refuses(("data pack 'sound:path=%s:fold=1' '%s'"):format(clips, path "x.pack"), "only pictures are packed")
 t.group "verbs"
 

@@ -18,8 +18,13 @@ end
 -- The data that is measured: its name, its train split, and the file to remove, if it was made here.
 local function source(given)
     local plugin = require "bauta.plugin"
-    if given.data then return given.data, plugin.describe("data", "images", { path = given.data }):split "train" end
-    if given.source ~= "photographs" then return given.source, plugin.describe("data", given.source, {}):split "train" end
+    if given.data or given.source ~= "photographs" then
+        local d = given.data and require("bauta.seeing.data").described(given.data, "--data") or plugin.describe("data", given.source, {})
+        if d.channels ~= 3 then
+            require("bauta.errors").raise("arg", ("data %s gives spectrograms; bench loader measures pictures"):format(d.name), "command line")
+        end
+        return given.data or given.source, d:split "train"
+    end
     local drawn = plugin.describe("data", "scenes", { size = 256, clutter = 1, train = 64, test = 1 }):split "train"
     local path, bytes = packed(drawn, { coding = "jpeg", quality = 98, rows = 375, columns = 500, threads = given.threads })
     return ("JPEG of 500x375, %.0f kB each"):format(bytes / 1000), plugin.describe("data", "images", { path = path }):split "train", path

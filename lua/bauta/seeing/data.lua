@@ -1,4 +1,4 @@
--- data: every picture of a data set read once: which are broken, which are there twice, how many there are of each class, and
+-- data: every picture (or clip) of a data set read once: which are broken, which are there twice, how many there are of each class, and
 -- whether they are still those of a list made earlier.
 local errors = require "bauta.errors"
 local session = require "bauta.session"
@@ -17,6 +17,9 @@ function data.described(text, what)
     end
     return spec.describe("data", "images", { path = text }, what)
 end
+
+-- What a split has many of.
+local function noun(one) return one.set.channels == 1 and "clip" or "picture" end
 
 -- Reads a split: { name, set, sums = { [i] = hash }, labels, broken = list of { i, why } }.
 local function read(name, set)
@@ -45,12 +48,12 @@ local function tell_classes(one)
     local boxes = one.set.has_boxes and ", objects have boxes" or ""
     local each = counts[least] == counts[most] and ("%d"):format(counts[least])
         or ("%d (%s) to %d (%s)"):format(counts[least], one.set:class_name(least), counts[most], one.set:class_name(most))
-    say("%s: %d pictures in %d classes, %s in each%s", one.name, one.set.count, n, each, boxes)
+    say("%s: %d %ss in %d classes, %s in each%s", one.name, one.set.count, noun(one), n, each, boxes)
 end
 
 local function tell_broken(one)
     if #one.broken == 0 then return end
-    say("%s: %d pictures cannot be read", one.name, #one.broken)
+    say("%s: %d %ss cannot be read", one.name, #one.broken, noun(one))
     for i = 1, math.min(#one.broken, shown) do say("  sample %d: %s", one.broken[i][1], one.broken[i][2]) end
     if #one.broken > shown then say("  and %d more", #one.broken - shown) end
 end
@@ -77,7 +80,7 @@ local function tell_duplicates(train, test)
         local first, again, example = index(one)
         seen[one] = first
         if again > 0 then
-            say("%s: %d pictures are there again; the first: %s is %s", one.name, again, named(one, example[2]), named(one, example[1]))
+            say("%s: %d %ss are there again; the first: %s is %s", one.name, again, noun(one), named(one, example[2]), named(one, example[1]))
         end
     end
     local both, example = 0, nil
@@ -89,8 +92,8 @@ local function tell_duplicates(train, test)
         end
     end
     if both > 0 then
-        say("%d test pictures are training pictures, too; the first: %s is %s", both, named(test, example[1]), named(train, example[2]))
-    else say "no test picture is a training picture" end
+        say("%d test %ss are training %ss, too; the first: %s is %s", both, noun(test), noun(train), named(test, example[1]), named(train, example[2]))
+    else say("no test %s is a training %s", noun(test), noun(train)) end
     return both
 end
 
@@ -104,7 +107,7 @@ local function write_list(path, splits)
         end
     end
     require("bauta.bind.run").put(path, table.concat(out))
-    say("%s: checksums of %d pictures", path, #out)
+    say("%s: checksums of %d %ss", path, #out, noun(splits[1]))
 end
 
 -- Holds what was read against a list. Returns how many differ or are gone.
@@ -121,11 +124,11 @@ local function compare_list(path, splits)
             errors.raise("data", ("line %d: a checksum, train or test, a number and a class expected"):format(line_number), path)
         end
         i, listed = tonumber(i), listed + 1
-        if one.sums[i] ~= sum then wrong[#wrong + 1] = ("%s sample %d: %s"):format(split, i, one.sums[i] and "other pixels" or "not there")
+        if one.sums[i] ~= sum then wrong[#wrong + 1] = ("%s sample %d: %s"):format(split, i, one.sums[i] and (noun(one) == "clip" and "other energies" or "other pixels") or "not there")
         elseif one.labels[i] ~= tonumber(label) then wrong[#wrong + 1] = ("%s sample %d: class %d, was %s"):format(split, i, one.labels[i],
             label) end
     end
-    say("%s: %d of %d pictures differ", path, #wrong, listed)
+    say("%s: %d of %d %ss differ", path, #wrong, listed, noun(splits[1]))
     for i = 1, math.min(#wrong, shown) do say("  %s", wrong[i]) end
     if #wrong > shown then say("  and %d more", #wrong - shown) end
     return #wrong

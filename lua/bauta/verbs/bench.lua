@@ -23,7 +23,7 @@ local verb = {
         { name = "alone", doc = "bench step with --keep: not also the step that sees every patch" },
         { name = "dump", value = "DIR", doc = "bench step: time nothing, but write weights, batches and first losses, for a peer to be held against" },
         { name = "seconds", value = "S", kind = "number", min = 0.1, max = 3600, default = 5, doc = "of each figure of bench loader" },
-        { name = "data", value = "PATH", doc = "pictures for bench loader (a folder, a tar, a packed data set); otherwise those of --source" },
+        { name = "data", value = "PATH", doc = "pictures for bench loader (a folder, a tar, a packed data set, or as cifar:path=FOLDER); otherwise those of --source" },
         { name = "source", value = "NAME", default = "photographs", doc = "bench loader: JPEGs of 500x375 made for it, or a data plugin with its defaults" },
         { name = "rate", value = "N", kind = "int", min = 1, max = 10000000, default = 120, doc = "bench loader: images a second of a step, to say what share of a core they take" },
         { name = "rough", doc = "measure the ceilings in a second, with streams of at most 64 MiB: shares of them are rough" },

@@ -3,12 +3,12 @@ local errors = require "bauta.errors"
 
 local verb = {
     name = "data", usage = "check DATA | pack DATA FILE [options]", least = 2, most = 3,
-    doc = "check: read every picture of a data set (a folder, a tar, or as images:path=FOLDER, cifar:path=FOLDER, scenes): which are broken, " ..
+    doc = "check: read every picture or clip of a data set (a folder, a tar, or as images:path=FOLDER, cifar:path=FOLDER, sound:path=FOLDER, scenes): which are broken, " ..
         "there twice, in train and in test; how many there are of each class. pack: write them into one file, which serves as --data",
     options = {
-        { name = "list", value = "FILE", doc = "write the checksums of all pictures" },
-        { name = "compare", value = "FILE", doc = "hold the pictures against such a list: what has changed without looking broken" },
-        { name = "strict", doc = "test pictures that are training pictures, too, count as an error" },
+        { name = "list", value = "FILE", doc = "write the checksums of all" },
+        { name = "compare", value = "FILE", doc = "hold them against such a list: what has changed without looking broken" },
+        { name = "strict", doc = "what is in both splits counts as an error" },
         { name = "size", value = "72|64x48", doc = "pack: the shorter side, or width x height, in pixels; otherwise sizes stay" },
         { name = "quality", value = "raw|same|N", default = "raw", doc = "pack: pixels, the source's own files untouched, or JPEG of quality N" },
         { name = "splits", value = "NAME", default = "both", doc = "pack: both, train or test" },
