@@ -264,6 +264,42 @@ uint32_t crc_on(uint32_t crc, const void *p, int64_t n)
     return (uint32_t)crc32(crc, p, (uInt)n);
 }
 
+static int set_parameter(const ba_plugin_desc *d, void *params, const char *name, const char *text)
+{
+    for (uint32_t i = 0; i < d->nparams; i++) {
+        const ba_param *r = &d->params[i];
+        ba_value v = { .s = text };
+        if (strcmp(r->name, name))
+            continue;
+        if (r->type == BA_F64)
+            v.f = atof(text);
+        else if (r->type != BA_STR)
+            v.i = atoll(text);
+        memcpy((char *)params + r->offset, &v, sizeof v);
+        return 1;
+    }
+    return 0;
+}
+
+ba_dataset *open_data(const ba_plugin_desc *d, const char *path, const char *split, const char *settings, ba_err *e)
+{
+    int64_t params[32] = { 0 };
+    char name[64], text[8][64];
+    int used;
+    *e = (ba_err){ 0 };
+    for (uint32_t i = 0; i < d->nparams; i++)
+        memcpy((char *)params + d->params[i].offset, &d->params[i].def, sizeof(ba_value));
+    int good = !path || set_parameter(d, params, "path", path);
+    for (int i = 0; good && i < 8 && sscanf(settings, " %63[^= ]=%63s%n", name, text[i], &used) == 2; i++)
+        if ((good = set_parameter(d, params, name, text[i])))
+            settings += used;
+    if (good && !settings[strspn(settings, " ")])
+        return ba_dataset_open(d, params, split, e);
+    snprintf(e->msg, sizeof e->msg, "%s has no parameters '%s'", d->name, settings);
+    e->code = BA_EARG;
+    return NULL;
+}
+
 uint32_t crc_of(const void *p, int64_t n)
 {
     return crc_on(0, p, n);

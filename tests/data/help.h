@@ -35,6 +35,9 @@ const char *scratch(void);
 void scratch_end(void);
 const char *put_file(const char *name, const void *p, int64_t n); /* returns its path; makes folders as needed */
 
+/* A split of a plugin whose parameters are its defaults, but for `path` (NULL: it has none) and those that settings names: "limit=3 upright=1". */
+ba_dataset *open_data(const ba_plugin_desc *d, const char *path, const char *split, const char *settings, ba_err *e);
+
 uint32_t crc_of(const void *p, int64_t n); /* zlib's */
 uint32_t crc_on(uint32_t crc, const void *p, int64_t n);
 uint32_t next_random(uint64_t *state);

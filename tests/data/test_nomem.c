@@ -63,8 +63,7 @@ static int epoch(ba_dataset *d, int policy, int64_t image)
 
 static int images_of(const char *path, const char *split)
 {
-    struct { const char *path, *test; int64_t limit, upright; } p = { path, "", 0, 0 }; /* as in plugins/data/images.c */
-    ba_dataset *d = ba_dataset_open(&plugin_images, &p, split, &e);
+    ba_dataset *d = open_data(&plugin_images, path, split, "", &e);
     int done = epoch(d, BA_AUGMENT_CROP, 16);
     ba_dataset_free(d);
     return done;
@@ -76,8 +75,7 @@ static int from_gzip(void) { return images_of(gz_path, "train"); }
 
 static int from_scenes(void)
 {
-    struct { int64_t size, train, test, seed; double clutter, turn; } p = { 16, 12, 12, 0, 0.4, 20 };
-    ba_dataset *d = ba_dataset_open(&plugin_scenes, &p, "train", &e);
+    ba_dataset *d = open_data(&plugin_scenes, NULL, "train", "size=16 train=12 test=12", &e);
     int done = epoch(d, BA_AUGMENT_PAD, 16);
     ba_dataset_free(d);
     return done;
@@ -85,8 +83,7 @@ static int from_scenes(void)
 
 static int from_cifar(void)
 {
-    struct { const char *path; int64_t labels, limit; } p = { folder_path, 0, 0 };
-    ba_dataset *d = ba_dataset_open(&plugin_cifar, &p, "train", &e);
+    ba_dataset *d = open_data(&plugin_cifar, folder_path, "train", "", &e);
     int done = epoch(d, BA_AUGMENT_PAD, 32);
     ba_dataset_free(d);
     return done;
@@ -95,9 +92,8 @@ static int from_cifar(void)
 static int from_sound(void)
 {
     static char path[4096];
-    struct { const char *path; int64_t fold, labels, bins, frames, limit; } p = { path, 2, 0, 16, 12, 0 }; /* as in plugins/data/sound.c */
     snprintf(path, sizeof path, "%s/clips", scratch());
-    ba_dataset *d = ba_dataset_open(&plugin_sound, &p, "train", &e);
+    ba_dataset *d = open_data(&plugin_sound, path, "train", "fold=2 bins=16 frames=12", &e);
     int done = epoch(d, BA_AUGMENT_NONE, 16);
     ba_dataset_free(d);
     return done;
@@ -106,17 +102,15 @@ static int from_sound(void)
 /* Packed by one thread, then read. */
 static int from_pack(void)
 {
-    struct { const char *path, *test; int64_t limit, upright; } p = { folder_path, "", 0, 0 };
     ba_pack_how how = { .size = sizeof how, .coding = BA_PACK_JPEG, .quality = 90, .rows = 12, .threads = 1 };
     static char path[4096];
     snprintf(path, sizeof path, "%s/t.pack", scratch());
-    ba_dataset *d = ba_dataset_open(&plugin_images, &p, "train", &e);
+    ba_dataset *d = open_data(&plugin_images, folder_path, "train", "", &e);
     ba_packer *k = d ? ba_packer_new(path, &how, &e) : NULL;
     int done = k && !ba_packer_split(k, d, "train", &e) && !ba_packer_add(k, 0, ba_dataset_count(d), &e) && ba_packer_end(k, &e) > 0;
     ba_packer_free(k);
     ba_dataset_free(d);
-    p.path = path;
-    d = done ? ba_dataset_open(&plugin_images, &p, "train", &e) : NULL;
+    d = done ? open_data(&plugin_images, path, "train", "", &e) : NULL;
     done = d && epoch(d, BA_AUGMENT_CROP, 16);
     ba_dataset_free(d);
     return done;

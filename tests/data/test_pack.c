@@ -15,8 +15,6 @@
 #include "data/resize.h"
 #include "help.h"
 
-typedef struct images_params { const char *path, *test; int64_t limit, upright; } images_params; /* as the plugins have them */
-typedef struct scenes_params { int64_t size, train, test, seed; double turn, clutter; } scenes_params;
 extern const ba_plugin_desc plugin_images, plugin_scenes;
 
 static ba_err e;
@@ -24,15 +22,16 @@ static uint64_t state = 7;
 
 static ba_dataset *open_images(const char *path, const char *split, int64_t limit)
 {
-    images_params p = { path, "", limit, 0 };
-    e = (ba_err){ 0 };
-    return ba_dataset_open(&plugin_images, &p, split, &e);
+    char settings[40];
+    snprintf(settings, sizeof settings, "limit=%lld", (long long)limit);
+    return open_data(&plugin_images, path, split, settings, &e);
 }
 
 static ba_dataset *open_scenes(const char *split, int64_t size)
 {
-    scenes_params p = { size, 50, 20, 1, 20, 0.4 };
-    return ba_dataset_open(&plugin_scenes, &p, split, &e);
+    char settings[80];
+    snprintf(settings, sizeof settings, "size=%lld train=50 test=20 seed=1", (long long)size);
+    return open_data(&plugin_scenes, NULL, split, settings, &e);
 }
 
 static const char *in_scratch(const char *name)
@@ -358,8 +357,7 @@ static void test_writing(void)
     CHECK(pack(file, train, NULL, (ba_pack_how){ .coding = BA_PACK_SAME }) == BA_EARG && strstr(e.msg, "sample 0 has no JPEG or PNG file of its own"), "%s", e.msg);
     CHECK(pack(in_scratch("nowhere/x.pack"), train, NULL, (ba_pack_how){ 0 }) == BA_EMACHINE && strstr(e.msg, "No such file"), "%s", e.msg);
     CHECK(pack(file, train, NULL, (ba_pack_how){ 0 }) > 0 && files_in(place) == 1 && bai_is_pack(file), "%s", e.msg);
-    images_params bad = { file, "val", 0, 0 };
-    CHECK(!ba_dataset_open(&plugin_images, &bad, "train", &e) && e.code == BA_EARG && strstr(e.msg, "pack it with this setting"), "%s", e.msg);
+    CHECK(!open_data(&plugin_images, file, "train", "test=val", &e) && e.code == BA_EARG && strstr(e.msg, "pack it with this setting"), "%s", e.msg);
     ba_dataset_free(train);
     ba_dataset_free(other);
     check_group("writing: refusals, and nothing under the name before the end");

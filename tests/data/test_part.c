@@ -133,7 +133,6 @@ static void test_refusals(void)
 }
 
 /* ---- through the loader ---- */
-typedef struct images_params { const char *path, *test; int64_t limit, upright; } images_params; /* as plugins/data/images.c has them */
 extern const ba_plugin_desc plugin_images;
 
 static const char *folder_of_pictures(void)
@@ -156,7 +155,6 @@ static const char *folder_of_pictures(void)
 /* An epoch's pictures one after the other; decoded whole and kept, or in parts. */
 static int64_t epoch(const char *path, int policy, int64_t keep, uint8_t *out, ba_box *boxes)
 {
-    images_params p = { path, "train", 0, 0 };
     ba_loader_options o;
     const ba_batch *b;
     int64_t n = 0;
@@ -166,7 +164,7 @@ static int64_t epoch(const char *path, int policy, int64_t keep, uint8_t *out, b
     o.augment.policy = policy;
     o.augment.image = 48;
     o.augment.interpolation = policy == BA_AUGMENT_EVALUATE ? BA_BILINEAR : BA_BICUBIC;
-    ba_dataset *d = ba_dataset_open(&plugin_images, &p, "train", &e);
+    ba_dataset *d = open_data(&plugin_images, path, "train", "test=train", &e);
     CHECK(d && !ba_dataset_keep(d, keep, &e), "%s", e.msg);
     ba_loader *l = d ? ba_loader_new(d, &o, &e) : NULL;
     CHECK(l && !ba_loader_start(l, 3, 0, &e), "%s", e.msg);

@@ -15,32 +15,11 @@ extern const ba_plugin_desc plugin_images, plugin_cifar, plugin_scenes;
 static ba_err e;
 static char where[2048];
 
-/* Defaults of a plugin's schema in zeroed memory, as the core fills it. */
-static void fill(const ba_plugin_desc *d, void *params)
-{
-    memset(params, 0, d->params_size);
-    for (uint32_t i = 0; i < d->nparams; i++)
-        memcpy((char *)params + d->params[i].offset, &d->params[i].def, 8);
-}
-
-static void set(const ba_plugin_desc *d, void *params, const char *name, ba_value v)
-{
-    for (uint32_t i = 0; i < d->nparams; i++)
-        if (!strcmp(d->params[i].name, name)) {
-            memcpy((char *)params + d->params[i].offset, &v, 8);
-            return;
-        }
-    CHECK(0, "%s has no parameter %s", d->name, name);
-}
-
 static ba_dataset *open_limited(const ba_plugin_desc *d, const char *path, const char *split, int64_t limit)
 {
-    int64_t params[32];
-    e = (ba_err){ 0 };
-    fill(d, params);
-    set(d, params, "path", (ba_value){ .s = path });
-    set(d, params, "limit", (ba_value){ .i = limit });
-    return ba_dataset_open(d, params, split, &e);
+    char settings[40];
+    snprintf(settings, sizeof settings, "limit=%lld", (long long)limit);
+    return open_data(d, path, split, settings, &e);
 }
 
 static const char *in_scratch(const char *name)
@@ -278,11 +257,9 @@ static void cifar(void)
 
 static ba_dataset *open_scenes(int64_t size, int64_t seed, const char *split)
 {
-    int64_t params[32];
-    fill(&plugin_scenes, params);
-    set(&plugin_scenes, params, "size", (ba_value){ .i = size });
-    set(&plugin_scenes, params, "seed", (ba_value){ .i = seed });
-    return ba_dataset_open(&plugin_scenes, params, split, &e);
+    char settings[80];
+    snprintf(settings, sizeof settings, "size=%lld seed=%lld", (long long)size, (long long)seed);
+    return open_data(&plugin_scenes, NULL, split, settings, &e);
 }
 
 static uint32_t scene_crc(int64_t size, int64_t seed, const char *split, int64_t i)

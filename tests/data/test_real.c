@@ -9,16 +9,13 @@
 
 extern const ba_plugin_desc plugin_images;
 
-typedef struct params { const char *path, *test; int64_t limit; } params; /* as plugins/data/images.c has them */
 static ba_err e;
 
 static ba_dataset *open_split(const char *name, const char *split)
 {
     char path[2048];
     snprintf(path, sizeof path, "%s/%s", getenv("BAUTA_TEST_DATA"), name);
-    params p = { path, "", 0 };
-    e = (ba_err){ 0 };
-    ba_dataset *d = ba_dataset_open(&plugin_images, &p, split, &e);
+    ba_dataset *d = open_data(&plugin_images, path, split, "", &e);
     CHECK(d != NULL, "%s", e.msg);
     return d;
 }

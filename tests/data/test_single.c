@@ -186,19 +186,10 @@ static void files(void)
     check_group("pictures from files");
 }
 
-static void fill(const ba_plugin_desc *d, void *params)
-{
-    memset(params, 0, d->params_size);
-    for (uint32_t i = 0; i < d->nparams; i++)
-        memcpy((char *)params + d->params[i].offset, &d->params[i].def, 8);
-}
-
 /* Shown one by one, samples are what a loader of some of them, evenly spaced, gives. */
 static void samples(void)
 {
-    int64_t params[32];
-    fill(&plugin_scenes, params);
-    ba_dataset *d = ba_dataset_open(&plugin_scenes, params, "test", &e);
+    ba_dataset *d = open_data(&plugin_scenes, NULL, "test", "", &e);
     int64_t n = ba_dataset_count(d), side = 20, wrong = 0, seen = 0;
     ba_loader_options o;
     ba_loader_defaults(&o);
@@ -234,10 +225,8 @@ static void samples(void)
 
 static void hashes(void)
 {
-    int64_t params[32];
     char a[65], b[65], c[65];
-    fill(&plugin_scenes, params);
-    ba_dataset *d = ba_dataset_open(&plugin_scenes, params, "test", &e), *t = ba_dataset_open(&plugin_scenes, params, "train", &e);
+    ba_dataset *d = open_data(&plugin_scenes, NULL, "test", "", &e), *t = open_data(&plugin_scenes, NULL, "train", "", &e);
     ba_sample s;
     int second = ba_dataset_hash(d, 1, b, &e);
     CHECK(ba_dataset_hash(d, 0, a, &e) >= 0 && ba_dataset_read(d, 1, &s, &e) == BA_OK && second == s.label, "%s", e.msg);
@@ -252,7 +241,6 @@ static void hashes(void)
 /* The data plugin's switch: off as torchvision reads, on as a photograph is meant. */
 static void plugin(void)
 {
-    int64_t params[32];
     bytes plain = small_jpeg(), tiff = make_tiff(8, 0), b = with_exif(&plain, &tiff);
     put_file("tree/train/a/1.jpg", b.p, b.n);
     put_file("tree/test/a/1.jpg", plain.p, plain.n);
@@ -260,16 +248,8 @@ static void plugin(void)
         ba_sample s;
         char path[2048];
         snprintf(path, sizeof path, "%s/tree", scratch());
-        fill(&plugin_images, params);
-        for (uint32_t i = 0; i < plugin_images.nparams; i++) {
-            ba_value v = { .i = upright };
-            if (!strcmp(plugin_images.params[i].name, "path"))
-                v.s = path;
-            else if (strcmp(plugin_images.params[i].name, "upright"))
-                continue;
-            memcpy((char *)params + plugin_images.params[i].offset, &v, 8);
-        }
-        ba_dataset *d = ba_dataset_open(&plugin_images, params, "train", &e), *t = ba_dataset_open(&plugin_images, params, "test", &e);
+        const char *settings = upright ? "upright=1" : "";
+        ba_dataset *d = open_data(&plugin_images, path, "train", settings, &e), *t = open_data(&plugin_images, path, "test", settings, &e);
         CHECK(ba_dataset_read(d, 0, &s, &e) == BA_OK && s.rows == (upright ? 16 : 8), "%s %lld", e.msg, (long long)s.rows);
         CHECK(ba_dataset_read(t, 0, &s, &e) == BA_OK && s.rows == 8, "without EXIF: %s", e.msg);
         ba_dataset_free(d);

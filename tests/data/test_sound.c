@@ -226,25 +226,13 @@ static void put_clip(const char *name, int what, int channels, int rate, double 
 
 static ba_dataset *open_sounds(const char *path, const char *split, const char *settings)
 {
-    int64_t params[32];
-    const ba_plugin_desc *d = &plugin_sound;
-    e = (ba_err){ 0 };
-    memset(params, 0, sizeof params);
-    for (uint32_t i = 0; i < d->nparams; i++) {
-        const ba_param *r = &d->params[i];
-        char key[64];
-        snprintf(key, sizeof key, " %s=", r->name);
-        const char *at = strstr(settings, key);
-        ba_value v = at ? (ba_value){ .i = atoll(at + strlen(key)) } : !strcmp(r->name, "path") ? (ba_value){ .s = path } : r->def;
-        memcpy((char *)params + r->offset, &v, 8);
-    }
-    return ba_dataset_open(d, params, split, &e);
+    return open_data(&plugin_sound, path, split, settings, &e);
 }
 
 static void refuse(const char *folder, const char *settings, const char *says)
 {
     ba_dataset *d = open_sounds(in_scratch(folder), "test", settings);
-    CHECK(!d && strstr(e.msg, says) && !strchr(e.msg, '\n'), "%s%s: \"%s\" expected: %s", folder, settings, says, e.msg);
+    CHECK(!d && strstr(e.msg, says) && !strchr(e.msg, '\n'), "%s %s: \"%s\" expected: %s", folder, settings, says, e.msg);
     ba_dataset_free(d);
 }
 
@@ -279,7 +267,7 @@ static int64_t loudest(const ba_sample *s)
 static void folds(void)
 {
     static const struct { const char *split; int64_t label, rows[2]; } want[] = { { "test", 0, { 0, 0 } }, { "test", 1, { 0, 0 } } };
-    ba_dataset *d = open_sounds(in_scratch("clips"), "train", " fold=1 bins=64 frames=50 "), *t = open_sounds(in_scratch("clips"), "test", " fold=1 bins=64 frames=50 ");
+    ba_dataset *d = open_sounds(in_scratch("clips"), "train", "fold=1 bins=64 frames=50"), *t = open_sounds(in_scratch("clips"), "test", "fold=1 bins=64 frames=50");
     ba_sample s;
     CHECK(d && t, "%s", e.msg);
     CHECK(ba_dataset_count(d) == 3 && ba_dataset_count(t) == 2 && ba_dataset_classes(d) == 2, "%lld", (long long)ba_dataset_count(d));
@@ -299,10 +287,10 @@ static void folds(void)
     d = open_sounds(in_scratch("split"), "train", "");
     CHECK(d && ba_dataset_count(d) == 2 && !strcmp(ba_dataset_class(d, 1), "b"), "train and test: %s", e.msg);
     ba_dataset_free(d);
-    d = open_sounds(in_scratch("clips/all"), "train", " fold=1 limit=1 ");
+    d = open_sounds(in_scratch("clips/all"), "train", "fold=1 limit=1");
     CHECK(d && ba_dataset_count(d) == 2, "limit: %s", e.msg);
     ba_dataset_free(d);
-    d = open_sounds(in_scratch("names"), "test", " fold=1 labels=1 ");
+    d = open_sounds(in_scratch("names"), "test", "fold=1 labels=1");
     CHECK(d && ba_dataset_count(d) == 1 && ba_dataset_classes(d) == 4 && !ba_dataset_class(d, 0) && ba_dataset_read(d, 0, &s, &e) == BA_OK && s.label == 3,
           "labels in names: %s", e.msg);
     ba_dataset_free(d);
@@ -312,7 +300,7 @@ static void folds(void)
 /* Two channels are their mean: the file's frames through the front end by hand. */
 static void channels(void)
 {
-    ba_dataset *t = open_sounds(in_scratch("clips"), "test", " fold=1 bins=32 frames=20 ");
+    ba_dataset *t = open_sounds(in_scratch("clips"), "test", "fold=1 bins=32 frames=20");
     int64_t n = (int64_t)(0.4 * 22050);
     float *x = malloc((size_t)n * sizeof *x), y[32 * 20];
     ba_sample s;
@@ -345,7 +333,7 @@ static ba_loader *loader(ba_dataset *d, int threads, double mask)
 
 static void loading(void)
 {
-    ba_dataset *d = open_sounds(in_scratch("clips"), "train", " fold=1 bins=32 frames=80 ");
+    ba_dataset *d = open_sounds(in_scratch("clips"), "train", "fold=1 bins=32 frames=80");
     float first[2][3 * ROWS * COLUMNS];
     const ba_batch *b;
     ba_sample s;
@@ -373,7 +361,7 @@ static void loading(void)
 
 static void refused_uses(void)
 {
-    ba_dataset *d = open_sounds(in_scratch("clips"), "train", " fold=1 bins=32 frames=80 ");
+    ba_dataset *d = open_sounds(in_scratch("clips"), "train", "fold=1 bins=32 frames=80");
     ba_loader_options o;
     uint8_t rgb[3];
     ba_loader_defaults(&o);
@@ -389,10 +377,7 @@ static void refused_uses(void)
     CHECK(p && ba_packer_split(p, d, "train", &e) < 0 && strstr(e.msg, "only pictures are packed"), "pack: %s", e.msg);
     ba_packer_free(p);
     ba_dataset_free(d);
-    int64_t params[32] = { 0 };
-    for (uint32_t i = 0; i < plugin_scenes.nparams; i++)
-        memcpy((char *)params + plugin_scenes.params[i].offset, &plugin_scenes.params[i].def, 8);
-    d = ba_dataset_open(&plugin_scenes, params, "test", &e);
+    d = open_data(&plugin_scenes, NULL, "test", "", &e);
     o.augment.time_mask = 2;
     CHECK(ba_dataset_channels(d) == 3 && !ba_dataset_rows(d) && !ba_loader_new(d, &o, &e) && strstr(e.msg, "these are pictures"), "%s", e.msg);
     ba_dataset_free(d);
@@ -426,7 +411,7 @@ static void broken_clip(const char *what, const void *p, int64_t n, const char *
 {
     ba_sample s;
     put_file("broken/x/1-1-A.wav", p, n);
-    ba_dataset *d = open_sounds(in_scratch("broken"), "test", " fold=1 ");
+    ba_dataset *d = open_sounds(in_scratch("broken"), "test", "fold=1");
     CHECK(d, "%s", e.msg);
     CHECK(ba_dataset_read(d, 0, &s, &e) < 0 && strstr(e.msg, says) && strstr(e.msg, "1-1-A.wav") && !strchr(e.msg, '\n'), "%s: \"%s\" expected: %s", what, says, e.msg);
     ba_dataset_free(d);
@@ -457,15 +442,15 @@ static void broken(void)
     put_clip("flat/1-1-A.wav", 1, 1, 16000, 0.1, 300);
     put_file("empty/cat/readme.txt", "x", 1);
     refuse("wrong", "", "is neither below train/ nor below test/");
-    refuse("wrong", " fold=1 labels=1 ", "does not end with the number of its class");
+    refuse("wrong", "fold=1 labels=1", "does not end with the number of its class");
     put_clip("gap/1-1-A-0.wav", 1, 1, 16000, 0.1, 300);
     put_clip("gap/1-2-A-99999.wav", 1, 1, 16000, 0.1, 300);
-    refuse("gap", " fold=1 labels=1 ", "1-2-A-99999.wav is of class 99999, and no clip is of class 1");
-    refuse("clips", " fold=3 ", "fold = 3: no clip is of it");
-    refuse("flat", " fold=1 ", "lies in no folder of a class");
-    refuse("empty", " fold=1 ", "no clips in it");
-    refuse("nowhere", " fold=1 ", "nowhere");
-    refuse("split/train", " fold=1 ", "does not begin with its fold");
+    refuse("gap", "fold=1 labels=1", "1-2-A-99999.wav is of class 99999, and no clip is of class 1");
+    refuse("clips", "fold=3", "fold = 3: no clip is of it");
+    refuse("flat", "fold=1", "lies in no folder of a class");
+    refuse("empty", "fold=1", "no clips in it");
+    refuse("nowhere", "fold=1", "nowhere");
+    refuse("split/train", "fold=1", "does not begin with its fold");
     check_group("damaged clips and strange trees");
 }
 
@@ -495,7 +480,7 @@ static int readable(const bytes *b)
 {
     ba_sample s;
     put_file("coded-clips/x/1-1-A.flac", b->p, b->n);
-    ba_dataset *d = open_sounds(in_scratch("coded-clips"), "test", " fold=1 frames=90 ");
+    ba_dataset *d = open_sounds(in_scratch("coded-clips"), "test", "fold=1 frames=90");
     int status = d ? ba_dataset_read(d, 0, &s, &e) : BA_EDATA;
     ba_dataset_free(d);
     return status == BA_OK;
@@ -531,7 +516,7 @@ static int energies(const bytes *b, float *out, int columns)
 {
     ba_sample s;
     put_file("piped/x/1-1-A.wav", b->p, b->n);
-    ba_dataset *d = open_sounds(in_scratch("piped"), "test", " fold=1 bins=8 frames=250 ");
+    ba_dataset *d = open_sounds(in_scratch("piped"), "test", "fold=1 bins=8 frames=250");
     int status = d ? ba_dataset_read(d, 0, &s, &e) : BA_EDATA;
     for (int k = 0; status == BA_OK && k < columns; k++)
         out[k] = s.values[k];
@@ -586,7 +571,7 @@ static void mutations(void)
             b.p[next_random(&state) % (k % 3 ? 44 : (uint32_t)b.n)] = (uint8_t)next_random(&state);
         put_file("mutant/x/1-1-A.wav", b.p, next_random(&state) % 5 ? b.n : next_random(&state) % b.n);
         bytes_end(&b);
-        ba_dataset *d = open_sounds(in_scratch("mutant"), "test", " fold=1 bins=16 frames=10 ");
+        ba_dataset *d = open_sounds(in_scratch("mutant"), "test", "fold=1 bins=16 frames=10");
         int status = ba_dataset_read(d, 0, &s, &e);
         read += status == BA_OK;
         CHECK(status == BA_OK || (*e.msg && !strchr(e.msg, '\n')), "mutant %d: %s", k, e.msg);
@@ -604,7 +589,7 @@ int main(void)
     masks();
     older();
     make_tree();
-    ba_dataset *d = open_sounds(in_scratch("clips"), "train", " fold=1 ");
+    ba_dataset *d = open_sounds(in_scratch("clips"), "train", "fold=1");
     int able = d || !strstr(e.msg, "without libsndfile");
     ba_dataset_free(d);
     if (able) {
