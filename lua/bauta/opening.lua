@@ -119,9 +119,14 @@ end
 
 -- ---- all of it ----
 
--- A run that is gone on with has to be what it was.
-local function judge_resume(self)
-    local lines = archive.judge(self.e, self.path, self.options.accept, "--accept-changes goes on all the same")
+-- A run that is gone on with has to be what it was. Returns lines that say what differs, where that is accepted.
+function opening.judge_resume(e, options)
+    return archive.judge(e, options.out .. "/" .. e:path(), options.accept, "--accept-changes goes on all the same")
+end
+
+-- Once more, now that nobody else has it.
+local function note_changes(self)
+    local lines = opening.judge_resume(self.e, self.options)
     if #lines > 0 then self.run:event("changed", table.concat(lines, "; "):sub(1, 900)) end
 end
 
@@ -136,7 +141,7 @@ end
 -- feed(run, batch, place): feeds its program with a batch.
 function opening.prepare(self, feed)
     local e = self.e
-    if self.options.mode == "resume" then judge_resume(self) end
+    if self.options.mode == "resume" then note_changes(self) end
     choose_precision(self)
     self.loader, self.test = pictures.loaders(e, self.options.loaders)
     self.per_epoch = self.loader.batches

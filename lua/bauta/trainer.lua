@@ -1,5 +1,6 @@
 -- trainer: one run from its description to its result: the loop over steps, evaluation, checkpoints, the end. What comes before the first step is
 -- opening.lua. All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
+local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
 local card = require "bauta.card"
 local checkpoint = require "bauta.checkpoint"
@@ -30,6 +31,8 @@ function Run:load_weights(arch, store, part) opening.load(self, arch, store, par
 function Run:shown_epoch() return opening.first_epoch(self, self.epoch - 1) end
 
 local function open(e, options)
+    -- before anything on the disk is changed: opening cuts the journal off behind the checkpoint. Without one there is nothing to go on from, which opening says.
+    if options.mode == "resume" and archive.saved(e, options.out) then opening.judge_resume(e, options) end
     local self = setmetatable({ e = e, options = options, device = options.device, epoch = 0, done = 0, best = -1, sum = 0,
         time_train = 0, time_total = 0, epoch_seconds = 0, looked = 0 }, Run)
     self.run = bind.open(options.out, e:path(), options.mode, reserve)

@@ -140,6 +140,13 @@ shell.bauta(shell.tiny("--set epochs=1"))
 tiny_fails(2, nil, "--set epochs=1")
 tiny_fails(6, nil, "--set epochs=2 --resume")
 tiny_fails(6, nil, "--set epochs=1 --resume --set optimiser.lr=0.1")
+-- Killed somewhere behind its checkpoint, and not resumed because a setting differs: all files are as they were.
+local kept = "--set name=kept --set epochs=900 "
+t.equal(shell.interrupted(shell.tiny(kept), "runs/kept/checkpoints/epoch-0002.ckpt", 0, "KILL"), 137, "killed")
+local function files() return select(2, shell.sh(("cd '%s/runs/kept' && find . -type f | sort | xargs sha256sum"):format(shell.folder))) end
+local before = files()
+tiny_fails(6, nil, kept .. "--resume --set optimiser.lr=0.1")
+t.check(#before > 300 and files() == before, "a resume that is refused changes nothing: before\n%safter\n%s", before, files())
 local s, _, err = shell.bauta(shell.tiny("--set name=diverges --set kind=nan --set epochs=20"))
 t.equal(s, 1, "a loss that is no number: " .. err)
 t.check(err:find("at step", 1, true) and not err:gsub("\n$", ""):find "\n", "one line about it: %s", err)
