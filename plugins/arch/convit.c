@@ -158,11 +158,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
             return e->code;
     }
     x = x ? h->vit_blocks(b, &v, p->local, v.depth, all, e) : NULL;
-    x = x ? h->layernorm(b, "norm", x, v.block.eps, e) : NULL;
-    if (!x || h->publish(b, "features", -1, x, e))
-        return e->code;
-    x = h->vit_head(b, "head", x, 0, v.classes, e);
-    return x && !h->publish(b, "logits", -1, x, e) ? BA_OK : e->code;
+    return ba_vit_end(h, b, &v, x, e);
 }
 
 static const ba_arch_ops ops = { .size = sizeof ops, .facts = facts, .build = build };

@@ -28,11 +28,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     const ba_vit v = form_of(params);
     ba_tensor *x = h->vit_embed(b, &v, in, e);
     x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
-    x = x ? h->layernorm(b, "norm", x, v.block.eps, e) : NULL;
-    if (!x || h->publish(b, "features", -1, x, e))
-        return e->code;
-    ba_tensor *logits = h->vit_head(b, "head", x, 0, v.classes, e);
-    return logits && !h->publish(b, "logits", -1, logits, e) ? BA_OK : e->code;
+    return ba_vit_end(h, b, &v, x, e);
 }
 
 static const ba_arch_ops ops = { .size = sizeof ops, .facts = facts, .build = build };

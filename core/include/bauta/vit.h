@@ -69,4 +69,14 @@ static inline ba_vit ba_vit_of(const ba_vit_settings *p, const ba_vit_size *size
     return v;
 }
 
+/* The usual end, from the blocks' tokens [B,T,dim]: LayerNorm "norm" (published as features), then "head" on the class token (as logits). */
+static inline int ba_vit_end(const ba_host *h, ba_build *b, const ba_vit *v, ba_tensor *x, ba_err *e)
+{
+    x = x ? h->layernorm(b, "norm", x, v->block.eps, e) : NULL;
+    if (!x || h->publish(b, "features", -1, x, e))
+        return e->code;
+    x = h->vit_head(b, "head", x, 0, v->classes, e);
+    return x && !h->publish(b, "logits", -1, x, e) ? BA_OK : e->code;
+}
+
 #endif
