@@ -16,18 +16,7 @@ static int cpu(const ba_kernel *k, ba_err *e) { (void)e; return bai_each_run(k, 
 static void reference(const ba_ref *r) { bai_each_reference(r, 2, exact); }
 static int slice(const ba_slice_call *c, ba_err *e) { return bai_each_slice(c, "minimum", 0, NULL, e); }
 
-static int grad(const ba_grad_call *c, ba_err *e)
-{
-    ba_tensor *lost = bai_op2(c->g, "less", c->in[1], c->in[0], 0, NULL, e), *won = bai_op2(c->g, "less", c->in[0], c->in[1], 0, NULL, e);
-    ba_tensor *lead = bai_op2(c->g, "sub", won, lost, 0, NULL, e); /* 1, 0 or -1 */
-    for (int i = 0; i < 2; i++) {
-        ba_tensor *share = bai_op1(c->g, "scale", lead, BA_ATTRS(BA_F("by", i ? -0.5 : 0.5), BA_F("plus", 0.5)), e);
-        ba_tensor *d = bai_op2(c->g, "mul", c->dout[0], share, 0, NULL, e);
-        if (c->want[i] && !(c->din[i] = bai_back_to(c->g, d, c->in[i], e)))
-            return BA_EBUG;
-    }
-    return BA_OK;
-}
+static int grad(const ba_grad_call *c, ba_err *e) { return bai_each_pick(c, 1, 0, e); }
 
 BA_OP(minimum) = {
     .name = "minimum", .doc = "the smaller of a and b",

@@ -7,18 +7,6 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
     return bai_reduce_shape("sum", params, in[0], out, e);
 }
 
-static void cost(const void *params, int n_in, const ba_type *const *in, const ba_type *out, ba_cost *c)
-{
-    (void)params, (void)n_in, (void)out;
-    c->flops = (double)ba_type_count(in[0]);
-}
-
-static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
-{
-    (void)n_in, (void)out, (void)workers;
-    return bai_reduce_scratch(in[0], bai_reduce_mask(params, in[0]));
-}
-
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     (void)e;
@@ -39,7 +27,7 @@ BA_OP(sum) = {
     BA_PARAMS(axis_params,
         BA_INT(axis_params, axis, BAI_ALL, BAI_ALL, BA_MAX_RANK - 1, NULL, "axis, -1 the last; -100: all"),
         BA_FLAG(axis_params, keep, 0, "keep the axis, with size 1")),
-    .shape = shape, .cost = cost, .scratch = scratch, .grad = grad, .cpu = cpu, .reference = reference,
+    .shape = shape, .cost = bai_reduce_cost, .scratch = bai_reduce_room, .grad = grad, .cpu = cpu, .reference = reference,
     .samples = BA_SAMPLES(
         { "", 1, { { BA_F32, 2, { 3, 5 }, 0, -1, 1 } } },
         { "axis=-1", 1, { { BA_F32, 3, { 4, 3, 50 }, 0, -1, 1 } } },

@@ -149,3 +149,16 @@ int bai_each_slice(const ba_slice_call *c, const char *op, int n_attr, const ba_
     c->sliced[0] = ba_op_apply(c->g, op, c->n_in, in, n_attr, attr, e);
     return c->sliced[0] ? BA_OK : BA_EBUG;
 }
+
+int bai_each_pick(const ba_grad_call *c, int more, int less, ba_err *e)
+{
+    ba_tensor *lost = bai_op2(c->g, "less", c->in[more], c->in[less], 0, NULL, e), *won = bai_op2(c->g, "less", c->in[less], c->in[more], 0, NULL, e);
+    ba_tensor *lead = bai_op2(c->g, "sub", won, lost, 0, NULL, e); /* 1, 0 or -1 */
+    for (int i = 0; i < 2; i++) {
+        ba_tensor *share = bai_op1(c->g, "scale", lead, BA_ATTRS(BA_F("by", i ? -0.5 : 0.5), BA_F("plus", 0.5)), e);
+        ba_tensor *d = bai_op2(c->g, "mul", c->dout[0], share, 0, NULL, e);
+        if (c->want[i] && !(c->din[i] = bai_back_to(c->g, d, c->in[i], e)))
+            return BA_EBUG;
+    }
+    return BA_OK;
+}

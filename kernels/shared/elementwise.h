@@ -25,6 +25,7 @@ typedef double (*bai_each_ref)(const double *x, const void *params);
 #define bai_each_run BAI_TIERED(bai_each_run)
 #define bai_each_reference BAI_TIERED(bai_each_reference)
 #define bai_each_slice BAI_TIERED(bai_each_slice)
+#define bai_each_pick BAI_TIERED(bai_each_pick)
 
 /* The common shape of n inputs into out's rank and axes. */
 int bai_broadcast(const char *op, int n, const ba_type *const *in, ba_type *out, ba_err *e);
@@ -38,6 +39,8 @@ int bai_each_run(const ba_kernel *k, int n, void (*task)(void *ctx, int64_t t, i
 void bai_each_reference(const ba_ref *r, int n, bai_each_ref f);
 /* Slice rule: the same operation on cut inputs. */
 int bai_each_slice(const ba_slice_call *c, const char *op, int n_attr, const ba_attr *attr, ba_err *e);
+/* Gradient of an operation that takes input 0 where in[more] > in[less], and input 1 where it is the other way round; half and half where they are equal. */
+int bai_each_pick(const ba_grad_call *c, int more, int less, ba_err *e);
 
 static inline __attribute__((always_inline)) void bai_each_row(const bai_each *j, int n, const int64_t *off, int64_t at, int64_t len, bai_each_fn f)
 {

@@ -191,6 +191,18 @@ int bai_reduce_shape(const char *op, const axis_params *p, const ba_type *in, ba
     return BA_OK;
 }
 
+void bai_reduce_cost(const void *params, int n_in, const ba_type *const *in, const ba_type *out, ba_cost *c)
+{
+    (void)params, (void)n_in, (void)out;
+    c->flops = (double)ba_type_count(in[0]);
+}
+
+size_t bai_reduce_room(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
+{
+    (void)n_in, (void)out, (void)workers;
+    return bai_reduce_scratch(in[0], bai_reduce_mask(params, in[0]));
+}
+
 unsigned bai_reduce_mask(const axis_params *p, const ba_type *in)
 {
     return p->axis == BAI_ALL ? 31u : 1u << (p->axis < 0 ? p->axis + in->rank : p->axis);
