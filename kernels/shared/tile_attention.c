@@ -2,8 +2,6 @@
  * time. A row of scores has the stride `wide`, the tokens filled up to whole tiles; what is filled up is zero in all that is multiplied. */
 #include "tile_attention.h"
 
-#if BAI_TILES
-
 typedef struct sizes { int64_t wide, long_strips, short_strips, panel, scores; } sizes; /* bytes but for wide; long: T columns, d to sum over */
 
 static sizes sizes_of(int64_t T, int64_t d)
@@ -164,5 +162,3 @@ void bai_tile_backward(const bai_half_head *h, void *room, const float *lse, con
     bai_pack_strips((bai_half){ dout, ldo, 0 }, T, d, 0, across, o);
     bai_tile_product((bai_half){ b.P, b.z.wide, 1 }, 0, T, o, 0, across, d, T, b.panel, halve, &(halves){ dv, h->ld, NULL });
 }
-
-#endif

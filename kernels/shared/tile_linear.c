@@ -1,8 +1,6 @@
 /* tile_linear: see tile_linear.h. */
 #include "tile_linear.h"
 
-#if BAI_TILES
-
 enum { ROWS = 192, STRIPS_BYTES = 512 << 10, NARROW = 8 }; /* of a task: rows of C, bytes of packed B, strips where rows alone give few tasks */
 
 typedef struct job {
@@ -154,5 +152,3 @@ void bai_tile_dw(const ba_kernel *k, const uint16_t *d, const uint16_t *x, int64
     if (j.c.groups > 1)
         k->parallel(k, bai_ceil(N * K, BAI_BLOCK), sum_task, &j);
 }
-
-#endif

@@ -2,8 +2,6 @@
  * tile is a row of A, for B a dword is a column of B. So the tile of a matrix taken as A and that of its transpose taken as B are transposes of one another. */
 #include "tile_product.h"
 
-#if BAI_TILES
-
 enum { PAIRS = BAI_TILE_ROWS, STEP = BAI_TILE }; /* numbers of a strip or a panel in one step of 32: two tiles of two bytes each */
 _Static_assert((int)VL == (int)PAIRS, "a row of a tile is one vector");
 
@@ -111,5 +109,3 @@ void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips
     }
     bai_tile_close();
 }
-
-#endif
