@@ -62,7 +62,10 @@ outside() (
 )
 ok "with meson against an installed Bauta: built, tested, installed, found" outside
 
+says "cflags: where the headers are" 0 '^-I/' "$bauta" plugin cflags
+
 # ---- what is refused ----
+says "plugin: an action that does not exist" 2 'no such action "chek"; did you mean check' "$bauta" plugin chek nothing.so
 says "new: a name that exists" 2 'there is a mask student already' "$bauta" plugin new mask student
 says "new: a kind that does not exist" 2 'no such kind "maks"; did you mean mask' "$bauta" plugin new maks mine
 says "new: a name that is none" 2 'a letter a-z, then' "$bauta" plugin new mask ../mine

@@ -46,7 +46,7 @@ end
 -- "example" becomes the name; where it is part of a C identifier, with "_" for "-".
 local function named(text, kind, name)
     text = text:gsub("KIND", kind):gsub("USE", (use[kind]:gsub("%%", "%%%%"))):gsub("CC_LINE",
-        cc_line("example", "$(pkg-config --cflags bauta-plugin)"))
+        cc_line("example", "$(bauta plugin cflags)"))
     return (text:gsub("example(_?)", function(tail) return tail == "_" and name:gsub("-", "_") .. "_" or name end))
 end
 
@@ -84,7 +84,7 @@ function new.run(kind, name, folder)
         io.stdout:write("wrote ", folder, "/", file, "\n")
     end
     io.stdout:write(("\nbuild and judge it:\n  cd %s\n  %s\n  %s plugin check %s.so\n"):format(folder,
-        cc_line(name, "-I " .. session.places.headers), session.places.program, name))
+        cc_line(name, "-I" .. session.places.headers), session.places.program, name))
     return 0
 end
 
