@@ -40,7 +40,8 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
 typedef struct job {
     const ba_kernel *k;
     int64_t M, N, K, mb, nb;
-    const float *bias;
+    const float *bias, *start;   /* b, where finish adds it, and where the sums begin with it */
+    int finished;                /* the sums are what is asked for, and where it belongs */
     bai_panels w;
     char *room;                  /* of each worker: where bf16, a block of x, and one of y while it is summed */
     int64_t x_bytes, y_bytes;
@@ -111,11 +112,13 @@ static void task(void *ctx, int64_t t, int worker)
     const int direct = y->type.dtype == BA_F32;
     char *mine = j->room + worker * (j->x_bytes + j->y_bytes);
     place to = { j, m0 * j->N + n0, n0 };
-    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to, .finish = finish };
+    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to };
+    g.bias = j->start ? j->start + n0 : NULL;
+    g.finish = j->finished ? NULL : finish;
     g.A = bai_row(x, m0 * j->K, g.M * j->K, (float *)mine);
     g.C = direct ? (float *)y->data + to.at : (float *)(mine + j->x_bytes);
     g.ldc = direct ? j->N : j->nb;
-    g.also = direct && j->k->out[1].data ? (float *)j->k->out[1].data + to.at : NULL;
+    g.also = direct && !j->finished && j->k->out[1].data ? (float *)j->k->out[1].data + to.at : NULL;
     bai_multiply(&g, &j->w, n0);
 }
 
@@ -133,6 +136,8 @@ static int cpu(const ba_kernel *k, ba_err *e)
         return BA_OK;
     }
 #endif
+    j.start = j.bias, j.bias = NULL;
+    j.finished = k->in[0].type.dtype == BA_F32 && (!k->out[1].data || !k->out[0].data) && !(p->gelu && k->out[0].data);
     blocks(j.M, j.N, &j.mb, &j.nb);
     j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], first(p) * j.K, j.N * j.K, &room), .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
     j.w.at = room;

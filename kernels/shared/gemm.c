@@ -23,18 +23,20 @@ typedef struct part {
     int first, last;             /* whether C is written, not added to; whether sums are complete */
 } part;
 
-/* mr x BAI_NR sums over `terms` products. Always inlined, with mr and along constants, so that the sums stay in registers. While it
+/* mr x BAI_NR sums over `terms` products, each row beginning with `from`. Always inlined, with mr and along constants, so that the sums stay in registers. While it
  * multiplies, it fetches the rows of the tile below. along: the rows of A lie `step` apart and are read along; otherwise they lie side by
  * side and the terms `step` apart. */
-static inline __attribute__((always_inline)) void sums(int mr, int along, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add,
-                                                       float *c, int64_t ldc)
+static inline __attribute__((always_inline)) void sums(int mr, int along, int64_t terms, const float *a, int64_t step, const float *b, const float *from,
+                                                       float alpha, int add, float *c, int64_t ldc)
 {
     vf s[BAI_MR][2];
     const int64_t rs = along ? step : 1, cs = along ? 1 : step;
     const float *a6 = a + SIX * rs;
 #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++)
-        s[i][0] = s[i][1] = (vf){ 0 };
+    for (int i = 0; i < mr; i++) {
+        s[i][0] = v_load(from);
+        s[i][1] = v_load(from + VL);
+    }
     for (int64_t k = 0; k < terms; k++) {
         const vf y0 = v_load(b), y1 = v_load(b + VL);
         if (along && k % 16 == 0)
@@ -58,27 +60,29 @@ static inline __attribute__((always_inline)) void sums(int mr, int along, int64_
     }
 }
 
-#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, alpha, add, c, ldc); break;
+#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, from, alpha, add, c, ldc); break;
 #define ANY_ROWS switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) }
-static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc)
+static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
+                       int64_t ldc)
 {
     enum { along = 1 };
     ANY_ROWS
 }
-static void tile_of_columns(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, float alpha, int add, float *c, int64_t ldc)
+static void tile_of_columns(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
+                          int64_t ldc)
 {
     enum { along = 0 };
     ANY_ROWS
 }
 
 /* The tile of the part's rows from m, into t: C itself or a place for one tile. */
-static void tile(const part *p, int64_t m, int64_t rows, const float *b, int add, float *t, int64_t ldt)
+static void tile(const part *p, int64_t m, int64_t rows, const float *b, const float *from, int add, float *t, int64_t ldt)
 {
     const float *a = p->A + m * p->step;
     if (p->cs > 1)
-        tile_of_columns(rows, p->terms, a, p->cs, b, p->g->alpha, add, t, ldt);
+        tile_of_columns(rows, p->terms, a, p->cs, b, from, p->g->alpha, add, t, ldt);
     else
-        tile_of_rows(rows, p->terms, a, p->step, b, p->g->alpha, add, t, ldt);
+        tile_of_rows(rows, p->terms, a, p->step, b, from, p->g->alpha, add, t, ldt);
 }
 
 static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t rows, int64_t cols)
@@ -92,8 +96,10 @@ static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, in
 static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float *b)
 {
     const bai_gemm *g = p->g;
-    _Alignas(64) float t[BAI_MR * BAI_NR];
+    _Alignas(64) float t[BAI_MR * BAI_NR], from[BAI_NR] = { 0 };
     const int done = p->last && g->finish, straight = cols == BAI_NR && !done;
+    if (p->first && g->bias)
+        memcpy(from, g->bias + n, (size_t)cols * sizeof *from);
     for (int64_t m = 0; m < p->rows; m += BAI_MR) {
         int64_t rows = bai_min(BAI_MR, p->rows - m);
         const int64_t at = (p->m0 + m) * g->ldc + n;
@@ -104,10 +110,10 @@ static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float 
                 __builtin_prefetch(g->also + at + r * g->ldc, 1);
         }
         if (straight) {
-            tile(p, m, rows, b, !p->first, c, g->ldc);
+            tile(p, m, rows, b, from, !p->first, c, g->ldc);
             continue;
         }
-        tile(p, m, rows, b, 0, t, BAI_NR);
+        tile(p, m, rows, b, from, 0, t, BAI_NR);
         for (int64_t r = 0; !p->first && r < rows; r++)
             for (int64_t i = 0; i < cols; i += VL)
                 v_store(t + r * BAI_NR + i, v_load(t + r * BAI_NR + i) + v_load_part(c + r * g->ldc + i, cols - i));
@@ -231,6 +237,9 @@ static int library(const bai_gemm *g, const bai_panels *b, int64_t n0)
 {
     if (!by_library(g, b->B + (b->trans ? n0 * b->ldb : n0), b->ldb, b->trans))
         return 0;
+    for (int64_t m = 0; g->bias && m < g->M; m++)
+        for (int64_t i = 0; i < g->N; i += VL)
+            v_store_part(g->C + m * g->ldc + i, v_load_part(g->C + m * g->ldc + i, g->N - i) + v_load_part(g->bias + i, g->N - i), g->N - i);
     if (g->finish)
         g->finish(g->ctx, 0, 0, g->M, g->N, g->C, g->ldc);
     return 1;

@@ -36,6 +36,7 @@ typedef struct bai_gemm {
     int64_t lda;
     float *C;                    /* also holds sums that are not complete yet: always needed, room for M x N with row stride ldc */
     int64_t ldc;
+    const float *bias;           /* [N]: what every row's sums begin with (alpha is 1 then), or NULL: zeros */
     const float *also;           /* a second matrix like C that finish writes, or NULL: only fetched in time */
     bai_finish_fn finish;        /* NULL: the sums go to C */
     void *ctx;
