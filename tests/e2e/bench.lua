@@ -60,6 +60,8 @@ local memory = out:match '"memory": (%b{})'
 t.equal(number(memory, "device") >= number(memory, "arena") + number(memory, "variables"), true, "the device's buffers: " .. memory)
 t.check(number(memory, "device") < 1.02 * (number(memory, "arena") + number(memory, "variables")), "and no more than planned: %s", memory)
 t.check(number(memory, "process") > number(memory, "device"), "the process has them too: %s", memory)
+status, out = shell.bauta("bench step --size 16/2/2 --teacher-size 24/1/3 --keep 4" .. small)
+t.check(status == 0 and out:find("deit 16/2/2 <- deit 24/1/3 at 4 of", 1, true), "bench step, models by dim, depth and heads: %s", out)
 status, out, err = shell.bauta("bench step --recompute" .. small)
 t.check(status == 0 and out:find("img/s: median", 1, true), "bench step --recompute: %s%s", out, err)
 t.group "bench step"

@@ -32,6 +32,7 @@ SUITES = {
         {"title": "DeiT-Ti <- DeiT-S, 224 px", "teacher_size": "small", "keep": "196,147,98,49"},
         {"title": "DeiT-Ti alone, 32 px", "image": 32, "patch": 4, "classes": 10, "batch": 128},
         {"title": "DeiT-Ti <- DeiT-S, 32 px", "image": 32, "patch": 4, "classes": 10, "batch": 64, "teacher_size": "small", "keep": "64,32"},
+        {"title": "64 wide <- 96 wide, 32 px", "size": "64/3/2", "teacher_size": "96/4/3", "image": 32, "patch": 4, "classes": 10, "keep": "64,32", "steps": 60},
         {"title": "DeiT-Ti <- DeiT-S, 64 px", "image": 64, "patch": 8, "classes": 200, "batch": 64, "teacher_size": "small", "keep": "64,32"},
     ],
     "cuda": [

@@ -33,8 +33,8 @@ ALLOWED = {"fp32": (1e-3, 98), "tf32": (1e-2, 90), "bf16": (5e-2, 80)}
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--size", default="tiny", choices=("tiny", "small", "base"))
-    p.add_argument("--teacher-size", choices=("tiny", "small", "base"), help="with --keep; small when left out")
+    p.add_argument("--size", default="tiny", help="tiny, small, base, or DIM/DEPTH/HEADS")
+    p.add_argument("--teacher-size", help="with --keep; small when left out")
     p.add_argument("--keep", type=int, help="patches the teacher sees; all of them: their number")
     p.add_argument("--part", default="step", choices=("step", "teacher"))
     p.add_argument("--image", type=int, default=224)
@@ -75,7 +75,7 @@ class Step:
 
     def model(self, vit, size):
         a = self.a
-        return vit.VisionTransformer(*vit.SIZES[size], image=a.image, patch=a.patch, classes=a.classes).to(self.device)
+        return vit.VisionTransformer(*vit.geometry(size), image=a.image, patch=a.patch, classes=a.classes).to(self.device)
 
     def normalised(self, images):
         return (images.permute(0, 3, 1, 2).float() - self.mean) / self.deviation

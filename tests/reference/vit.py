@@ -103,6 +103,14 @@ class VisionTransformer(nn.Module):
 SIZES = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
 
 
+def geometry(size):
+    """(dim, depth, heads) of a size by name, or written as 64/3/2."""
+    if size in SIZES:
+        return SIZES[size]
+    dim, depth, heads = (int(word) for word in size.split("/"))
+    return dim, depth, heads
+
+
 def timm_groups(model, weight_decay):
     """Two groups for AdamW, as timm makes them: vectors, biases, class token and positions are not decayed."""
     decayed, free = [], []

@@ -35,9 +35,16 @@ function rig.teacher(given)
     return { mask = keep == "all" and "none" or "student", keep = keep }
 end
 
+-- size: a name that the architecture knows, or DIM/DEPTH/HEADS.
 function rig.arch(given, size)
-    return require("bauta.plugin").describe("arch", given.arch, { size = size, image = given.image, patch = given.patch,
-        classes = given.classes, drop_path = 0 })
+    local settings = { image = given.image, patch = given.patch, classes = given.classes, drop_path = 0 }
+    local dim, depth, heads = size:match "^(%d+)/(%d+)/(%d+)$"
+    if dim then
+        settings.dim, settings.depth, settings.heads = tonumber(dim), tonumber(depth), tonumber(heads)
+    else
+        settings.size = size
+    end
+    return require("bauta.plugin").describe("arch", given.arch, settings)
 end
 
 -- teacher: { mask, keep }, or nil for training alone; mask: the name of a criterion, or one that was made.

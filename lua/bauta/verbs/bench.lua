@@ -8,7 +8,7 @@ local verb = {
         "the loader; each against what this machine reaches at best, and only after a gate of correctness",
     options = options.join({
         { name = "arch", value = "NAME", default = "deit", doc = "architecture of the student" },
-        { name = "size", value = "NAME", default = "tiny", doc = "its size" },
+        { name = "size", value = "NAME", default = "tiny", doc = "its size, or its DIM/DEPTH/HEADS (64/3/2)" },
         { name = "teacher-size", value = "NAME", doc = "size of the teacher: small in bench mask and teacher; in step and ops there is one when " ..
             "this or --keep is given" },
         { name = "keep", value = "N", doc = "patches the teacher sees: 98, 0.5, 50%, all; 50% in bench mask, all in step and ops" },
