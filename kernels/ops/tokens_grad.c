@@ -23,16 +23,20 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
 
 enum { COLUMNS = 32 };
 
+static void add(float *to, const float *d, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VL)
+        v_store_part(to + i, v_load_part(to + i, n - i) + v_load_part(d + i, n - i), n - i);
+}
+
 static void add_row(const ba_kernel *k, int64_t at, int64_t n, float *a, float *b)
 {
     float tmp[COLUMNS];
     const float *d = bai_row(&k->in[0], at, n, tmp);
-    for (int64_t i = 0; i < n; i++) {
-        if (a)
-            a[i] += d[i];
-        if (b)
-            b[i] += d[i];
-    }
+    if (a)
+        add(a, d, n);
+    if (b)
+        add(b, d, n);
 }
 
 static void task(void *ctx, int64_t t, int worker)
