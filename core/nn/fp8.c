@@ -8,7 +8,7 @@
 #include "bauta/recompute.h"
 #include "blocks.h"
 
-enum { LONGEST = 512, STEP = 16 };
+enum { LONGEST = 512 };
 
 int ba_build_fp8(ba_build *b, int32_t mode, ba_store *scales, const char *name, ba_err *e)
 {
@@ -38,8 +38,9 @@ static int judge(const ba_build *b, const char *prefix, const ba_type *x, int64_
 {
     if (b->call.training)
         return ba_fail(e, BA_EARG, "%s: %s trains, and FP8 is for models that do not", prefix, b->call.who);
-    return ba_type_last(x) % STEP == 0 && out % STEP == 0 ? BA_OK
-        : ba_fail(e, BA_EARG, "%s: %lld inputs and %lld outputs; FP8 products need multiples of %d", prefix, (long long)ba_type_last(x), (long long)out, STEP);
+    const int64_t in = ba_type_last(x);
+    return in % BA_FP8_STEP == 0 && out % BA_FP8_STEP == 0 ? BA_OK
+        : ba_fail(e, BA_EARG, "%s: %lld inputs and %lld outputs; FP8 products need multiples of %d", prefix, (long long)in, (long long)out, BA_FP8_STEP);
 }
 
 int bai_nn_fp8_layer(ba_build *b, const char *prefix, ba_tensor *x, int64_t out, ba_tensor **scale, ba_err *e)

@@ -6,8 +6,6 @@
 
 typedef struct linear_fp8_params { int64_t gelu, from, to; } linear_fp8_params;
 
-enum { STEP = 16 }; /* tensor cores take rows of codes of so many: refused here, so that what runs on one device runs on all */
-
 static int64_t width(const linear_fp8_params *p, const ba_type *w) { return (p->to ? p->to : w->dim[0]) - p->from; }
 
 static int is_scale(const ba_type *t) { return t->dtype == BA_F32 && t->rank == 0; }
@@ -25,8 +23,9 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
         return ba_fail(e, BA_EARG, "linear_fp8: b is %s; f32[%lld] expected", bai_text(b, t[0]), (long long)w->dim[0]);
     if (p->from < 0 || p->from >= w->dim[0] || (p->to && (p->to <= p->from || p->to > w->dim[0])))
         return ba_fail(e, BA_EARG, "linear_fp8: rows %lld to %lld of W asked, it has %lld", (long long)p->from, (long long)p->to, (long long)w->dim[0]);
-    if (w->dim[1] % STEP || p->from % STEP || width(p, w) % STEP)
-        return ba_fail(e, BA_EARG, "linear_fp8: W is %s, and its rows from %lld on are used; FP8 products need multiples of %d", bai_text(w, t[0]), (long long)p->from, STEP);
+    if (w->dim[1] % BA_FP8_STEP || p->from % BA_FP8_STEP || width(p, w) % BA_FP8_STEP)
+        return ba_fail(e, BA_EARG, "linear_fp8: W is %s, and its rows from %lld on are used; FP8 products need multiples of %d", bai_text(w, t[0]),
+                       (long long)p->from, BA_FP8_STEP);
     out[0] = *x;
     out[0].dim[x->rank - 1] = width(p, w);
     return BA_OK;
@@ -188,7 +187,7 @@ static int slice(const ba_slice_call *c, ba_err *e)
     ba_tensor *in[5] = { c->in[0], c->in[1], c->in[2], c->in[3], c->n_in > 4 ? c->in[4] : NULL };
     ba_attr at[3] = { BA_I("gelu", p->gelu), BA_I("from", p->from), BA_I("to", p->to) };
     if (c->axis == x.rank - 1) {
-        if (c->from % STEP || c->to % STEP)
+        if (c->from % BA_FP8_STEP || c->to % BA_FP8_STEP)
             return 1;
         at[1].value.i = p->from + c->from;
         at[2].value.i = p->from + c->to;
@@ -208,7 +207,8 @@ static int slice(const ba_slice_call *c, ba_err *e)
 #define BIAS(o) { BA_F32, 1, { o }, 0, -1, 1 }
 
 BA_OP(linear_fp8) = {
-    .name = "linear_fp8", .doc = "y = x W^T + b with x rounded to FP8 (E4M3) and W in its codes, optionally followed by the exact GELU; no gradient goes through it",
+    .name = "linear_fp8",
+    .doc = "y = x W^T + b with x rounded to FP8 (E4M3) and W in its codes, optionally followed by the exact GELU; no gradient goes through it",
     .min_in = 4, .max_in = 5, .n_out = 1, .flags = BA_OP_FROZEN,
     BA_PARAMS(linear_fp8_params,
         BA_FLAG(linear_fp8_params, gelu, 0, "apply the exact (erf) GELU"),
@@ -221,10 +221,11 @@ BA_OP(linear_fp8) = {
         { "from=16,to=48", 5, { { BA_F32, 2, { 4, 16 }, 0, -1, 1 }, CODES(64, 16), SCALE(0.00390625), SCALE(0.0009765625), BIAS(64) } },
         { "from=32", 4, { { BA_F32, 2, { 1, 16 }, 0, -1, 1 }, CODES(48, 16), SCALE(0.00390625), SCALE(0.0009765625) } },
         { "", 4, { { BA_F32, 2, { 7, 32 }, BA_FILL_INDEX, -40, 41 }, CODES(16, 32), SCALE(0.25), SCALE(0.0000152587890625) } },     /* many ties */
-        { "", 4, { { BA_F32, 2, { 7, 32 }, 0, -900, 900 }, CODES(16, 32), SCALE(1), SCALE(0.0000019073486328125) } },               /* half of it beyond the largest number */
+        { "", 4, { { BA_F32, 2, { 7, 32 }, 0, -900, 900 }, CODES(16, 32), SCALE(1), SCALE(0.0000019073486328125) } }, /* half of it too large */
         { "", 4, { { BA_F32, 2, { 7, 32 }, 0, -0.03, 0.03 }, NEGATIVE(16, 32), SCALE(1), SCALE(0.0625) } },                         /* subnormal */
         { "", 4, { { BA_F32, 2, { 7, 16 }, 0, 0, 0 }, CODES(16, 16), SCALE(1), SCALE(1) } },
-        { "gelu=1", 5, { { BA_F32, 2, { 193, 384 }, 0, -.1, .1 }, CODES(32, 384), SCALE(0.00048828125), SCALE(0.00048828125), BIAS(32) } }, /* one past a block of rows */
+        /* one row past a block */
+        { "gelu=1", 5, { { BA_F32, 2, { 193, 384 }, 0, -.1, .1 }, CODES(32, 384), SCALE(0.00048828125), SCALE(0.00048828125), BIAS(32) } },
         { "", 4, { { BA_F32, 2, { 2000, 16 }, 0, -1, 1 }, NEGATIVE(32, 16), SCALE(0.00390625), SCALE(0.0009765625) } },
         { "", 5, { { BA_F32, 2, { 3, 48 }, 0, -1, 1 }, CODES(304, 48), SCALE(0.00390625), SCALE(0.00048828125), BIAS(304) } },
         { "gelu=1", 5, { { BA_BF16, 2, { 9, 16 }, 0, -1, 1 }, CODES(32, 16), SCALE(0.00390625), SCALE(0.0009765625), BIAS(32) } },

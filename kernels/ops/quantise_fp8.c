@@ -106,7 +106,8 @@ static void reference(const ba_ref *r)
 }
 
 BA_OP(quantise_fp8) = {
-    .name = "quantise_fp8", .doc = "codes of FP8 (E4M3, as u8) for numbers that do not change, and their common scale, a power of two; no gradient goes through it",
+    .name = "quantise_fp8",
+    .doc = "codes of FP8 (E4M3, as u8) for numbers that do not change, and their common scale, a power of two; no gradient goes through it",
     .min_in = 1, .max_in = 1, .n_out = 2, .flags = BA_OP_FROZEN,
     .shape = shape, .cost = cost, .scratch = scratch, .cpu = cpu, .reference = reference,
     .samples = BA_SAMPLES(

@@ -29,7 +29,8 @@ local who = { "teacher", "text", nil, "which one", size = 24 }
 function calibration.declare(run, e)
     if #calibration.teachers(e) == 0 then return end
     run:stream("fp8", "scales of teachers in FP8, found before the first step", { who, { "layer", "text", nil, "which linear layer", size = 64 },
-        f("largest", nil, "absolute value of its input on the calibration's pictures"), f("scale", nil, "of its input: the power of two that brings that into (224, 448]") })
+        f("largest", nil, "absolute value of its input on the calibration's pictures"),
+        f("scale", nil, "of its input: the power of two that brings that into (224, 448]") })
     run:stream("agreement", "teachers in FP8 beside themselves in the run's precision, on test pictures, before the first step", { who,
         { "pictures", "i64", "pictures", nil }, f("same", "%", "both name the same class"), f("kl", "nats", "KL(run's precision || FP8), mean"),
         f("difference", nil, "largest difference of two logits of a picture by its largest logit, of all pictures") })
@@ -110,7 +111,8 @@ local function calibrate(self, t)
     for _, layer in ipairs(layers) do
         local largest = found[layer[1]]
         if not (largest < math.huge) then
-            errors.raise("numeric", ("%s: the input of %s is %s on training pictures, and FP8 needs a range"):format(called(t), layer[2], errors.show(largest)), self.e:path())
+            errors.raise("numeric", ("%s: the input of %s is %s on training pictures, and FP8 needs a range"):format(called(t), layer[2],
+                errors.show(largest)), self.e:path())
         end
         local scale = calibration.scale(largest)
         self.stores.fp8:write(layer[1], { scale })
@@ -173,6 +175,15 @@ local function figures(self, t)
     return { teacher = t:called(), pictures = count, same = 100 * sum.same / count, kl = sum.kl / count, difference = sum.difference }
 end
 
+-- Makes the programs that are there before the first step, one after the other, so that the device counts their memory. batch: of evaluation.
+function calibration.count(e, device, list, batch)
+    local run = { e = e, device = device, stores = list }
+    for _, t in ipairs(calibration.teachers(e)) do
+        measuring(run, t):free()
+        comparing(run, t, math.min(batch, t:fp8().test)):free()
+    end
+end
+
 -- Whether figures keep within a teacher's limits; one that is not a number does not.
 function calibration.agrees(found, limits)
     return found.same >= limits.same and found.kl <= limits.kl and found.difference <= limits.difference
@@ -184,10 +195,13 @@ function calibration.test(self)
     for _, t in ipairs(calibration.teachers(self.e)) do
         local found, limits = figures(self, t), t:fp8()
         self.run:row("agreement", found)
-        local line = ("%s in fp8 and in %s: the same class on %.1f %% of %d test pictures (at least %g), KL %.3g nats (at most %g), logits differ by up to %.3g of the largest (at most %g)")
-            :format(called(t), self.e.precision, found.same, found.pictures, limits.same, found.kl, limits.kl, found.difference, limits.difference)
+        local line = ("%s in fp8 and in %s: the same class on %.1f %% of %d test pictures (at least %g), KL %.3g nats (at most %g), " ..
+            "logits differ by up to %.3g of the largest (at most %g)"):format(called(t), self.e.precision, found.same, found.pictures, limits.same,
+            found.kl, limits.kl, found.difference, limits.difference)
         said[#said + 1] = line
-        if not calibration.agrees(found, limits) then wrong[#wrong + 1] = line .. '; it is not used: precision "run", or other limits in bauta.fp8 {...}' end
+        if not calibration.agrees(found, limits) then
+            wrong[#wrong + 1] = line .. '; it is not used: precision "run", or other limits in bauta.fp8 {...}'
+        end
     end
     if #wrong > 0 then errors.raise("data", wrong, self.e.where) end
     return said

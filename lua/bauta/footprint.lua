@@ -1,6 +1,7 @@
 -- footprint: the memory of a run at its peak, before it runs: what the device's buffers hold when every program of the run is there
 -- (they are counted as they are made, and touched only when they run), the batches that loaders fill ahead, decoded pictures that are
 -- kept, and the program itself with its libraries.
+local calibration = require "bauta.calibration"
 local graph = require "bauta.bind.graph"
 local ffi = require "bauta.ffi"
 local batches = require "bauta.pictures"
@@ -62,6 +63,7 @@ function footprint.base() return ffi.resident() + libraries end
 function footprint.of(e, device, stores, larger, base, opened)
     local s, list = e.settings, {}
     local batch = opened and math.min(s.batch, s.data:split("test").count) or s.batch
+    calibration.count(e, device, stores, batch)
     others(e, device, stores, batch, list)
     local out = { device = device:peak() + larger, batches = rings(e, batch), pictures = opened and pictures(e) or 0, base = base }
     for _, p in ipairs(list) do p:free() end

@@ -35,7 +35,8 @@ for i = 1, 8 do
     t.check(largest / scale > 224 and largest / scale <= 448, "%s: %g by %g fills the range", log.fp8.layer[i], largest, scale)
 end
 t.equal(log.agreement.n, 1, "one teacher was tested")
-t.check(log.agreement.same[1] >= 90 and log.agreement.same[1] <= 100 and log.agreement.kl[1] >= 0 and log.agreement.kl[1] < 0.05 and log.agreement.difference[1] > 0,
+t.check(log.agreement.same[1] >= 90 and log.agreement.same[1] <= 100 and log.agreement.kl[1] >= 0 and log.agreement.kl[1] < 0.05 and
+    log.agreement.difference[1] > 0,
     "agreement: %g %%, %g nats, %g", log.agreement.same[1], log.agreement.kl[1], log.agreement.difference[1])
 t.equal(log.agreement.pictures[1], 40, "all test pictures")
 t.check(said:find "the teacher in fp8: scales of 8 layers from 96 training pictures" and said:find "fp8 on this device: its numbers, at no gain in speed"

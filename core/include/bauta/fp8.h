@@ -12,8 +12,9 @@
 enum { BA_OP_FROZEN = 8 };    /* one more flag of a ba_op (op.h): a gradient that would have to go through it is an error, not zero */
 /* cdef begin */
 enum { BA_FP8_OFF = 0, BA_FP8_MEASURE = 1, BA_FP8_ON = 2 };
-/* How the linear layers inside the blocks (ba_host.block) of the models built from now on are computed; embeddings, heads and what is stored as a convolution stay
- * as they are. BA_FP8_ON: in FP8. BA_FP8_MEASURE: as usual, and the largest absolute value of each input is fetched as "fp8/SCALE".
+enum { BA_FP8_STEP = 16 };    /* tensor cores take rows of codes by so many: other widths are refused on every device, so that what runs on one runs on all */
+/* How the linear layers inside the blocks (ba_host.block) of the models built from now on are computed; embeddings, heads and what is stored as a
+ * convolution stay as they are. BA_FP8_ON: in FP8. BA_FP8_MEASURE: as usual, and the largest absolute value of each input is fetched as "fp8/SCALE".
  * Each layer's SCALE, f32[], is the tensor NAME.LAYER of `scales`, added where it is missing; both NULL with BA_FP8_OFF.
  * Building a model that trains, or one that has no such layer, is then an error. */
 int ba_build_fp8(ba_build *b, int32_t mode, ba_store *scales, const char *name, ba_err *e);
