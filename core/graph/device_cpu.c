@@ -8,11 +8,15 @@
 #include <time.h>
 
 #include "../base/mem.h"
+#include "../base/pace.h"
 #include "../base/pool.h"
 #include "device.h"
 #include "ops.h"
 
-typedef struct cpu { bai_pool *pool; int tier; char text[160]; } cpu;
+enum { PACES = 16 }; /* programs whose number of threads is watched; more take turns */
+
+typedef struct pace { const bai_step *program; bai_pace pace; } pace;
+typedef struct cpu { bai_pool *pool; int tier, next; pace paces[PACES]; char text[160]; } cpu;
 
 static int processors(void)
 {
@@ -137,9 +141,26 @@ static int run_step(cpu *c, bai_step *s, uint64_t seed, ba_err *e)
     return r ? ba_fail(e, r, "%s: %s", s->where, inner.msg) : BA_OK;
 }
 
-static int cpu_run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e)
+static bai_pace *pace_of(cpu *c, const bai_step *program)
+{
+    for (int i = 0; i < PACES; i++)
+        if (c->paces[i].program == program)
+            return &c->paces[i].pace;
+    pace *p = &c->paces[c->next++ % PACES];
+    *p = (pace){ .program = program };
+    return &p->pace;
+}
+
+static void cpu_forget(void *self, const bai_step *steps)
 {
     cpu *c = self;
+    for (int i = 0; i < PACES; i++)
+        if (c->paces[i].program == steps)
+            c->paces[i] = (pace){ 0 };
+}
+
+static int run_all(cpu *c, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e)
+{
     unsigned state = bai_denormals_off();
     bai_gemm_thread();
     int r = BA_OK;
@@ -153,9 +174,23 @@ static int cpu_run(void *self, bai_step *steps, int64_t n, uint64_t seed, int pr
     return r;
 }
 
+static int cpu_run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e)
+{
+    cpu *c = self;
+    const int workers = bai_pool_workers(c->pool);
+    bai_pace *p = pace_of(c, steps);
+    const double start = now();
+    bai_pool_limit(c->pool, bai_pace_threads(p, workers));
+    const int r = run_all(c, steps, n, seed, profile, e);
+    bai_pool_limit(c->pool, workers);
+    const double end = now();
+    bai_pace_took(p, workers, end - start, end, bai_pool_waited, c->pool);
+    return r;
+}
+
 const bai_device_ops bai_device_cpu = {
     .magic = BAI_DEVICE_MAGIC, .abi = BAI_DEVICE_ABI, .size = sizeof(bai_device_ops), .name = "cpu",
     .open = cpu_open, .close = cpu_close, .describe = cpu_describe, .has = cpu_has, .workers = cpu_workers,
     .supports = cpu_supports, .alloc = cpu_alloc, .release = cpu_release, .put = cpu_move, .get = cpu_move, .run = cpu_run,
-    .scratch = cpu_scratch,
+    .scratch = cpu_scratch, .forget = cpu_forget,
 };

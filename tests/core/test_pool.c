@@ -1,4 +1,4 @@
-/* The thread pool: every task once, for many sizes and thread counts, in bursts and after pauses. */
+/* The thread pool: every task once, for many sizes and thread counts, in bursts and after pauses, and for changing parts of the threads. */
 #include "../../core/base/pool.h"
 #include "../check.h"
 
@@ -19,8 +19,42 @@ static void task(void *ctx, int64_t t, int worker)
         atomic_fetch_add(&bad_worker, 1);
 }
 
+/* Between runs the number of threads that may work changes; those left out get nothing. */
+static void limits(void)
+{
+    enum { WORKERS = 6 };
+    ba_err e = { 0 };
+    bai_pool *p = bai_pool_new(WORKERS, NULL, &e);
+    CHECK(p, "%s", e.msg);
+    unsigned state = 12345;
+    long wrong = 0;
+    for (int round = 0; p && round < 20000; round++) {
+        state = state * 1664525u + 1013904223u;
+        int limit = 1 + (int)(state >> 16) % WORKERS;
+        const int64_t n = 2 + (state >> 8) % 30;
+        if (round % 3 == 0)
+            bai_pool_limit(p, limit);
+        else
+            limit = WORKERS;
+        memset(seen, 0, sizeof seen[0] * 40);
+        bai_pool_run(p, n, task, &limit);
+        for (int i = 0; i < 40; i++)
+            wrong += atomic_load(&seen[i]) != (i < n);
+        bai_pool_limit(p, round % 3 == 1 ? WORKERS + 5 : WORKERS);
+        if (round % 4000 == 3999)
+            usleep(20000);
+    }
+    CHECK(wrong == 0, "%ld tasks not run exactly once", wrong);
+    CHECK(atomic_load(&bad_worker) == 0, "%d tasks done by threads that were left out", atomic_load(&bad_worker));
+    const double waited = p ? bai_pool_waited(p) : 0;
+    CHECK(waited == -1 || (waited >= 0 && waited < 1e4), "threads have waited %g s", waited);
+    bai_pool_free(p);
+    check_group("a part of the threads");
+}
+
 int main(void)
 {
+    limits();
     for (int workers = 1; workers <= 5; workers++) {
         ba_err e = { 0 };
         atomic_store(&entered, 0);
