@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bauta/fp8.h"
 #include "node.h"
 
 typedef struct tape {

@@ -1,14 +1,11 @@
 /* linear: y = x W^T + b, optionally through the exact GELU in the same pass. x [..,K], W [O,K], b [O]; y [..,O].
  * out1 is y before the GELU, written only when the backward pass wants it.
  * `from`, `to` use rows from..to of W (and b) only: columns of y; to = 0 means all. */
-#include "../shared/gemm.h"
+#include "../shared/linear.h"
 #include "../shared/tile_linear.h"
 #include "../shared/widen.h"
 
 typedef struct linear_params { int64_t gelu, from, to, counted; } linear_params;
-
-static int64_t first(const linear_params *p) { return p->from; }
-static int64_t width(const linear_params *p, const ba_type *w) { return (p->to ? p->to : w->dim[0]) - p->from; }
 
 static int shape(const void *params, int n_in, const ba_type *const *in, ba_type *out, ba_err *e)
 {
@@ -17,12 +14,10 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
     char t[2][96];
     if (x->rank < 1 || w->rank != 2 || !bai_is_real(x) || w->dtype != x->dtype || ba_type_last(x) != w->dim[1])
         return ba_fail(e, BA_EARG, "linear: x is %s and W %s; x [..,K] and W [O,K] of one type expected", bai_text(x, t[0]), bai_text(w, t[1]));
-    if (b && (b->dtype != BA_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
-        return ba_fail(e, BA_EARG, "linear: b is %s; f32[%lld] expected", bai_text(b, t[0]), (long long)w->dim[0]);
-    if (p->from < 0 || p->from >= w->dim[0] || (p->to && (p->to <= p->from || p->to > w->dim[0])))
-        return ba_fail(e, BA_EARG, "linear: rows %lld to %lld of W asked, it has %lld", (long long)p->from, (long long)p->to, (long long)w->dim[0]);
+    if (bai_linear_check("linear", p->from, p->to, w, b, e))
+        return BA_EARG;
     out[0] = *x;
-    out[0].dim[x->rank - 1] = width(p, w);
+    out[0].dim[x->rank - 1] = bai_linear_width(p->from, p->to, w);
     out[1] = out[0];
     return BA_OK;
 }
@@ -37,22 +32,6 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->flops = (double)ba_type_count(&out[0]) * (p->gelu ? 20 : 1);
 }
 
-typedef struct job {
-    const ba_kernel *k;
-    int64_t M, N, K, mb, nb;
-    const float *bias, *start;   /* b, where finish adds it, and where the sums begin with it */
-    int finished;                /* the sums are what is asked for, and where it belongs */
-    bai_panels w;
-    char *room;                  /* of each worker: where bf16, a block of x, and one of y while it is summed */
-    int64_t x_bytes, y_bytes;
-} job;
-
-static void blocks(int64_t M, int64_t N, int64_t *mb, int64_t *nb)
-{
-    *mb = bai_min(M, BAI_MB);
-    *nb = bai_ceil(M, *mb) >= 8 ? N : bai_min(N, 256);
-}
-
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in;
@@ -61,91 +40,49 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
     if (in[0]->dtype == BA_BF16)
         return bai_tile_linear_bytes(N, K, workers);
 #endif
-    blocks(ba_type_rows(in[0]), N, &mb, &nb);
+    bai_linear_blocks(ba_type_rows(in[0]), N, &mb, &nb);
     return (size_t)(bai_widen_bytes(in[1], N * K) + bai_panels_bytes(K, N) + workers * (bai_widen_bytes(in[0], mb * K) + bai_widen_bytes(&out[0], mb * nb)));
-}
-
-typedef struct place { const job *j; int64_t at, column; } place; /* the block's first element of y, and its column */
-
-static inline void put(const ba_view *v, int64_t at, vf a, int64_t n)
-{
-    if (v->type.dtype == BA_F32)
-        v_store_part((float *)v->data + at, a, n);
-    else
-        bai_put_halves((uint16_t *)v->data + at, a, n);
-}
-
-static inline void finish_as(int gelu, const job *j, int64_t at, const float *bias, int64_t rows, int64_t cols, const float *t, int64_t ldt)
-{
-    const ba_view y = j->k->out[0], pre = j->k->out[1];
-    const int64_t N = j->N;
-    for (int64_t r = 0; r < rows; r++, at += N, t += ldt)
-        for (int64_t i = 0; i < cols; i += VL) {
-            const int64_t c = bai_min(VL, cols - i);
-            vf a = v_load_part(t + i, c);
-            if (bias)
-                a += v_load_part(bias + i, c);
-            if (pre.data)
-                put(&pre, at + i, a, c);
-            if (y.data)
-                put(&y, at + i, gelu ? v_gelu(a) : a, c);
-        }
 }
 
 static void finish(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
 {
-    const place *to = ctx;
-    const job *j = to->j;
-    const int64_t at = to->at + m * j->N + n;
-    const float *bias = j->bias ? j->bias + to->column + n : NULL;
-    if (((const linear_params *)j->k->params)->gelu)
-        finish_as(1, j, at, bias, rows, cols, t, ldt);
+    const bai_linear_place *to = ctx;
+    if (to->j->gelu)
+        bai_linear_end(1, 0, to, m, n, rows, cols, t, ldt);
     else
-        finish_as(0, j, at, bias, rows, cols, t, ldt);
+        bai_linear_end(0, 0, to, m, n, rows, cols, t, ldt);
 }
 
-static void task(void *ctx, int64_t t, int worker)
-{
-    const job *j = ctx;
-    const ba_view *x = &j->k->in[0], *y = j->k->out[0].data ? &j->k->out[0] : &j->k->out[1];
-    const int64_t per_row = bai_ceil(j->N, j->nb), m0 = t / per_row * j->mb, n0 = t % per_row * j->nb;
-    const int direct = y->type.dtype == BA_F32;
-    char *mine = j->room + worker * (j->x_bytes + j->y_bytes);
-    place to = { j, m0 * j->N + n0, n0 };
-    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to };
-    g.bias = j->start ? j->start + n0 : NULL;
-    g.finish = j->finished ? NULL : finish;
-    g.A = bai_row(x, m0 * j->K, g.M * j->K, (float *)mine);
-    g.C = direct ? (float *)y->data + to.at : (float *)(mine + j->x_bytes);
-    g.ldc = direct ? j->N : j->nb;
-    g.also = direct && !j->finished && j->k->out[1].data ? (float *)j->k->out[1].data + to.at : NULL;
-    bai_multiply(&g, &j->w, n0);
-}
+static const float *block(const bai_linear *j, int64_t at, int64_t n, float *room) { return bai_row(&j->k->in[0], at, n, room); }
 
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     (void)e;
     const linear_params *p = k->params;
-    job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1] };
+    const float *bias = k->n_in > 2 && k->in[2].data ? (const float *)k->in[2].data + p->from : NULL;
+    bai_linear j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1], .gelu = p->gelu != 0 };
     float *room = k->scratch;
-    j.bias = k->n_in > 2 && k->in[2].data ? (const float *)k->in[2].data + first(p) : NULL;
+    j.pre = &k->out[1];
 #if BAI_TILES
     if (k->in[0].type.dtype == BA_BF16) {
-        const bai_half x = { k->in[0].data, j.K, 0 }, w = { (const uint16_t *)k->in[1].data + first(p) * j.K, j.K, 1 };
-        bai_tile_linear(k, x, w, j.M, j.N, j.K, k->scratch, finish, &(place){ &j, 0, 0 });
+        const bai_half x = { k->in[0].data, j.K, 0 }, w = { (const uint16_t *)k->in[1].data + p->from * j.K, j.K, 1 };
+        j.bias = bias;
+        bai_tile_linear(k, x, w, j.M, j.N, j.K, k->scratch, finish, &(bai_linear_place){ &j, 0, 0 });
         return BA_OK;
     }
 #endif
-    j.start = j.bias, j.bias = NULL;
-    j.finished = k->in[0].type.dtype == BA_F32 && (!k->out[1].data || !k->out[0].data) && !(p->gelu && k->out[0].data);
-    blocks(j.M, j.N, &j.mb, &j.nb);
-    j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], first(p) * j.K, j.N * j.K, &room), .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
+    const int finished = k->in[0].type.dtype == BA_F32 && (!k->out[1].data || !k->out[0].data) && !(p->gelu && k->out[0].data);
+    j.start = bias;
+    j.y = k->out[0].data ? &k->out[0] : &k->out[1];
+    j.finish = finished ? NULL : finish;
+    j.block = block;
+    bai_linear_blocks(j.M, j.N, &j.mb, &j.nb);
+    j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &room), .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
     j.w.at = room;
     j.room = (char *)room + bai_panels_bytes(j.K, j.N);
     j.x_bytes = bai_widen_bytes(&k->in[0].type, j.mb * j.K);
     j.y_bytes = bai_widen_bytes(&k->out[0].type, j.mb * j.nb);
-    bai_panels_fill(k, &j.w);
-    k->parallel(k, bai_ceil(j.M, j.mb) * bai_ceil(j.N, j.nb), task, &j);
+    bai_linear_run(&j);
     return BA_OK;
 }
 
@@ -195,19 +132,10 @@ static int grad(const ba_grad_call *c, ba_err *e)
 static int slice(const ba_slice_call *c, ba_err *e)
 {
     const linear_params *p = c->params;
-    ba_type x;
-    if (ba_tensor_type(c->in[0], &x, e))
+    ba_tensor *in[3] = { NULL, c->in[1], c->n_in > 2 ? c->in[2] : NULL };
+    ba_attr at[4] = { BA_I("from", p->from), BA_I("to", p->to), BA_I("gelu", p->gelu), BA_I("counted", p->counted) };
+    if (bai_linear_slice(c, at, &in[0], e))
         return BA_EBUG;
-    ba_tensor *in[3] = { c->in[0], c->in[1], c->n_in > 2 ? c->in[2] : NULL };
-    ba_attr at[4] = { BA_I("gelu", p->gelu), BA_I("from", p->from), BA_I("to", p->to), BA_I("counted", p->counted) };
-    if (c->axis == x.rank - 1) {
-        at[1].value.i = p->from + c->from;
-        at[2].value.i = p->from + c->to;
-    } else {
-        const ba_attr cut[] = { BA_I("axis", c->axis), BA_I("from", c->from), BA_I("to", c->to) };
-        if (!(in[0] = bai_op1(c->g, "slice", in[0], 3, cut, e)))
-            return BA_EBUG;
-    }
     ba_tensor *y = ba_op_apply(c->g, "linear", c->n_in, in, 4, at, e);
     c->sliced[0] = y;
     c->sliced[1] = y ? ba_output_of(y, 1, e) : NULL;

@@ -2,11 +2,10 @@
  * (quantise_fp8) with a scale of their own; products are summed in fp32, multiplied by both scales, then comes b [O].
  * `from`, `to` use rows from..to of W (and b) only: columns of y; to = 0 means all. */
 #include "../shared/e4m3.h"
-#include "../shared/gemm.h"
+#include "../shared/linear.h"
+#include "../shared/widen.h"
 
 typedef struct linear_fp8_params { int64_t gelu, from, to; } linear_fp8_params;
-
-static int64_t width(const linear_fp8_params *p, const ba_type *w) { return (p->to ? p->to : w->dim[0]) - p->from; }
 
 static int is_scale(const ba_type *t) { return t->dtype == BA_F32 && t->rank == 0; }
 
@@ -19,15 +18,14 @@ static int shape(const void *params, int n_in, const ba_type *const *in, ba_type
         return ba_fail(e, BA_EARG, "linear_fp8: x is %s and W %s; x [..,K] of f32 or bf16 and W [O,K] of u8 expected", bai_text(x, t[0]), bai_text(w, t[1]));
     if (!is_scale(in[2]) || !is_scale(in[3]))
         return ba_fail(e, BA_EARG, "linear_fp8: the scales are %s and %s; f32[] expected", bai_text(in[2], t[0]), bai_text(in[3], t[1]));
-    if (b && (b->dtype != BA_F32 || b->rank != 1 || b->dim[0] != w->dim[0]))
-        return ba_fail(e, BA_EARG, "linear_fp8: b is %s; f32[%lld] expected", bai_text(b, t[0]), (long long)w->dim[0]);
-    if (p->from < 0 || p->from >= w->dim[0] || (p->to && (p->to <= p->from || p->to > w->dim[0])))
-        return ba_fail(e, BA_EARG, "linear_fp8: rows %lld to %lld of W asked, it has %lld", (long long)p->from, (long long)p->to, (long long)w->dim[0]);
-    if (w->dim[1] % BA_FP8_STEP || p->from % BA_FP8_STEP || width(p, w) % BA_FP8_STEP)
+    if (bai_linear_check("linear_fp8", p->from, p->to, w, b, e))
+        return BA_EARG;
+    const int64_t width = bai_linear_width(p->from, p->to, w);
+    if (w->dim[1] % BA_FP8_STEP || p->from % BA_FP8_STEP || width % BA_FP8_STEP)
         return ba_fail(e, BA_EARG, "linear_fp8: W is %s, and its rows from %lld on are used; FP8 products need multiples of %d", bai_text(w, t[0]),
                        (long long)p->from, BA_FP8_STEP);
     out[0] = *x;
-    out[0].dim[x->rank - 1] = width(p, w);
+    out[0].dim[x->rank - 1] = width;
     return BA_OK;
 }
 
@@ -40,107 +38,65 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->bytes += 2 * (double)ba_type_count(in[0]); /* the codes of x, written and read */
 }
 
-typedef struct job {
-    const ba_kernel *k;
-    int64_t M, N, K, mb, nb;
-    const float *bias;
-    float by, back;              /* 1 / scale of x; product of both scales */
-    const uint8_t *code;         /* of W, its first row used */
-    float *wide, value[256];     /* W as numbers; that of each code */
-    bai_panels w;
-    char *room;                  /* of each worker: a block of x, rounded, and where bf16 one of y while it is summed */
-    int64_t x_bytes, y_bytes;
-} job;
-
-static void blocks(int64_t M, int64_t N, int64_t *mb, int64_t *nb)
-{
-    *mb = bai_min(M, BAI_MB);
-    *nb = bai_ceil(M, *mb) >= 8 ? N : bai_min(N, 256);
-}
-
-static int64_t y_bytes(const ba_type *y, int64_t mb, int64_t nb) { return y->dtype == BA_F32 ? 0 : bai_round64(mb * nb * 4); }
-
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
     (void)params, (void)n_in;
     int64_t N = ba_type_last(&out[0]), K = in[1]->dim[1], mb, nb;
-    blocks(ba_type_rows(in[0]), N, &mb, &nb);
-    return (size_t)(bai_round64(N * K * 4) + bai_panels_bytes(K, N) + workers * (bai_round64(mb * K * 4) + y_bytes(&out[0], mb, nb)));
+    bai_linear_blocks(ba_type_rows(in[0]), N, &mb, &nb);
+    return (size_t)(bai_round64(N * K * 4) + bai_panels_bytes(K, N) + workers * (bai_round64(mb * K * 4) + bai_widen_bytes(&out[0], mb * nb)));
 }
+
+/* Of W: its codes from the first row used on, their numbers, and the number of each code. */
+typedef struct codes { const uint8_t *code; float *wide, value[256]; int64_t n; } codes;
 
 static void widen(void *ctx, int64_t t, int worker)
 {
-    const job *j = ctx;
+    const codes *c = ctx;
     (void)worker;
-    for (int64_t i = t * BAI_BLOCK; i < bai_min(j->N * j->K, (t + 1) * BAI_BLOCK); i++)
-        j->wide[i] = j->value[j->code[i]];
+    for (int64_t i = t * BAI_BLOCK; i < bai_min(c->n, (t + 1) * BAI_BLOCK); i++)
+        c->wide[i] = c->value[c->code[i]];
 }
 
-typedef struct place { const job *j; int64_t at, column; } place; /* the block's first element of y, and its column */
+static const float *block(const bai_linear *j, int64_t at, int64_t n, float *room)
+{
+    const float *x = bai_row(&j->k->in[0], at, n, room), by = 1 / *(const float *)j->k->in[2].data;
+    for (int64_t i = 0; i < n; i += VL) {
+        const int64_t c = bai_min(VL, n - i);
+        v_store_part(room + i, v_to_e4m3(v_load_part(x + i, c) * by), c);
+    }
+    return room;
+}
 
 static void finish(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
 {
-    const place *to = ctx;
-    const job *j = to->j;
-    const ba_view *y = &j->k->out[0];
-    const float *bias = j->bias ? j->bias + to->column + n : NULL;
-    const int gelu = ((const linear_fp8_params *)j->k->params)->gelu != 0;
-    int64_t at = to->at + m * j->N + n;
-    for (int64_t r = 0; r < rows; r++, at += j->N, t += ldt)
-        for (int64_t i = 0; i < cols; i += VL) {
-            const int64_t c = bai_min(VL, cols - i);
-            vf a = v_load_part(t + i, c) * j->back;
-            a = bias ? a + v_load_part(bias + i, c) : a;
-            a = gelu ? v_gelu(a) : a;
-            if (y->type.dtype == BA_F32)
-                v_store_part((float *)y->data + at + i, a, c);
-            else
-                for (int64_t l = 0; l < c; l++)
-                    ((uint16_t *)y->data)[at + i + l] = f32_to_bf16(a[l]);
-        }
-}
-
-static void task(void *ctx, int64_t t, int worker)
-{
-    const job *j = ctx;
-    const ba_view *y = &j->k->out[0];
-    const int64_t per_row = bai_ceil(j->N, j->nb), m0 = t / per_row * j->mb, n0 = t % per_row * j->nb;
-    const int direct = y->type.dtype == BA_F32;
-    char *mine = j->room + worker * (j->x_bytes + j->y_bytes);
-    place to = { j, m0 * j->N + n0, n0 };
-    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to, .finish = finish };
-    float *rounded = (float *)mine;
-    const float *x = bai_row(&j->k->in[0], m0 * j->K, g.M * j->K, rounded);
-    for (int64_t i = 0; i < g.M * j->K; i += VL) {
-        const int64_t c = bai_min(VL, g.M * j->K - i);
-        v_store_part(rounded + i, v_to_e4m3(v_load_part(x + i, c) * j->by), c);
-    }
-    g.A = rounded;
-    g.C = direct ? (float *)y->data + to.at : (float *)(mine + j->x_bytes);
-    g.ldc = direct ? j->N : j->nb;
-    bai_multiply(&g, &j->w, n0);
+    const bai_linear_place *to = ctx;
+    if (to->j->gelu)
+        bai_linear_end(1, 1, to, m, n, rows, cols, t, ldt);
+    else
+        bai_linear_end(0, 1, to, m, n, rows, cols, t, ldt);
 }
 
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     (void)e;
     const linear_fp8_params *p = k->params;
-    const float in = *(const float *)k->in[2].data, weight = *(const float *)k->in[3].data;
-    job j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1], .by = 1 / in, .back = in * weight,
-              .wide = k->scratch };
-    j.bias = k->n_in > 4 && k->in[4].data ? (const float *)k->in[4].data + p->from : NULL;
-    j.code = (const uint8_t *)k->in[1].data + p->from * j.K;
+    bai_linear j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1], .gelu = p->gelu != 0 };
+    codes w = { .code = (const uint8_t *)k->in[1].data + p->from * j.K, .wide = k->scratch, .n = j.N * j.K };
     for (int c = 0; c < 256; c++)
-        j.value[c] = e4m3_value(c);
-    blocks(j.M, j.N, &j.mb, &j.nb);
-    j.w = (bai_panels){ .B = j.wide, .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
-    j.w.at = (float *)((char *)k->scratch + bai_round64(j.N * j.K * 4));
+        w.value[c] = e4m3_value(c);
+    k->parallel(k, bai_ceil(w.n, BAI_BLOCK), widen, &w);
+    j.by = *(const float *)k->in[2].data * *(const float *)k->in[3].data;
+    j.bias = k->n_in > 4 && k->in[4].data ? (const float *)k->in[4].data + p->from : NULL;
+    j.y = &k->out[0];
+    j.finish = finish;
+    j.block = block;
+    bai_linear_blocks(j.M, j.N, &j.mb, &j.nb);
+    j.w = (bai_panels){ .B = w.wide, .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
+    j.w.at = (float *)((char *)k->scratch + bai_round64(w.n * 4));
     j.room = (char *)j.w.at + bai_panels_bytes(j.K, j.N);
     j.x_bytes = bai_round64(j.mb * j.K * 4);
-    j.y_bytes = y_bytes(&k->out[0].type, j.mb, j.nb);
-    k->parallel(k, bai_ceil(j.N * j.K, BAI_BLOCK), widen, &j);
-    bai_panels_fill(k, &j.w);
-    k->parallel(k, bai_ceil(j.M, j.mb) * bai_ceil(j.N, j.nb), task, &j);
+    j.y_bytes = bai_widen_bytes(&k->out[0].type, j.mb * j.nb);
+    bai_linear_run(&j);
     return BA_OK;
 }
 
@@ -181,21 +137,12 @@ static void reference(const ba_ref *r)
 static int slice(const ba_slice_call *c, ba_err *e)
 {
     const linear_fp8_params *p = c->params;
-    ba_type x;
-    if (ba_tensor_type(c->in[0], &x, e))
+    ba_tensor *in[5] = { NULL, c->in[1], c->in[2], c->in[3], c->n_in > 4 ? c->in[4] : NULL };
+    ba_attr at[3] = { BA_I("from", p->from), BA_I("to", p->to), BA_I("gelu", p->gelu) };
+    if (bai_linear_slice(c, at, &in[0], e))
         return BA_EBUG;
-    ba_tensor *in[5] = { c->in[0], c->in[1], c->in[2], c->in[3], c->n_in > 4 ? c->in[4] : NULL };
-    ba_attr at[3] = { BA_I("gelu", p->gelu), BA_I("from", p->from), BA_I("to", p->to) };
-    if (c->axis == x.rank - 1) {
-        if (c->from % BA_FP8_STEP || c->to % BA_FP8_STEP)
-            return 1;
-        at[1].value.i = p->from + c->from;
-        at[2].value.i = p->from + c->to;
-    } else {
-        const ba_attr cut[] = { BA_I("axis", c->axis), BA_I("from", c->from), BA_I("to", c->to) };
-        if (!(in[0] = bai_op1(c->g, "slice", in[0], 3, cut, e)))
-            return BA_EBUG;
-    }
+    if (at[0].value.i % BA_FP8_STEP || at[1].value.i % BA_FP8_STEP)
+        return 1; /* columns that FP8 products do not take */
     c->sliced[0] = ba_op_apply(c->g, "linear_fp8", c->n_in, in, 3, at, e);
     return c->sliced[0] ? BA_OK : BA_EBUG;
 }

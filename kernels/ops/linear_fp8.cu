@@ -1,29 +1,10 @@
-/* linear_fp8 on CUDA: x becomes codes in one pass, the product is the library's on E4M3 with both scales, and in bf16 the bias in its epilogue. The GELU, and
- * the bias in fp32 (for which the library would round it to bf16), are an own pass. */
+/* linear_fp8 on CUDA: x becomes codes in one pass, the product is the library's on E4M3 with both scales, and in bf16 the bias in its epilogue; the rest is as
+ * ../cuda/linear.h says. */
 #include "../cuda/fp8.h"
+#include "../cuda/linear.h"
 
 extern "C" {
 #include "../cuda/runtime_fp8.h"
-}
-
-template <typename T, int PER> static __global__ void finish(T *y, const float *bias, int64_t packs, int64_t N, int gelu)
-{
-    for (int64_t at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; at < packs; at += (int64_t)gridDim.x * blockDim.x) {
-        ba_pack<T, PER> v = ((ba_pack<T, PER> *)y)[at];
-        const float *b = bias ? bias + at * PER % N : NULL;
-        for (int i = 0; i < PER; i++) {
-            float x = ba_wide(v.x[i]) + (b ? b[i] : 0.f);
-            ba_narrow(gelu ? ba_gelu(x) : x, &v.x[i]);
-        }
-        ((ba_pack<T, PER> *)y)[at] = v;
-    }
-}
-
-static __global__ void round_bias(const float *from, bf16 *to, int64_t n)
-{
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n)
-        ba_narrow(from[i], &to[i]);
 }
 
 static size_t codes_bytes(const ba_type *x) { return (size_t)((ba_type_count(x) + 255) / 256 * 256); }
@@ -51,23 +32,15 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     all.scale_a = (const float *)c->in[2].data;
     all.scale_b = (const float *)c->in[3].data;
     ba_quantise_all(c, &c->in[0], all.scale_a, (uint8_t *)c->scratch, M * K);
-    if (bias && x->dtype == BA_BF16) {
-        bf16 *rounded = (bf16 *)((uint8_t *)c->scratch + codes_bytes(x));
-        g.bias = rounded;
-        BA_LAUNCH(round_bias, (unsigned)ba_ceil(N, BA_THREADS), BA_THREADS, 0, c, bias, rounded, N);
-    }
+    if (bias && x->dtype == BA_BF16)
+        g.bias = ba_bias_halves(c, bias, (uint8_t *)c->scratch + codes_bytes(x), N);
     int left = rt_gemm_fp8_run(r, &all, e);
     if (left < 0)
         return left;
     if (g.bias && !left)
         bias = NULL;
-    if (!gelu && !bias)
-        return BA_OK;
-    BA_REAL(x->dtype, T, {
-        auto f = finish<T, 16 / sizeof(T)>;
-        int64_t packs = M * N * (int64_t)sizeof(T) / 16; /* N is a multiple of 16 */
-        BA_LAUNCH(f, ba_blocks(packs, BA_THREADS), BA_THREADS, 0, c, (T *)y, bias, packs, N, gelu);
-    });
+    if (gelu || bias)
+        ba_linear_end(c, x->dtype, y, bias, NULL, y, M, N, gelu);
     return BA_OK;
 }
 

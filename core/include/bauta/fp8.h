@@ -9,7 +9,6 @@
 #include "model.h"
 
 #pragma GCC visibility push(default)
-enum { BA_OP_FROZEN = 8 };    /* one more flag of a ba_op (op.h): a gradient that would have to go through it is an error, not zero */
 /* cdef begin */
 enum { BA_FP8_OFF = 0, BA_FP8_MEASURE = 1, BA_FP8_ON = 2 };
 enum { BA_FP8_STEP = 16 };    /* tensor cores take rows of codes by so many: other widths are refused on every device, so that what runs on one runs on all */

@@ -86,7 +86,8 @@ typedef struct ba_ref {       /* one call of the reference: every number a doubl
 
 enum { BA_OP_EFFECT = 1,      /* keeps its node alive (writes an inout input) */
        BA_OP_ALIAS = 2,       /* output 0 is input 0 under another shape: no kernel */
-       BA_OP_SLICE = 4 };     /* cuts input 0 as ba_slice_params say */
+       BA_OP_SLICE = 4,       /* cuts input 0 as ba_slice_params say */
+       BA_OP_FROZEN = 8 };    /* a gradient that would have to go through it is an error, not zero */
 
 typedef struct ba_op {
     const char *name, *doc;
