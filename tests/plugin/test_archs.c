@@ -1,12 +1,12 @@
 /* archs: golden logits of models.md section 16 for every architecture, whole and masked, with the parameter counts and costs of its tables. */
 #include "rig.h"
 
-enum { KEPT = 98 };
+enum { KEPT = 98, SWAPS = 13 };
 
 typedef struct golden {
     const char *name, *arch, *settings;
     const char *scope;              /* put in front of our names before they are hashed */
-    const char *swap[4][2];         /* parts of our names and what they are in the names that were hashed */
+    const char *swap[SWAPS][2];     /* parts of our names and what they are in the names that were hashed */
     int64_t rows, columns, channels;
     int masked;                     /* the 98 patches that DeiT-Ti prefers */
     const char *what;               /* the signal; NULL: logits */
@@ -26,6 +26,12 @@ static const golden all[] = {
       { -0.2076689, -0.6740518, 0.3544357, -1.3390406 }, 870, 3.1394114e-02, 32.075166, 86568424, 17.5638, 17.5835 },
     { "CLIP-B, QuickGELU", "clip", "activation=quick-gelu", "", { { 0 } }, 224, 224, 3, 0, NULL,
       { -0.2029596, -0.6626895, 0.3738836, -1.3525791 }, 870, 3.1282533e-02, 32.084155, 0, 0, 0 },
+    { "OpenAI's CLIP-B, 512 numbers", "clip", "activation=quick-gelu,classes=512", "visual.",
+      { { "patch_embed.proj", "conv1" }, { "cls_token", "class_embedding" }, { "pos_embed", "positional_embedding" }, { "norm_pre", "ln_pre" },
+        { "visual.norm.", "visual.ln_post." }, { "blocks.", "transformer.resblocks." }, { "norm1", "ln_1" }, { "norm2", "ln_2" },
+        { "attn.qkv.", "attn.in_proj_" }, { "attn.proj", "attn.out_proj" }, { "mlp.fc1", "mlp.c_fc" }, { "mlp.fc2", "mlp.c_proj" }, { "head.weight", "proj" } },
+      224, 224, 3, 0, NULL,
+      { -0.9806961, -2.7495169, -1.9056239, 1.4998951 }, 156, -5.3845738e-02, 27.977415, 86192640 + 512, 0, 0 }, /* their projection has no bias, ours one of zeros */
     { "DINO-S feature", "dino", "", "backbone.", { { 0 } }, 224, 224, 3, 0, NULL,
       { 1.3727329, 0.1349997, -0.8740181, 0.0200952 }, 331, -1.6221945e-02, 19.788107, 21665664, 4.5985, 0 },
     { "DINO-S head", "dino", "head=1,outputs=1024", "", { { 0 } }, 224, 224, 3, 0, "projection",
@@ -68,13 +74,22 @@ static const golden all[] = {
 static void hashed_name(const golden *z, const char *name, char out[300])
 {
     snprintf(out, 300, "%s%s", z->scope, name);
-    for (int i = 0; i < 4 && z->swap[i][0]; i++) {
+    for (int i = 0; i < SWAPS && z->swap[i][0]; i++) {
         char *at = strstr(out, z->swap[i][0]), rest[300];
         if (!at)
             continue;
         snprintf(rest, sizeof rest, "%s", at + strlen(z->swap[i][0]));
         snprintf(at, 300 - (size_t)(at - out), "%s%s", z->swap[i][1], rest);
     }
+}
+
+/* OpenAI's projection is stored [in,out] and has no bias: what becomes of our head. */
+static void as_projection(const char *ours, const ba_type *t, float *v)
+{
+    const int64_t out = t->dim[0], in = t->rank > 1 ? t->dim[1] : 1;
+    const uint32_t h = rig_hash("visual.proj");
+    for (int64_t i = 0; i < out * in; i++)
+        v[i] = strcmp(ours, "head.weight") ? 0 : (float)(rig_u(h, i % in * out + i / in) * sqrt(3 / (double)out));
 }
 
 static void synthesise(const golden *z, ba_store *s)
@@ -89,6 +104,8 @@ static void synthesise(const golden *z, ba_store *s)
         uint32_t h = rig_hash(name);
         for (int64_t k = 0; k < n; k++)
             v[k] = (float)rig_value(name, &t, rig_u(h, k));
+        if (!strcmp(z->scope, "visual.") && !strncmp(ba_store_name(s, i), "head.", 5))
+            as_projection(ba_store_name(s, i), &t, v);
         OK(ba_store_write(s, i, v, n, &err));
         free(v);
     }
