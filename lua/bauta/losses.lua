@@ -32,7 +32,7 @@ losses.kinds = {
     ["fitnet"] = { doc = "CE + squared error of the last block's tokens", ce(1), { "fitnet", {} } },
     ["mgd"] = { doc = "CE + masked generative distillation of tokens", ce(1), { "mgd", {} } },
     ["vitkd"] = { doc = "CE + mimicking of two blocks + generation of the last, as its code has it", ce(1), { "vitkd", {} } },
-    ["vitkd-paper"] = { doc = "the same with the paper's random masks and without 1/lambda", ce(1), { "vitkd", { form = "paper" } } },
+    ["vitkd-paper"] = { doc = "the same with the paper's random masks, without 1/lambda and summed over the batch", ce(1), { "vitkd", { form = "paper" } } },
     ["vitkd-nkd"] = { doc = "ViTKD and NKD", ce(1), { "vitkd", {} }, { "nkd", {} } },
     ["manifold"] = { doc = "Manifold's recipe: KD and three terms between tokens, no CE", kd {}, { "manifold", {} } },
     ["attention"] = { doc = "CE + KD + 0.1 times the attention of the class token in all blocks", ce(1), kd {}, { "attention", {} } },

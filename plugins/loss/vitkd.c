@@ -3,8 +3,8 @@
  *              correlations F F^T / sqrt(D) between tokens
  *   generate   blocks near the output: a share of the student's mapped tokens is replaced by a learned one, a generator fills them in, and
  *              squared error at these places counts
- * Sums over tokens and channels, per sample. The last block's tokens are taken after the final norm. Generators see the student's whole grid;
- * a masked teacher is compared at the places it sees, times N/k (correlations: squared). Spec: methods 2.9, 2.17. */
+ * Sums over tokens and channels, per sample (form paper: over the batch too). The last block's tokens are taken after the final norm. Generators see the
+ * student's whole grid; a masked teacher is compared at the places it sees, times N/k (correlations: squared). Spec: methods 2.9, 2.17. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 #include <math.h>
@@ -51,6 +51,9 @@ static const char *label(const canvas *c, const char *what, char out[64])
     return out;
 }
 
+/* What sums over a batch of B are divided by. The paper's equations have no division. */
+static double over(const vitkd_params *p, int64_t B) { return p->form == CODE ? (double)B : 1; }
+
 /* ---- mimicking ---- */
 /* What the attention of a block adds up to, before its MLP. */
 static ba_tensor *after_attention(ba_on o, const char *who, int64_t layer)
@@ -77,13 +80,13 @@ static ba_tensor *mimic(ba_on o, const vitkd_params *p, int64_t mine, int64_t th
     char name[32];
     if (pair(o, p->module, mine, theirs, x))
         return NULL;
-    double B = (double)o.h->dim(x[1], 0), by = ba_share(o, x[1]);
+    double by = ba_share(o, x[1]), factor = p->alpha * by / over(p, o.h->dim(x[1], 0));
     if (p->align == CORRELATION)
-        return ba_scale(o, ba_squared_distance(o, correlation(o, x[0]), correlation(o, x[1])), p->alpha * by * by / B, 0);
+        return ba_scale(o, ba_squared_distance(o, correlation(o, x[0]), correlation(o, x[1])), factor * by, 0);
     snprintf(name, sizeof name, "mimic.%lld", (long long)mine);
     if (o.h->dim(x[0], 2) != o.h->dim(x[1], 2))
         x[0] = o.h->project(o.b, name, x[0], o.h->dim(x[1], 2), o.e);
-    return ba_scale(o, ba_squared_distance(o, x[0], x[1]), p->alpha * by / B, 0);
+    return ba_scale(o, ba_squared_distance(o, x[0], x[1]), factor, 0);
 }
 
 /* ---- generators: [B,N,D] with the replaced tokens -> [B,N,D] ---- */
@@ -244,8 +247,8 @@ static ba_tensor *generate(ba_on o, const vitkd_params *p, int64_t mine, int64_t
         return NULL;
     ba_tensor *miss = ba_op1(o, "square", ba_sub(o, pair[0], pair[1]), 0, NULL);
     miss = c.mask ? ba_mul(o, miss, mask[0]) : miss;
-    double by = p->form == CODE ? 1 / (double)c.B / (c.mask ? p->share : 1) : 1 / (double)c.B;
-    return ba_scale(o, ba_sum(o, miss, BA_EVERY, 0), p->beta * by * ba_share(o, pair[1]), 0);
+    double share = c.mask && p->form == CODE ? p->share : 1;
+    return ba_scale(o, ba_sum(o, miss, BA_EVERY, 0), p->beta * ba_share(o, pair[1]) / (share * over(p, c.B)), 0);
 }
 
 /* Adds the part of every pair of blocks in the list; "none": nothing. */
@@ -295,6 +298,6 @@ const ba_plugin_desc ba_plugin = {
         BA_CHOICE(vitkd_params, module, 0, modules, "what is mimicked: what the block gives out (ffn), or its state after the attention (mha)"),
         BA_CHOICE(vitkd_params, align, 0, aligns, "mimic through a learned linear map, or the correlations between tokens"),
         BA_CHOICE(vitkd_params, generator, 0, generators, "two 3x3 convolutions, a block of self-attention, or one of cross-attention"),
-        BA_CHOICE(vitkd_params, form, 0, forms, "code: an exact number is hidden, the generation part is divided by share; paper: each patch with probability share, no division")),
+        BA_CHOICE(vitkd_params, form, 0, forms, "code: an exact number is hidden, sums are divided by the batch and generation by share; paper: each patch with probability share, no division")),
     .ops = &ops,
 };

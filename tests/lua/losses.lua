@@ -177,6 +177,32 @@ near_list(out["grad weight.generate.1.generator.0.weight"], { 0, 1.375, .4125, -
 near_list(out["grad weight.generate.1.generator.2.weight"], { 0, 1.30625, .1375, -1.52, .32125, .4125, -.56, -.48, 0 }, 1e-6, "G-L9 dK2")
 gen.settings = { beta = 1, mimic = "none", form = "paper" }
 t.near(rig.run_when(gen, function(o) return below(.5)(o["vitkd/generate.1.noise"]) == "0110" end).loss, 1.112656, 1e-6, "G-L9 paper")
+-- The same picture twice: the code takes the mean over the batch, the paper's sum has no division.
+local function twice(x) return { x[1], x[1] } end
+local pair = { loss = "vitkd", batch = 2, draws = { ["vitkd/generate.1.noise"] = { 2, 4 } } }
+for _, who in ipairs { "student", "teacher" } do
+    pair[who] = { facts = gen[who].facts, signals = {} }
+    for key, x in pairs(gen[who].signals) do pair[who].signals[key] = twice(x) end
+end
+local function of_pair(settings) -- with share 0 nothing is hidden and all places count
+    settings.mimic, settings.share = "none", settings.share or 0
+    pair.settings, pair.weights = settings, settings.share > 0 and weights or convolutions("generate.1.generator", -.2, .1)
+    return pair
+end
+local whole = rig.run(of_pair { beta = 1 }).loss
+t.near(rig.run(of_pair { beta = 1, form = "paper" }).loss, 2 * whole, 1e-6, "two pictures, as the paper sums")
+out = rig.run_when(of_pair { beta = 1, form = "paper", share = .5 }, function(o) return below(.5)(o["vitkd/generate.1.noise"]) == "01100110" end)
+t.near(out.loss, 2 * 1.112656, 2e-6, "G-L9 twice, paper")
+near_list(out["grad student.features"], { .343750, 0, 0, .687500, .343750, 0, 0, .687500 }, 1e-6, "G-L9 twice, dx")
+mimic.settings.form = "paper"
+t.near(rig.run(mimic).loss, 2.47, 1e-5, "G-L8, one picture: nothing to divide by")
+mimic.batch = 2
+for _, who in ipairs { "student", "teacher" } do
+    for key, x in pairs(mimic[who].signals) do mimic[who].signals[key] = twice(x) end
+end
+t.near(rig.run(mimic).loss, 2 * 2.47, 1e-5, "G-L8 twice, paper")
+mimic.settings.form = "code"
+t.near(rig.run(mimic).loss, 2.47, 1e-5, "G-L8 twice, code")
 t.group "G-L9: ViTKD, generation"
 
 local corr = { loss = "vitkd", settings = { alpha = 1, mimic = "0", generate = "none", align = "correlation" }, batch = 1,
