@@ -1,6 +1,7 @@
 /* fitnet: patch tokens of chosen blocks, the student's through a learned linear map, against the teacher's, by squared error.
  *   sum   the sum over tokens and channels, per sample: the form of ViTKD's mimicking, with its weight 3e-5
- *   mean  the mean over everything: the original for convolutional networks, with weight 100
+ *   mean  the mean over everything, with weight 100: error and weight of the original for convolutional networks, whose learned map has
+ *         BatchNorm and ReLU behind it besides; here it is the linear map alone
  * The last block's are taken after the final norm. A masked teacher is compared at the places it sees; the sum is then multiplied by N/k.
  * Spec: methods 2.7, 2.17. */
 #define BA_WANT_MINOR 1
@@ -52,6 +53,6 @@ const ba_plugin_desc ba_plugin = {
         BA_FLOAT(fitnet_params, weight, 3e-5, 0, 1e6, NULL, "factor of this loss in the sum; 100 with reduction mean"),
         BA_STRING(fitnet_params, layers, "last", "blocks of the student: last, last-6, first-2, all, or numbers such as 0,1,11"),
         BA_STRING(fitnet_params, teacher_layers, "", "the teacher's; empty: those of the first half counted from the front, the others from the back"),
-        BA_CHOICE(fitnet_params, reduction, 0, reductions, "sum over tokens and channels per sample, or mean over everything")),
+        BA_CHOICE(fitnet_params, reduction, 0, reductions, "sum over tokens and channels per sample, or mean over everything (the original's; its BatchNorm and ReLU are not built)")),
     .ops = &ops,
 };
