@@ -23,8 +23,8 @@ static ba_tensor *looks(ba_on o, const char *prefix, const gated *g)
     float *w = calloc((size_t)H * 3, sizeof *w);
     snprintf(name, sizeof name, "%.60s.attn.pos_proj.weight", prefix);
     for (int64_t i = 0; w && i < H; i++) {
-        w[3 * i] = (float)(2 * ((double)(i % side) - middle) * g->locality);
-        w[3 * i + 1] = (float)(2 * ((double)(i / side) - middle) * g->locality);
+        w[3 * i] = (float)(2 * ((double)(i / side) - middle) * g->locality); /* columns go with the slower index, as in the authors' code */
+        w[3 * i + 1] = (float)(2 * ((double)(i % side) - middle) * g->locality);
         w[3 * i + 2] = (float)-g->locality;
     }
     ba_tensor *t = w ? o.h->weight_from(o.b, name, 2, dim, w, 0, o.e) : NULL;

@@ -1,0 +1,31 @@
+-- begins: how weights of architectures begin before anything is loaded or learned: values that are worked out by hand, and distributions.
+local bauta = require "bauta"
+local t = require "harness"
+
+-- The weights of a fresh model: a store. Its pictures have 32 pixels.
+local function fresh(arch, seed)
+    local store = bauta.store(seed or 1)
+    bauta.graph({ batch = 1, image = 32 }, function(g)
+        g:model("student", arch, { store = store })
+        g:fetch("mean", g:signal("student", "logits"):mean { axis = -100 })
+    end):free()
+    return store
+end
+
+local function near(got, want, tolerance, what)
+    t.equal(#got, #want, what)
+    for i, v in ipairs(want) do t.near(got[i], v, tolerance, ("%s [%d]"):format(what, i)) end
+end
+
+-- ---- ConViT ----
+-- Head a + side b looks 2 (b - middle) columns and 2 (a - middle) rows away (spec: models 10.3).
+local function convit(heads, locality)
+    return fresh(bauta.arch "convit" { dim = 12 * heads, depth = 3, heads = heads, image = 32, patch = 8, classes = 4, ["local"] = 2, locality = locality })
+end
+near(convit(4, 1):read "blocks.0.attn.pos_proj.weight", { -1, -1, -1, -1, 1, -1, 1, -1, -1, 1, 1, -1 }, 0, "four heads")
+near(convit(9, 0.5):read "blocks.1.attn.pos_proj.weight", { -1, -1, -.5, -1, 0, -.5, -1, 1, -.5, 0, -1, -.5, 0, 0, -.5, 0, 1, -.5, 1, -1, -.5, 1, 0, -.5, 1, 1, -.5 },
+    0, "nine heads")
+near(convit(4, 1):read "blocks.0.attn.gating_param", { 1, 1, 1, 1 }, 0, "gates")
+t.group "ConViT's places"
+
+return t.done()
