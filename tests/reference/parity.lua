@@ -60,6 +60,7 @@ local function write(path)
         "Python scripts beside it (`requirements.txt` pins what they were run with) and committed; `meson test -C build parity` compares, and this page",
         "is the output of `bauta lua tests/reference/parity.lua write`. The difference is the largest one of all compared numbers",
         "(values and gradients), relative to the largest number of the tensor it is in. Theirs are float64, Bauta's fp32 on the CPU.", "",
+        "*Our restatement*: timm has no such model; the peer is `parity_restated.py`, a second version of it in PyTorch that shares no code with Bauta.", "",
         "| kind | case | against | numbers | largest difference | where |", "| --- | --- | --- | ---: | ---: | --- |" }
     for _, r in ipairs(rows) do
         out[#out + 1] = ("| %s | %s | %s | %d | %.0e | %s |"):format(r[1], r[2], r[3], r[4], r[5], r[6])

@@ -63,6 +63,10 @@ def case(name, arch, settings, model, masked=None):
         parity_case.save(data)
 
 
+def convit_model():
+    return convit.ConVit(**{**SMALL, "num_heads": 4, "embed_dim": 6}, local_up_to_layer=2, use_pos_embed=True, norm_layer=functools.partial(nn.LayerNorm, eps=1e-6))
+
+
 def main():
     norm = functools.partial(nn.LayerNorm, eps=1e-6)
     vit = functools.partial(vision_transformer.VisionTransformer, **SMALL, norm_layer=norm)
@@ -70,14 +74,14 @@ def main():
     case("distilled DeiT", "deit", {**OURS, "distilled": True}, deit.VisionTransformerDistilled(**SMALL, norm_layer=norm), vit_masked)
     case("DeiT III", "deit3", OURS, vit(no_embed_class=True, init_values=1e-4), vit_masked)
     case("MAE, mean of the patches", "mae", OURS, vit(global_pool="avg"), vit_masked)
+    case("MAE, class token", "mae", {**OURS, "pool": "class"}, vit(), vit_masked)
     case("DINO backbone", "dino", {k: v for k, v in OURS.items() if k != "classes"},
          vision_transformer.VisionTransformer(**{**SMALL, "num_classes": 0}, norm_layer=norm), vit_masked)
     clip = functools.partial(vision_transformer.VisionTransformer, **SMALL, pre_norm=True, norm_layer=functools.partial(nn.LayerNorm, eps=1e-5))
     case("CLIP, GELU", "clip", OURS, clip(), vit_masked)
     case("CLIP, QuickGELU", "clip", {**OURS, "activation": "quick-gelu"}, clip(act_layer=timm.layers.QuickGELU), vit_masked)
     case("CaiT", "cait", OURS, cait.Cait(**SMALL, norm_layer=norm, init_values=1e-5), cait_masked)
-    case("ConViT", "convit", {**OURS, "heads": 4, "local": 2},
-         convit.ConVit(**{**SMALL, "num_heads": 4, "embed_dim": 6}, local_up_to_layer=2, use_pos_embed=True, norm_layer=norm))
+    case("ConViT", "convit", {**OURS, "heads": 4, "local": 2}, convit_model())
     case("Swin", "swin", dict(image=IMAGE, patch=2, dim=8, depths="2,2,1", heads="1,2,4", window=4, classes=CLASSES),
          swin_transformer.SwinTransformer(img_size=IMAGE, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 4), window_size=4,
                                           num_classes=CLASSES, norm_layer=functools.partial(nn.LayerNorm, eps=1e-5)))

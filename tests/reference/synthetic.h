@@ -38,12 +38,17 @@ static inline void synthetic_weight(const char *hashed, int rank, const int64_t 
     int64_t count = 1;
     for (int i = 0; i < rank; i++)
         count *= dim[i];
-    int table = !strcmp(last, "pos_embed") || !strcmp(last, "cls_token") || !strcmp(last, "dist_token");
-    int norm = !table && rank == 1 && !strcmp(last, "weight");
-    double scale = table ? 0.5 : norm ? 0.2 : rank == 1 ? 0.1 : sqrt(3.0 * (double)dim[0] / (double)count);
+    int table = 0;
+    static const char *const tables[] = { "pos_embed", "mid_pos_embed", "decoder_pos_embed", "cls_token", "dist_token", "det_token", "mask_token", "cls_emb",
+        "relative_position_bias_table" };
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        table |= !strcmp(last, tables[i]);
+    int norm = !table && rank == 1 && !strcmp(last, "weight"), gamma = !strncmp(last, "gamma", 5);
+    double base = gamma ? 0.5 : norm ? 1.0 : 0.0;
+    double scale = table ? 0.5 : gamma ? 0.25 : norm ? 0.2 : rank == 1 ? 0.1 : sqrt(3.0 * (double)dim[0] / (double)count);
     uint32_t hash = ba_stream(hashed);
     for (int64_t i = 0; i < count; i++)
-        out[i] = (float)((norm ? 1.0 : 0.0) + scale * synthetic_number(hash, i));
+        out[i] = (float)(base + scale * synthetic_number(hash, i));
 }
 
 #endif

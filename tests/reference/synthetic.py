@@ -6,7 +6,8 @@ import math
 import numpy as np
 import torch
 
-TABLES = ("pos_embed", "cls_token", "dist_token", "relative_position_bias_table")
+TABLES = ("pos_embed", "mid_pos_embed", "decoder_pos_embed", "cls_token", "dist_token", "det_token", "mask_token", "cls_emb",
+          "relative_position_bias_table")
 
 
 def uniform(name, count):
@@ -28,8 +29,9 @@ def tensor(name, *shape):
     return torch.from_numpy(uniform(name, math.prod(shape)).reshape(shape).copy())
 
 
-def weight(name, shape):
-    u = uniform(name, math.prod(shape)).reshape(shape)
+def weight(name, shape, repeat=None):
+    """A learned tensor, scaled by the last part of its name; its numbers begin again after `repeat` of them."""
+    u = np.resize(uniform(name, min(math.prod(shape), repeat or math.prod(shape))), shape)
     last = name.rsplit(".", 1)[-1]
     if last in TABLES:
         u = 0.5 * u

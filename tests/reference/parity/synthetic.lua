@@ -24,9 +24,11 @@ function synthetic.numbers(name, count)
     return out
 end
 
-local tables = { pos_embed = 1, cls_token = 1, dist_token = 1, relative_position_bias_table = 1 }
+local tables = { pos_embed = 1, mid_pos_embed = 1, decoder_pos_embed = 1, cls_token = 1, dist_token = 1, det_token = 1, mask_token = 1, cls_emb = 1,
+    relative_position_bias_table = 1 }
 
-function synthetic.weight(name, shape)
+-- The numbers of long tensors begin again after `again` of them.
+function synthetic.weight(name, shape, again)
     local count, fan, last = 1, 1, name:match("[^.]*$")
     for i, d in ipairs(shape) do
         count = count * d
@@ -37,8 +39,9 @@ function synthetic.weight(name, shape)
     elseif last:find "^gamma" then base, scale = 0.5, 0.25
     elseif #shape == 1 and last == "weight" then base, scale = 1, 0.2
     elseif #shape == 1 then scale = 0.1 end
-    local out = synthetic.numbers(name, count)
+    local out = synthetic.numbers(name, math.min(count, again or count))
     for i, u in ipairs(out) do out[i] = base + scale * u end
+    for i = #out + 1, count do out[i] = out[i - again] end
     return out
 end
 
