@@ -5,11 +5,13 @@ local errors = require "bauta.errors"
 
 local keep = {}
 
--- The counts behind the papers' percentages are not their rounded shares (75 % of 196 is 144, not 147).
+-- The counts behind the papers' percentages are not always their rounded shares (75 % of 196 is 144, not 147): the published costs tell them.
+-- 87 to 61 % of 196 are DINO's rows, 600 patches AST's.
 local labels = {
-    [196] = { ["75%"] = 144, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49 },
+    [196] = { ["87%"] = 170, ["77%"] = 150, ["75%"] = 144, ["66%"] = 130, ["61%"] = 120, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49 },
     [256] = { ["75%"] = 192, ["50%"] = 128 },
     [576] = { ["75%"] = 432, ["50%"] = 288, ["34%"] = 196 },
+    [600] = { ["83%"] = 500, ["50%"] = 300 },
 }
 
 local function bad(name, v, rest) return nil, ("%s = %s; %s"):format(name, errors.show(v), rest) end

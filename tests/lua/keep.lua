@@ -6,10 +6,12 @@ local allowed = 'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" e
 
 local function count(v, side) return (keep.count(v, side, side)) end
 
-for label, want in pairs { ["75%"] = 144, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49, ["100%"] = 196,
+for label, want in pairs { ["87%"] = 170, ["77%"] = 150, ["75%"] = 144, ["66%"] = 130, ["61%"] = 120, ["50%"] = 98, ["40%"] = 80, ["25%"] = 49, ["100%"] = 196,
     all = 196 } do t.equal(count(label, 14), want, label) end
 for label, want in pairs { ["75%"] = 192, ["50%"] = 128 } do t.equal(count(label, 16), want, label) end
 for label, want in pairs { ["75%"] = 432, ["50%"] = 288, ["34%"] = 196 } do t.equal(count(label, 24), want, label) end
+for label, want in pairs { ["83%"] = 500, ["50%"] = 300 } do t.equal((keep.count(label, 12, 50)), want, label) end
+t.equal((keep.count("83%", 14, 14)), 163, "a label of another model is a share")
 for label, want in pairs { ["75%"] = 48, ["50%"] = 32, ["40%"] = 26, ["25%"] = 16, ["12.5%"] = 8 } do t.equal(count(label, 8),
     want, label) end
 t.group "labels of the papers"
