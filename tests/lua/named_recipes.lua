@@ -33,6 +33,9 @@ local d = s.data.settings
 t.equal(("%d %g %g %g %d %g"):format(d.randaugment, d.magnitude, d.spread, d.erasing, d.repeats, d.jitter), "2 9 0.5 0.25 3 0", "augmentation")
 t.equal(s.student.settings.drop_path, 0.1, "stochastic depth")
 t.equal(s.student:params():fact "depth", 2, "the model is made with it")
+local seed = described("seed").settings.schedule -- no run of SEED's was published whose rate lagged by an epoch
+t.near(seed:lr(0.03, 200, 1, 0, 100), 1e-6 + (0.03 - 1e-6) / 5, 1e-12, "SEED's second epoch is the warm-up's second")
+t.near(seed:lr(0.03, 200, 100, 0, 100), 0.015, 1e-12, "and half of the way is half of the rate")
 local light, jitter = described "deit-light".settings, described "deit-light-jitter".settings
 t.check(not light.mixing and light.data.settings.randaugment == 0 and light.data.settings.erasing == 0 and light.data.settings.repeats == 3, "light")
 t.equal(jitter.data.settings.jitter, 0.3, "light as timm makes it")
