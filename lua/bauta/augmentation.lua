@@ -17,7 +17,7 @@ function augmentation.of(settings, image, training)
     local a = { image = image, interpolation = settings.interpolation, flip = settings.flip, scale_low = settings.scale_low }
     if not training then
         a.policy = image <= 32 and "none" or "evaluate"
-        a.crop = settings.test_crop
+        a.crop, a.interpolation = settings.test_crop, settings.test_interpolation
     else
         a.policy = policy_of(settings, image)
         a.pad = settings.border
@@ -36,6 +36,10 @@ local function unless_policy(wanted)
 end
 local function changes(_, policy) return policy == "none" and "augment = none changes no picture" end
 local function operates(s) return s.randaugment == 0 and "there is no randaugment" end
+local function resizes(s, policy)
+    return policy ~= "crop" and (s.randaugment == 0 or policy == "none") and "no training picture is resized or turned"
+end
+local function whole(_, _, image) return image <= 32 and ("pictures of %d pixels are evaluated whole"):format(image) end
 local function jitters(s, policy) return changes(s, policy) or s.randaugment > 0 and "randaugment takes its place" end
 
 -- Settings, each with a function: why a value other than the default would be without effect, or nil.
@@ -44,7 +48,7 @@ local rules = {
     { "scale_low", unless_policy "crop" }, { "randaugment", changes }, { "magnitude", operates }, { "spread", operates },
     { "jitter", jitters }, { "hue", jitters }, { "three_augment", changes },
     { "erasing_integers", function(s) return s.erasing == 0 and "there is no erasing" end },
-    { "test_crop", function(_, _, image) return image <= 32 and ("pictures of %d pixels are evaluated whole"):format(image) end },
+    { "interpolation", resizes }, { "test_crop", whole }, { "test_interpolation", whole },
 }
 
 -- Of several views the pictures are cut and coloured as bauta.views says.

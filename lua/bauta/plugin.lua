@@ -42,7 +42,9 @@ local common = {
         { name = "test_crop", type = "float", default = 0.875, min = 0.1, max = 1,
             doc = "share of the shorter side that evaluation keeps (images above 32 pixels)" },
         { name = "interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic",
-            doc = "of resizing" },
+            doc = "of resizing and turning training pictures" },
+        { name = "test_interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic",
+            doc = "of resizing pictures in evaluation (images above 32 pixels)" },
     },
     mask = {
         { name = "keep", type = "any", default = "all", accept = keep.judge, what = "a share, a count or \"all\"",

@@ -46,6 +46,11 @@ t.raises("data scenes.jitter = 0.3 has no effect: randaugment takes its place", 
 t.raises("data scenes.hue = 0.1 has no effect: augment = none changes no picture", of { hue = 0.1, augment = "none" })
 t.raises("data scenes.erasing_integers = true has no effect: there is no erasing", of { erasing_integers = true })
 t.raises("data scenes.test_crop = 0.9 has no effect: pictures of 16 pixels are evaluated whole", of { test_crop = 0.9 })
+t.raises("data scenes.test_interpolation = \"bilinear\" has no effect: pictures of 16 pixels are evaluated whole", of { test_interpolation = "bilinear" })
+t.raises("data scenes.interpolation = \"bilinear\" has no effect: no training picture is resized or turned", of { interpolation = "bilinear" })
+t.raises("data scenes.interpolation = \"bilinear\" has no effect: no training picture is resized or turned", of({ interpolation = "bilinear", augment = "none" }, large))
+t.check(pcall(of { interpolation = "bilinear", randaugment = 2 }) and pcall(of { interpolation = "bilinear", augment = "crop" }) and
+    pcall(of({}, { recipe = "linear" })), "pictures that are turned; cropped; a recipe says it of any picture")
 for _, fine in ipairs { { augment = "none", flip = 0 }, { border = 2 }, { randaugment = 2, magnitude = 7, spread = 1 }, { jitter = 0.3, hue = 0.1 },
     { erasing = 0.5, erasing_integers = true }, { augment = "crop", scale_low = 0.5 } } do t.check(pcall(of(fine)), "fine") end
 t.check(pcall(of({ scale_low = 0.5, test_crop = 0.9 }, large)), "both speak of large pictures")

@@ -66,7 +66,7 @@ end
 local function crop(image, file, data)
     local own = data and data.settings or {}
     local a = { image = image, policy = (file or image > 32) and "evaluate" or "none", crop = own.test_crop or 0.875,
-        interpolation = own.interpolation }
+        interpolation = own.test_interpolation }
     if image <= 32 then a.crop = 1 end
     return a
 end
