@@ -49,6 +49,8 @@ int bai_augment_judge(const ba_augment *a, ba_err *e)
         return ba_fail(e, BA_EARG, "augment: flip %g; 0 to 1 expected", a->flip);
     if (a->operations < 0 || a->operations > 8)
         return ba_fail(e, BA_EARG, "augment: operations %lld; 0 to 8 expected", (long long)a->operations);
+    if (a->once != 0 && a->once != 1)
+        return ba_fail(e, BA_EARG, "augment: once %d; 0 or 1 expected", a->once);
     if (!between(0, a->magnitude, 10) || !between(0, a->spread, 10))
         return ba_fail(e, BA_EARG, "augment: magnitude %g with spread %g; 0 to 10 expected", a->magnitude, a->spread);
     if (judge_colour(a, e) < 0)
@@ -90,6 +92,11 @@ static bai_window whole(int64_t image, int flip)
     return (bai_window){ .full_rows = image, .full_columns = image, .rows = image, .columns = image, .flip = flip };
 }
 
+static int64_t within(int64_t v, int64_t most) /* 1..most */
+{
+    return v < 1 ? 1 : v > most ? most : v;
+}
+
 /* The whole picture, or as much of it as the bounds of the ratio let in, in its middle. */
 static void fallback(const ba_augment *a, int64_t rows, int64_t columns, bai_draw *d)
 {
@@ -100,8 +107,8 @@ static void fallback(const ba_augment *a, int64_t rows, int64_t columns, bai_dra
         d->height = even((double)columns / a->ratio_low);
     else if (ratio > a->ratio_high)
         d->width = even((double)rows * a->ratio_high);
-    d->height = d->height < 1 ? 1 : d->height > rows ? rows : d->height;
-    d->width = d->width < 1 ? 1 : d->width > columns ? columns : d->width;
+    d->height = within(d->height, rows);
+    d->width = within(d->width, columns);
     d->y = (rows - d->height) / 2;
     d->x = (columns - d->width) / 2;
 }
@@ -111,12 +118,16 @@ static void draw_crop(const ba_augment *a, int64_t rows, int64_t columns, uint64
 {
     double area = (double)rows * (double)columns, log_low = log(a->ratio_low), log_high = log(a->ratio_high);
     uint32_t stream = ba_stream("augment");
-    for (uint64_t i = 0; i < TRIES; i++) {
+    for (uint64_t i = 0; i < (a->once ? 1 : TRIES); i++) {
         ba_philox u = ba_philox4x32(seed, stream, epoch, block + i);
         double wanted = area * (a->scale_low + (a->scale_high - a->scale_low) * unit(u.x[0]));
         double ratio = exp(log_low + (log_high - log_low) * unit(u.x[1]));
         d->width = even(sqrt(wanted * ratio));
         d->height = even(sqrt(wanted / ratio));
+        if (a->once) {
+            d->width = within(d->width, columns);
+            d->height = within(d->height, rows);
+        }
         if (d->width >= 1 && d->height >= 1 && d->width <= columns && d->height <= rows) {
             d->y = below(u.x[2], rows - d->height + 1);
             d->x = below(u.x[3], columns - d->width + 1);

@@ -29,6 +29,14 @@ function augmentation.of(settings, image, training)
     return a
 end
 
+-- What a linear probe's classifier is shown in training: crops of 0.08 to 1 of the area (up to 32 pixels: out of a border) and flips, whatever the model
+-- itself was trained with. how: { interpolation, once (one draw of the crop) } of the protocol. Spectrograms are shown whole.
+function augmentation.of_probe(settings, image, how)
+    if settings.frequency_mask then return { policy = "none", image = image } end
+    return { policy = image <= 32 and "pad" or "crop", image = image, pad = settings.border, flip = settings.flip,
+        interpolation = how.interpolation, once = how.once }
+end
+
 -- ---- settings that would say nothing ----
 
 local function unless_policy(wanted)

@@ -55,15 +55,13 @@ function pictures.plain_loader(e, split, arch, limit, batch, threads)
         augment = augmentation.of(s.data.settings, arch.image_rows, false) }), count
 end
 
--- What a linear probe trains on, cut and mirrored, and is judged by. Returns both loaders and the sizes of their batches.
-function pictures.probe_loaders(e, batch, threads)
+-- What a linear probe trains on, cut and mirrored as its protocol says, and is judged by. Returns both loaders and the sizes of their batches.
+function pictures.probe_loaders(e, batch, threads, crop)
     local s = e.settings
     local train, test = fit(e, s.data:split("train"), s.student), s.data:split("test")
     local image, size = s.student.image_rows, { math.min(batch, train.count), math.min(batch, test.count) }
-    local augment = augmentation.of(s.data.settings, image, true)
-    if s.data.channels == 3 then augment.policy = image <= 32 and "pad" or "crop" end
     return bind.loader(train, { batch = size[1], seed = s.seed, shuffle = true, drop_last = true, threads = threads or 0, ahead = 4,
-            augment = augment }),
+            augment = augmentation.of_probe(s.data.settings, image, crop) }),
         bind.loader(test, { batch = size[2], seed = s.seed, threads = threads or 0, ahead = 4,
             augment = augmentation.of(s.data.settings, image, false) }), size[1], size[2]
 end

@@ -44,6 +44,32 @@ static void crops(void)
     check_group("random resized crops");
 }
 
+/* Drawn once and cut to the picture, as MAE's linear probe does: means of a simulation of that rule with 4,000,000 draws. */
+static void drawn_once(void)
+{
+    static const struct { int64_t rows, columns; double area, log_ratio, high; } want[] = {
+        { 375, 500, 0.51863, 0.02599, 0.26243 }, { 100, 1000, 0.22455, 0.76300, 0.97747 }, { 1, 1, 1, 0, 1 } };
+    ba_augment a = defaults(BA_AUGMENT_CROP, 224);
+    a.once = 1;
+    for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
+        int64_t rows = want[k].rows, columns = want[k].columns;
+        double area = 0, log_ratio = 0, high = 0;
+        int inside = 1, N = 20000;
+        for (int i = 0; i < N; i++) {
+            bai_draw d;
+            CHECK(bai_augment_draw(&a, rows, columns, 7, 1, i, &d, &e) == BA_OK, "%s", e.msg);
+            inside &= d.x >= 0 && d.y >= 0 && d.width >= 1 && d.height >= 1 && d.x + d.width <= columns && d.y + d.height <= rows;
+            area += (double)(d.width * d.height) / (double)(rows * columns);
+            log_ratio += log((double)d.width / (double)d.height);
+            high += d.height == rows;
+        }
+        CHECK(inside && fabs(area / N - want[k].area) < 0.008 && fabs(log_ratio / N - want[k].log_ratio) < 0.01 && fabs(high / N - want[k].high) < 0.015,
+            "%lldx%lld: inside %d, mean area %g, log of ratio %g, as high as the picture %g", (long long)columns, (long long)rows, inside, area / N,
+            log_ratio / N, high / N);
+    }
+    check_group("crops that are drawn once");
+}
+
 /* Extreme pictures fall back to a crop in the middle, with the ratio held to its bounds. */
 static void extremes(void)
 {
@@ -210,6 +236,7 @@ static void judged(void)
     (b = a, b.scale_high = NAN, refused(b, "scale"));
     (b = a, b.ratio_low = 2, refused(b, "ratio 2 to"));
     (b = a, b.flip = 1.5, refused(b, "flip 1.5"));
+    (b = a, b.once = 2, refused(b, "once 2"));
     (b = a, b.operations = 9, refused(b, "operations 9"));
     (b = a, b.magnitude = 11, refused(b, "magnitude 11 with spread 0.5"));
     (b = a, b.policy = BA_AUGMENT_PAD, b.pad = -1, refused(b, "pad -1"));
@@ -220,6 +247,7 @@ static void judged(void)
 int main(void)
 {
     crops();
+    drawn_once();
     extremes();
     evaluation();
     padding();

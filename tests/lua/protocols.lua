@@ -123,6 +123,57 @@ t.near(y[1], 0, 1e-6, "G-E4, judged by running statistics")
 t.near(y[2], 1, 1e-5, "G-E4, judged by running statistics")
 t.group "G-E4: batch normalisation"
 
+-- ---- what a probe's classifier is shown ----
+local bind = require "bauta.bind.data"
+local pictures = require "bauta.pictures"
+
+-- The bytes of the first batch of a loader.
+local function bytes(loader)
+    loader:start(1, 0)
+    local batch = loader:next()
+    local text = ffi.bytes(batch.images, batch.count * batch.rows * batch.columns * 3)
+    loader:free()
+    return text
+end
+
+local function experiment(recipe, more)
+    local settings = { train = 48, test = 24, size = 56 }
+    for k, v in pairs(more or {}) do settings[k] = v end
+    return bauta.train { name = "x", data = bauta.data("scenes", settings), batch = 24, recipe = recipe, seed = 3,
+        student = bauta.arch "deit" { dim = 12, depth = 1, heads = 2, image = 40, patch = 8, classes = 10 } }
+end
+
+local function shown(e, kind)
+    local train, test = pictures.probe_loaders(e, 24, 1, linear.kinds[kind].crop)
+    return bytes(train), bytes(test)
+end
+
+-- Written out: crops of 0.08 to 1 and flips, by the core's own loader.
+local function written(e, interpolation, once)
+    return bytes(bind.loader(e.settings.data:split "train", { batch = 24, seed = 3, shuffle = true, drop_last = true, threads = 1,
+        augment = { policy = "crop", image = 40, scale_low = 0.08, scale_high = 1, flip = 0.5, interpolation = interpolation, once = once } }))
+end
+
+local plain = experiment()
+local dino, evaluated = shown(plain, "dino")
+local mae = shown(plain, "mae")
+t.check(dino == written(plain, "bilinear") and mae == written(plain, "bicubic", true), "crops and flips, as each protocol says")
+t.check(dino ~= written(plain, "bicubic") and mae ~= written(plain, "bicubic"), "interpolation and the one draw show")
+for _, recipe in ipairs { "deit", "attndistill", "deit3", "g2sd-generic", "linear" } do
+    local e = experiment(recipe)
+    t.check(shown(e, "dino") == dino and shown(e, "mae") == mae, "the training of recipe %s is no matter of the probe", recipe)
+end
+t.check(shown(experiment(nil, { flip = 0 }), "dino") ~= dino, "what may be mirrored is a matter of the data")
+
+-- Trained bilinearly, judged bicubically.
+local trained, judged = pictures.loaders(experiment "linear", 1)
+local usual, as_ever = pictures.loaders(plain, 1)
+judged, as_ever, trained, usual = bytes(judged), bytes(as_ever), bytes(trained), bytes(usual)
+t.check(judged == as_ever and judged == evaluated and trained ~= usual and trained == dino, "recipe linear is bilinear in training alone")
+local _, bilinear = pictures.loaders(experiment(nil, { test_interpolation = "bilinear" }), 1)
+t.check(bytes(bilinear) ~= judged, "evaluation has its own interpolation")
+t.group "pictures of the probes"
+
 -- ---- G-L25, G-L26 ----
 local plugins = require "bauta.bind.plugin"
 local four = set { { 2, 0, 1 }, { 0, 1, -1 }, { -1, 1, 0 }, { 1, 2, 2 } }

@@ -89,6 +89,7 @@ typedef struct ba_augment {
     double magnitude, spread;    /* of them: mean and standard deviation of the level, 0..10 */
     /* CROP, PAD: colours afterwards, each with its probability. */
     int32_t three;               /* 1: exactly one of grey, solarised, blurred (3-Augment of DeiT III) */
+    int32_t once;                /* CROP: 1: a crop that does not fit is cut to the picture; 0: it is drawn again, ten times (torchvision) */
     double jitter;               /* probability of the next four, in random order: */
     double brightness, contrast, saturation; /* factors from [1 - this, 1 + this], 0..10 */
     double hue;                  /* turned by up to this share of the circle, 0..0.5 */

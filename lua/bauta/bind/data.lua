@@ -47,7 +47,7 @@ local function set_augment(out, a)
         "jitter", "brightness", "contrast", "saturation", "hue", "grey", "blur", "solarize", "frequency_mask", "time_mask" } do
         if a[name] then out[name] = a[name] end
     end
-    out.three = a.three and 1 or 0
+    out.three, out.once = a.three and 1 or 0, a.once and 1 or 0
 end
 
 -- Room for one picture, and the ba_augment that says how it is shown.

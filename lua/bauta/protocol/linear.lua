@@ -1,7 +1,7 @@
 -- protocol/linear: a linear classifier on the features of a frozen model, trained on augmented pictures and judged after each epoch.
 --
---   dino   Linear with weights N(0, 0.01); momentum 0.9, rate times batch/256, a cosine that falls to 0 from epoch to epoch
---   mae    batch normalisation without weights, then Linear; LARS, ten epochs of warm-up, a cosine that falls from step to step
+--   dino   crops (bilinear) and flips; Linear with weights N(0, 0.01); momentum 0.9, rate times batch/256, a cosine that falls to 0 from epoch to epoch
+--   mae    crops (bicubic, drawn once) and flips; batch normalisation without weights, then Linear; LARS, ten epochs of warm-up, a cosine that falls from step to step
 --
 -- Batch normalisation uses the step's statistics in training and running ones (momentum 0.1, unbiased variance) when it is judged.
 local bind = require "bauta.bind.run"
@@ -16,9 +16,9 @@ local linear = {}
 
 linear.kinds = {
     dino = { epochs = 100, lr = 0.001, optimiser = "sgd", settings = { momentum = 0.9, lr_batch = 256 }, schedule = "cosine",
-        shape = { warmup = 0, floor = 0, lag = false }, scale = 0.01 },
+        shape = { warmup = 0, floor = 0, lag = false }, scale = 0.01, crop = { interpolation = "bilinear" } },
     mae = { epochs = 90, lr = 0.1, optimiser = "lars", settings = { momentum = 0.9, lr_batch = 256 }, schedule = "cosine-shifted",
-        shape = { warmup = 10, floor = 0 }, norm = true, scale = 0.01 },
+        shape = { warmup = 10, floor = 0 }, norm = true, scale = 0.01, crop = { interpolation = "bicubic", once = true } },
 }
 
 local function stores_of(device, seed, width, classes, kind)
@@ -113,7 +113,7 @@ function linear.run(e, device, given, seen)
     for k, v in pairs(kind.shape) do shape[k] = v end
     local epochs = given.epochs or kind.epochs
     if (shape.warmup or 0) >= epochs then shape.warmup = epochs / 10 end
-    local train_loader, test_loader, size, test_size = pictures.probe_loaders(e, given.batch, given.threads)
+    local train_loader, test_loader, size, test_size = pictures.probe_loaders(e, given.batch, given.threads, kind.crop)
     given.optimiser = optimiser.new(kind.optimiser, settings)
     given.node = function(b) return features.node(b, e.settings.student, given.store, given.kind, e.settings.data.settings.normalise) end
     local b = features.builder(e, device, 1, e.settings.student)
