@@ -2,7 +2,7 @@
 --
 --   bauta run experiments/methods.lua                                           50 steps of everything on drawn pictures
 --   bauta run experiments/methods.lua --set loss=vitkd --set view=masked        of one method, with half of the patches
---   bauta run experiments/methods.lua --set loss=logit --set student=deit3      of another student (or teacher)
+--   bauta run experiments/methods.lua --set loss=maskedkd-paper --set student=deit3   of another student (or teacher)
 --   bauta run experiments/methods.lua --data cifar10.tar.gz                     the same on CIFAR-10
 --   bauta run experiments/methods.lua --set loss=dino --set minutes=1           as long as a minute holds, teachers too
 -- The report is a table: the loss of the first pass over the pictures and of the last.

@@ -59,4 +59,20 @@ for _, name in ipairs(built "arch") do
     t.check(not (made[name] and list.elsewhere[name]), "%s is among the models and elsewhere", name)
 end
 t.group "architectures"
+
+-- The commands at the head of the scripts.
+local kinds = { loss = named, student = list.make, teacher = list.make, view = { masked = true, full = true, both = true } }
+local seen = 0
+for _, script in ipairs { "methods", "methods-table" } do
+    for line in io.lines(("%s/%s.lua"):format(experiments, script)) do
+        for setting, value in (line:match "^%-%-%s+bauta.*" or ""):gmatch "(%l+)=(%S+)" do
+            if kinds[setting] then
+                t.check(kinds[setting][value], "%s.lua says %s=%s", script, setting, value)
+                seen = seen + 1
+            end
+        end
+    end
+end
+t.check(seen > 4, "%d settings in the commands", seen)
+t.group "commands that the scripts say"
 return t.done()
