@@ -23,8 +23,6 @@ core/io        core/base
 core/data      core/base
 core/nn        core/base core/plugin
 core/plugin    core/base core/nn core/graph core/data
-core/train     core/base core/graph core/nn core/plugin
-core/dist      core/base
 core
 kernels/shared
 kernels/cuda   core/graph
@@ -67,7 +65,7 @@ include_offenders() (
             folder = file; sub(/\/[^\/]*$/, "", folder)
             if (header !~ /\//) next                                # beside it
             if (header ~ /^\.\.\//) target = flat(folder "/" header)
-            else if (header ~ /^(base|graph|io|data|nn|plugin|train|dist)\//) target = "core/" header
+            else if (header ~ /^(base|graph|io|data|nn|plugin)\//) target = "core/" header
             else if (header ~ /^(shared|ops)\//) target = "kernels/" header
             else target = header
             to = room(target)
@@ -77,6 +75,13 @@ include_offenders() (
     grep -rHE --include='*.c' --include='*.h' '#[[:space:]]*include[[:space:]]*"' plugins 2>/dev/null | grep -v '"bauta/' |
         grep -vE '^plugins/[^/]*/[^/]*/[^/]*:.*"[^/"]*"' | sed 's/#.*include//'
     grep -rHE --include='*.c' --include='*.cu' '#[[:space:]]*include[[:space:]]*"[^/"]*"' kernels/ops 2>/dev/null | sed 's/#.*include//'
+)
+
+# Rooms that the rules or the guide speak of and the tree does not have.
+rooms_missing() (
+    cd "$1" || exit 1
+    { echo "$allowed" | tr ' ' '\n'; sed -n '/^## Who may include whom/,/^## /p' docs/testing.md | grep -oE '`(core|kernels|plugins)[a-z/.]*`' | tr -d '`'; } |
+        sort -u | while read -r room; do [ -z "$room" ] || [ -e "$room" ] || echo "$room"; done
 )
 
 # Prints files outside the given pattern that include a foreign library's header.
@@ -139,6 +144,7 @@ exports() { nm -D --defined-only "$1" | awk '$3 != "" && $3 !~ /^__odr_asan/ { p
 
 prove
 report "includes keep to their rooms" "$(include_offenders "$root")"
+report "every room of the rules and of docs/testing.md is there" "$(rooms_missing "$root")"
 report "Lua's C API is used by core/main.c alone" "$(foreign_offenders "$root" 'lua\.h|lualib\.h|luajit\.h|lauxlib\.h' 'core/main\.c$')"
 report "HDF5 is used by core/io alone" "$(foreign_offenders "$root" 'hdf5' 'core/io/')"
 report "GEMM libraries are used by kernels/shared/gemm and the registry alone" "$(foreign_offenders "$root" 'oneapi/|dnnl|cblas' 'kernels/(shared/gemm|registry)')"
