@@ -24,6 +24,9 @@ static int64_t prefix_of(const ba_vit *v)
     return n;
 }
 
+/* Of the extra tokens, those that the table of positions has rows for. */
+static int64_t placed(const ba_vit *v) { return v->bare == 1 ? 0 : v->bare == 2 && v->extra[0] ? count_of(v, 0) : prefix_of(v); }
+
 static int judge_side(const ba_vit *v, int64_t side, ba_err *e)
 {
     int64_t below = v->patch > 0 ? side / v->patch * v->patch : 0;
@@ -116,7 +119,7 @@ ba_tensor *bai_nn_vit_positions(ba_build *b, const ba_vit *v, ba_tensor *table, 
 {
     ba_type t;
     int64_t r = along(v, v->image_rows), c = along(v, v->image_columns), R = v->table_rows ? v->table_rows : r, C = v->table_columns ? v->table_columns : c;
-    int64_t lead = v->bare ? 0 : prefix_of(v) - v->tail;
+    int64_t lead = placed(v) - v->tail;
     if (!table || ba_tensor_type(table, &t, e))
         return NULL;
     if (lead < 0 || ba_type_count(&t) != (lead + R * C + v->tail) * v->dim) {
@@ -173,11 +176,11 @@ static const char *scoped(const ba_vit *v, const char *name, char full[200])
 ba_tensor *bai_nn_vit_table(ba_build *b, const char *name, const ba_vit *v, ba_err *e)
 {
     int64_t R = v->table_rows ? v->table_rows : along(v, v->image_rows), C = v->table_columns ? v->table_columns : along(v, v->image_columns);
-    int64_t lead = v->bare ? 0 : prefix_of(v) - v->tail, dim[] = { 1, lead + R * C + v->tail, v->dim };
+    int64_t lead = placed(v) - v->tail, dim[] = { 1, lead + R * C + v->tail, v->dim };
     if (!v->sincos)
         return bai_nn_vit_positions(b, v, bai_nn_weight(b, name, 3, dim, BA_INIT_NORMAL, 0.02, BA_NO_DECAY, e), e);
     float *data = sines(lead, R, C, v->dim);
-    ba_tensor *t = data ? bai_nn_weight_from(b, name, 3, dim, data, BA_NO_DECAY, e) : NULL;
+    ba_tensor *t = data ? bai_nn_weight_from(b, name, 3, dim, data, BA_NO_DECAY | (v->sincos == 2 ? BA_FIXED : 0), e) : NULL;
     if (!data)
         ba_fail(e, BA_EMACHINE, "positions: no memory");
     free(data);

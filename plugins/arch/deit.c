@@ -8,7 +8,7 @@ typedef struct deit_params { ba_vit_settings vit; int64_t distilled, positions; 
 
 static const char *const sizes[] = { "tiny", "small", "base", "large", "huge", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 }, { 1024, 24, 16 }, { 1280, 32, 16 } };
-static const char *const positions[] = { "learned", "sincos", NULL };
+static const char *const positions[] = { "learned", "sincos", "fixed", NULL };
 
 static ba_vit form_of(const deit_params *p)
 {
@@ -58,6 +58,6 @@ const ba_plugin_desc ba_plugin = {
     BA_PARAMS(deit_params,
         BA_VIT_ROWS(deit_params, vit, sizes, 0, "dim/depth/heads: tiny 192/12/3, small 384/12/6, base 768/12/12, large 1024/24/16, huge 1280/32/16", 224, 16, 0.1),
         BA_FLAG(deit_params, distilled, 0, "a distillation token and its own head"),
-        BA_CHOICE(deit_params, positions, 0, positions, "how positions begin: drawn at random, or as sines and cosines; both are learned")),
+        BA_CHOICE(deit_params, positions, 0, positions, "learned: drawn at random, then trained; sincos: sines and cosines, then trained; fixed: sines and cosines that stay")),
     .ops = &ops,
 };

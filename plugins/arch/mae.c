@@ -1,5 +1,5 @@
 /* mae: the encoder of MAE, fine-tuned: with pool = mean (the released classifiers) the mean over the patches there are, then fc_norm and the
- * head; with pool = class norm and the class token. Positions begin as sines and cosines.
+ * head; with pool = class norm and the class token. Positions begin as sines and cosines; in pre-training they stay so (positions = fixed).
  * decoder = true adds the decoder of the pre-training: mask tokens where patches are not shown, its own positions, blocks and a linear
  * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
@@ -8,17 +8,18 @@
 #include <bauta/compose.h>
 #include <bauta/vit.h>
 
-typedef struct mae_params { ba_vit_settings vit; int64_t pool, decoder, decoder_dim, decoder_depth, decoder_heads; } mae_params;
+typedef struct mae_params { ba_vit_settings vit; int64_t pool, positions, decoder, decoder_dim, decoder_depth, decoder_heads; } mae_params;
 
 static const char *const sizes[] = { "tiny", "small", "base", "large", "huge", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 }, { 1024, 24, 16 }, { 1280, 32, 16 } };
 static const char *const pools[] = { "mean", "class", "none", NULL };
+static const char *const positions[] = { "learned", "fixed", NULL };
 enum { MEAN, CLASS, NONE };
 
 static ba_vit form_of(const mae_params *p)
 {
     ba_vit v = ba_vit_of(&p->vit, named);
-    v.sincos = 1;
+    v.sincos = 1 + p->positions;
     if (p->pool == NONE)
         v.classes = v.dim;
     return v;
@@ -138,6 +139,7 @@ const ba_plugin_desc ba_plugin = {
     BA_PARAMS(mae_params,
         BA_VIT_ROWS(mae_params, vit, sizes, 2, "dim/depth/heads: tiny 192/12/3, small 384/12/6, base 768/12/12, large 1024/24/16, huge 1280/32/16 (with patch 14)", 224, 16, 0.1),
         BA_CHOICE(mae_params, pool, 0, pools, "mean: of the patches, then fc_norm; class: the class token after norm; none: no classifier, the class token's feature is given out"),
+        BA_CHOICE(mae_params, positions, 0, positions, "sines and cosines at the beginning; learned: then trained as in fine-tuning; fixed: never, as in pre-training"),
         BA_FLAG(mae_params, decoder, 0, "the decoder of the pre-training, for the losses that reconstruct"),
         BA_INT(mae_params, decoder_dim, 512, 4, 16384, NULL, "width of the decoder (G2SD's small student: 256)"),
         BA_INT(mae_params, decoder_depth, 8, 1, 1000, "blocks", "blocks of the decoder (G2SD's small student: 4)"),

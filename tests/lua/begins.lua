@@ -28,4 +28,39 @@ near(convit(9, 0.5):read "blocks.1.attn.pos_proj.weight", { -1, -1, -.5, -1, 0, 
 near(convit(4, 1):read "blocks.0.attn.gating_param", { 1, 1, 1, 1 }, 0, "gates")
 t.group "ConViT's places"
 
+-- ---- positions of masked autoencoders ----
+local function mae(more)
+    local s = { dim = 24, depth = 2, heads = 2, image = 32, patch = 8, classes = 4 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.arch "mae"(s)
+end
+local decoder = { decoder = true, pool = "class", decoder_dim = 8, decoder_depth = 1, decoder_heads = 2 }
+local function with(more)
+    local out = {}
+    for _, from in ipairs { decoder, more } do
+        for k, v in pairs(from) do out[k] = v end
+    end
+    return mae(out)
+end
+-- Which tables of positions are never trained.
+local function fixed(store)
+    local out = {}
+    for _, w in ipairs(store:list()) do
+        if w.fixed then out[#out + 1] = w.name end
+    end
+    table.sort(out)
+    return table.concat(out, " ")
+end
+t.equal(fixed(fresh(with { positions = "fixed" })), "decoder_pos_embed pos_embed", "fixed")
+t.equal(fixed(fresh(with {})), "", "learned")
+local vit = { dim = 24, depth = 2, heads = 2, image = 32, patch = 8, classes = 4 }
+for positions, want in pairs { learned = "", sincos = "", fixed = "pos_embed" } do
+    local s = { positions = positions }
+    for k, v in pairs(vit) do s[k] = v end
+    local store = fresh(bauta.arch "deit"(s))
+    t.equal(fixed(store), want, "deit, " .. positions)
+    if positions ~= "learned" then near(store:read "pos_embed", fresh(mae()):read "pos_embed", 0, "the same sines") end
+end
+t.group "positions that stay"
+
 return t.done()

@@ -43,6 +43,11 @@ local dino = described("dino").settings
 t.check(dino.views and dino.views.locals == 8 and dino.freeze == "head.last_layer" and dino.optimiser.clip_each == 3 and dino.optimiser.weight_decay_end == 0.4 and
     dino.optimiser.decay_tokens, "DINO")
 t.near(dino.optimiser:peak(512), 1e-3, 1e-15, "DINO's rate")
+-- G2SD's first stage does not train its positions; its second, like MAE's fine-tuning, does.
+for name, want in pairs { ["g2sd-generic"] = "fixed", ["g2sd-specific"] = "learned", ["mae-finetune"] = "learned" } do
+    local student = bauta.arch "mae" { dim = 24, depth = 2, heads = 2, image = 40, patch = 8, classes = 10 }
+    t.equal(described(name, { student = student }).settings.student.settings.positions, want, name .. ": positions")
+end
 t.equal(described("deit3").settings.losses[1].name .. " " .. described("deit").settings.losses[1].name, "binary-cross-entropy cross-entropy", "losses where none are given")
 t.equal(described("deit3", { losses = { bauta.loss "logit" {} } }).settings.losses[1].name, "logit", "losses that are given")
 t.raises("loss binary-cross-entropy.binary: mixing.smoothing = 0.1 makes every class a target; smoothing = 0 expected", function()

@@ -25,11 +25,11 @@ typedef struct ba_vit {
     int64_t dim, depth, heads, hidden;
     const char *extra[BA_MOST_EXTRA];   /* names of the extra tokens in front, [1,count,dim] each; NULL at the end */
     int64_t extra_count[BA_MOST_EXTRA]; /* 0 means 1 */
-    int64_t bare;                       /* 1: the extra tokens have no positions (the table has rows for patches only) */
+    int64_t bare;                       /* 1: the extra tokens have no positions (the table has rows for patches only); 2: only the first has one */
     int64_t tail;                       /* of the table's rows, those of the last `tail` extra tokens stand behind the patches' */
     int64_t table_rows, table_columns;  /* grid of the position table; 0: the grid of patches */
     int64_t resize;                     /* BA_RESIZE_*: how the table gets to the grid of patches */
-    int64_t sincos;                     /* 1: positions begin as sines and cosines */
+    int64_t sincos;                     /* 1: positions begin as sines and cosines; 2: and are never trained */
     int64_t no_patch_bias;
     const char *pre_norm;               /* name of a LayerNorm before the blocks; NULL: none */
     double drop_path;                   /* of the last block */
