@@ -3,7 +3,8 @@
 -- docs/parity.md.
 --
 -- A case: kind, name (its row), source (what its numbers come from), tolerance (relative to the largest wanted number of a list; default
--- 1e-5), want (numbers and flat lists by name), and whatever its kind reads. KIND.lua returns function(case) -> numbers and lists by name.
+-- 1e-5), bf16 (how far the other is off with its own bf16: the case is compared a second time in bf16, and may be off by twice that), want
+-- (numbers and flat lists by name), and whatever its kind reads. KIND.lua returns function(case) -> numbers and lists by name.
 local json = require "bauta.json"
 
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
@@ -26,40 +27,65 @@ local function cases()
     return out
 end
 
--- The largest difference of two numbers or lists, relative to the largest wanted one; nil and a reason when they have no common shape.
-local function apart(got, want)
+-- Numbers as lists; nil and a reason when they have no common shape.
+local function lists(got, want)
     if type(want) == "number" then got, want = { got }, { want } end
     if type(got) ~= "table" or #got ~= #want then
         return nil, ("%s numbers, %d wanted"):format(type(got) == "table" and #got or "no", #want)
     end
-    local off, top = 0, 1e-30
-    for i, w in ipairs(want) do
+    for i = 1, #got do
         if got[i] ~= got[i] then return nil, "not a number" end
-        off, top = math.max(off, math.abs(got[i] - w)), math.max(top, math.abs(w))
     end
+    return got, want
+end
+
+-- The largest difference of two numbers or lists, relative to the largest wanted one.
+local function largest(got, want)
+    local off, top = 0, 1e-30
+    for i, w in ipairs(want) do off, top = math.max(off, math.abs(got[i] - w)), math.max(top, math.abs(w)) end
     return off / top
 end
 
+-- The length of the difference relative to that of what is wanted: where rounding is all there is, the largest difference is luck.
+local function length(got, want)
+    local off, all = 0, 1e-60
+    for i, w in ipairs(want) do off, all = off + (got[i] - w) ^ 2, all + w ^ 2 end
+    return math.sqrt(off / all)
+end
+
 local rows = {}
-for _, case in ipairs(cases()) do
+
+local function compare(case, name, source, apart, tolerance)
     local got, worst, at, count = require(case.kind)(case), 0, "", 0
     for what, want in pairs(case.want) do
-        local off, why = apart(got[what], want)
-        t.check(off and off <= (case.tolerance or 1e-5), "%s: %s: %s", case.file, what, why or ("relative difference %.3g"):format(off or 0))
+        local have, list = lists(got[what], want)
+        local off = have and apart(have, list)
+        t.check(off and off <= tolerance, "%s: %s: %s", case.file, what, not have and list or ("relative difference %.3g"):format(off or 0))
         count = count + (type(want) == "table" and #want or 1)
         if off and off >= worst then worst, at = off, what end
     end
     t.check(count > 0, "%s wants nothing", case.file)
-    rows[#rows + 1] = { case.kind, case.name, case.source, count, worst, at }
+    rows[#rows + 1] = { case.kind, name, source, count, worst, at }
 end
-t.group(#rows .. " cases")
+
+for _, case in ipairs(cases()) do
+    local half = case.bf16 and json.decode(json.encode(case)) -- a kind may change the tables of its case
+    compare(case, case.name, case.source, largest, case.tolerance or 1e-5)
+    if half then
+        half.precision, half.file = "bf16", case.file
+        compare(half, case.name .. ", bf16", ("%s; off by %.0e in bf16 itself"):format(case.source, case.bf16), length, 2 * case.bf16)
+    end
+end
+t.group(#rows .. " rows")
 
 local function write(path)
     local out = { "# Parity", "",
         "What Bauta computes against what others do, on the same inputs and weights. The cases are `tests/reference/parity/*.json`, written by the",
         "Python scripts beside it (`requirements.txt` pins what they were run with) and committed; `meson test -C build parity` compares, and this page",
         "is the output of `bauta lua tests/reference/parity.lua write`. The difference is the largest one of all compared numbers",
-        "(values and gradients), relative to the largest number of the tensor it is in. Theirs are float64, Bauta's fp32 on the CPU.", "",
+        "(values and gradients), relative to the largest number of the tensor it is in. Theirs are float64, Bauta's fp32 on the CPU;",
+        "in rows that end with `bf16` it is bf16, the difference is the length of a tensor's error relative to the length of the tensor, and the limit is",
+        "twice what the other one is off with its own bf16 (models wholly in bf16, losses by autocast).", "",
         "*Our restatement*: timm has no such model; the peer is `parity_restated.py`, a second version of it in PyTorch that shares no code with Bauta.", "",
         "| kind | case | against | numbers | largest difference | where |", "| --- | --- | --- | ---: | ---: | --- |" }
     for _, r in ipairs(rows) do

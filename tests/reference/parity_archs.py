@@ -3,6 +3,7 @@ of the mean of the squared logits; all in float64.
 
     python parity_archs.py          # needs requirements.txt"""
 
+import copy
 import functools
 
 import timm
@@ -46,20 +47,30 @@ def cait_masked(model, x):
     return model.forward_head(model.norm(torch.cat([token, x], 1)))
 
 
-def case(name, arch, settings, model, masked=None):
+def outcome(model, x, forward):
+    """Logits and gradients by name."""
+    model.zero_grad()
+    logits = forward(model, x)
+    logits.square().mean().backward()
+    want = {"logits": logits.reshape(-1).tolist()}
+    for key, p in model.named_parameters():
+        if p.grad is not None and p.numel() <= MOST and p.grad.abs().max() > 1e-12:  # a bias under a softmax has none
+            want["grad " + key] = p.grad.reshape(-1).tolist()
+    return want
+
+
+def case(name, arch, settings, model, masked=None, half=False):
+    """half: how far the model is off in bf16 is written too."""
     model = synthetic.fill(model.double().eval())
     for kept in [False] + [True] * (masked is not None):
-        model.zero_grad()
-        logits = masked(model, pictures()) if kept else model(pictures())
-        logits.square().mean().backward()
-        want = {"logits": logits.reshape(-1).tolist()}
-        for key, p in model.named_parameters():
-            if p.grad is not None and p.numel() <= MOST and p.grad.abs().max() > 1e-12:  # a bias under a softmax has none
-                want["grad " + key] = p.grad.reshape(-1).tolist()
+        forward = masked if kept else type(model).__call__
+        want = outcome(model, pictures(), forward)
         data = {"kind": "arch", "name": name + (", masked" if kept else ""), "source": f"timm {timm.__version__}, float64", "arch": arch,
                 "settings": settings, "image": IMAGE, "batch": BATCH, "want": want}
         if kept:
             data["kept"] = sum(KEPT, [])
+        if half:
+            data["bf16"] = parity_case.apart(outcome(copy.deepcopy(model).bfloat16(), pictures().bfloat16(), forward), want)
         parity_case.save(data)
 
 
@@ -70,7 +81,7 @@ def convit_model():
 def main():
     norm = functools.partial(nn.LayerNorm, eps=1e-6)
     vit = functools.partial(vision_transformer.VisionTransformer, **SMALL, norm_layer=norm)
-    case("DeiT", "deit", OURS, vit(), vit_masked)
+    case("DeiT", "deit", OURS, vit(), vit_masked, half=True)
     case("distilled DeiT", "deit", {**OURS, "distilled": True}, deit.VisionTransformerDistilled(**SMALL, norm_layer=norm), vit_masked)
     case("DeiT III", "deit3", OURS, vit(no_embed_class=True, init_values=1e-4), vit_masked)
     case("MAE, mean of the patches", "mae", OURS, vit(global_pool="avg"), vit_masked)
@@ -80,11 +91,11 @@ def main():
     clip = functools.partial(vision_transformer.VisionTransformer, **SMALL, pre_norm=True, norm_layer=functools.partial(nn.LayerNorm, eps=1e-5))
     case("CLIP, GELU", "clip", OURS, clip(), vit_masked)
     case("CLIP, QuickGELU", "clip", {**OURS, "activation": "quick-gelu"}, clip(act_layer=timm.layers.QuickGELU), vit_masked)
-    case("CaiT", "cait", OURS, cait.Cait(**SMALL, norm_layer=norm, init_values=1e-5), cait_masked)
-    case("ConViT", "convit", {**OURS, "heads": 4, "local": 2}, convit_model())
+    case("CaiT", "cait", OURS, cait.Cait(**SMALL, norm_layer=norm, init_values=1e-5), cait_masked, half=True)
+    case("ConViT", "convit", {**OURS, "heads": 4, "local": 2}, convit_model(), half=True)
     case("Swin", "swin", dict(image=IMAGE, patch=2, dim=8, depths="2,2,1", heads="1,2,4", window=4, classes=CLASSES),
          swin_transformer.SwinTransformer(img_size=IMAGE, patch_size=2, embed_dim=8, depths=(2, 2, 1), num_heads=(1, 2, 4), window_size=4,
-                                          num_classes=CLASSES, norm_layer=functools.partial(nn.LayerNorm, eps=1e-5)))
+                                          num_classes=CLASSES, norm_layer=functools.partial(nn.LayerNorm, eps=1e-5)), half=True)
 
 
 if __name__ == "__main__":

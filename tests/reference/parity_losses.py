@@ -1,12 +1,12 @@
 """Supervised losses as their public code computes them, restated with PyTorch: values and gradients for tests/reference/parity.
 
-    python3 tests/reference/parity_losses.py
+    python3 tests/reference/parity_losses.py           # then once more with `bf16`: what PyTorch's own rounding is
 """
 
 import torch
 import torch.nn.functional as F
 
-from parity_case import Case, uniform
+from parity_case import REAL, Case, uniform
 
 B, C = 4, 6
 LABELS = [1, 5, 0, 2]
@@ -26,7 +26,7 @@ case, zs, zt = pair("cross-entropy, smoothed", "cross-entropy", "cross_entropy(l
 case.write(F.cross_entropy(zs, Y, label_smoothing=0.1))
 
 case, zs, zt = pair("binary cross-entropy", "binary-cross-entropy", "binary_cross_entropy_with_logits")
-case.write(F.binary_cross_entropy_with_logits(zs, F.one_hot(Y, C).double()))
+case.write(F.binary_cross_entropy_with_logits(zs, F.one_hot(Y, C).to(REAL)))
 
 case, zs, zt = pair("logit, batchmean, temperature 4", "logit", "kl_div(batchmean) * 16", temperature=4)
 case.write(16 * F.kl_div((zs / 4).log_softmax(1), (zt / 4).log_softmax(1), reduction="batchmean", log_target=True))
@@ -59,7 +59,7 @@ for gamma, t in ((1.0, 1.0), (1.5, 2.0)):
 
 def dkd(zs, zt, alpha, beta, t):
     """Binary part by summing probabilities, the others by a label's logit far below."""
-    own = F.one_hot(Y, C).double()
+    own = F.one_hot(Y, C).to(REAL)
     ps, pt = (zs / t).softmax(1), (zt / t).softmax(1)
     two_s = torch.stack([(ps * own).sum(1), (ps * (1 - own)).sum(1)], 1)
     two_t = torch.stack([(pt * own).sum(1), (pt * (1 - own)).sum(1)], 1)
@@ -146,7 +146,7 @@ for keep in (False, True):
     token = case.weight("generate.2.mask_token", (1, 1, DT))
     order = uniform("vitkd/generate.2.noise", (B, N)).argsort(1)
     visible = int(N * (1 - 0.5))
-    mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :visible], 0.0).unsqueeze(-1)
+    mask = torch.ones(B, N, dtype=REAL).scatter(1, order[:, :visible], 0.0).unsqueeze(-1)
     x = x * (1 - mask) + token * mask
     y = generated(case, "generate.2.generator", to_map(x))
     total = total + 0.02 / B / 0.5 * F.mse_loss(at(y * mask), t * at(mask), reduction="sum")
@@ -191,14 +191,14 @@ DT = 8
 
 def sines():
     """Positions of the grid: sin and cos of the column, then of the row, two frequencies each."""
-    out = torch.zeros(N, DT, dtype=torch.float64)
+    out = torch.zeros(N, DT, dtype=REAL)
     for n in range(N):
         for half, at in enumerate((n % G, n // G)):
             for i in range(2):
                 turn = at / 10000 ** (i / 2)
                 out[n, 4 * half + i] = torch.tensor(turn).sin()
                 out[n, 4 * half + 2 + i] = torch.tensor(turn).cos()
-    return out.float().double()
+    return out.float().to(REAL)
 
 
 def affine(case, name, out, inner, scale=0.5):
@@ -225,7 +225,7 @@ def finish(case, y, t, mask):
 
 
 case, x, t, token, order = start("ViTKD, self-attention generator", "self-attention")
-mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
+mask = torch.ones(B, N, dtype=REAL).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
 x = x * (1 - mask) + token * mask + sines()
 p = "generate.2.block"
 q, k, v = F.linear(norm(case, p + ".norm1", x), *affine(case, p + ".attn.qkv", 3 * DT, DT)).chunk(3, -1)
@@ -236,7 +236,7 @@ finish(case, F.linear(norm(case, "generate.2.norm", x), *affine(case, "generate.
 
 case, x, t, token, order = start("ViTKD, cross-attention generator", "cross-attention")
 seen, hidden = order[:, :4].sort(1).values, order[:, 4:].sort(1).values
-mask = torch.ones(B, N, dtype=torch.float64).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
+mask = torch.ones(B, N, dtype=REAL).scatter(1, order[:, :4], 0.0).unsqueeze(-1)
 ask = (token + sines()).expand(B, N, DT).gather(1, hidden.unsqueeze(-1).expand(-1, -1, DT))
 know = (x + sines()).gather(1, seen.unsqueeze(-1).expand(-1, -1, DT))
 p = "generate.2"
@@ -245,4 +245,4 @@ q, k, v = (F.linear(y, *affine(case, f"{p}.{n}", DT, DT)) for y, n in ((nq, "q")
 y = ask + F.linear(F.scaled_dot_product_attention(q, k, v), *affine(case, p + ".proj", DT, DT))
 y = y + F.linear(F.gelu(F.linear(norm(case, p + ".norm_mlp", y), *affine(case, p + ".fc1", 4 * DT, DT))), *affine(case, p + ".fc2", DT, 4 * DT))
 y = F.linear(norm(case, p + ".norm", y), *affine(case, p + ".head", DT, DT))
-finish(case, torch.zeros(B, N, DT, dtype=torch.float64).scatter(1, hidden.unsqueeze(-1).expand(-1, -1, DT), y), t, mask)
+finish(case, torch.zeros(B, N, DT, dtype=y.dtype).scatter(1, hidden.unsqueeze(-1).expand(-1, -1, DT), y), t, mask)

@@ -1,6 +1,6 @@
 """Losses without labels as their public code computes them, restated with PyTorch: values and gradients for tests/reference/parity.
 
-    python3 tests/reference/parity_self_supervised.py
+    python3 tests/reference/parity_self_supervised.py           # then once more with `bf16`: what PyTorch's own rounding is
 """
 
 import torch
