@@ -171,11 +171,9 @@ static int64_t partner(int64_t layer, int64_t depth, int64_t theirs)
     return layer < depth / 2 ? layer : layer - depth + theirs;
 }
 
-int64_t bai_nn_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
+/* Pairs of the first depth[i] blocks of both */
+static int64_t pairs(const char *chosen, const char *theirs, const int64_t depth[2], int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
 {
-    int64_t depth[2] = { ba_build_fact(b, "student", "depth", e), 0 };
-    if (depth[0] < 0 || (depth[1] = ba_build_fact(b, "teacher", "depth", e)) < 0)
-        return BA_EARG;
     int64_t n = list_of(chosen, "student", depth[0], most, student, e);
     if (n < 0)
         return n;
@@ -190,4 +188,25 @@ int64_t bai_nn_layers(ba_build *b, const char *chosen, const char *theirs, int64
                            (long long)student[i], (long long)depth[0], (long long)depth[1]);
     }
     return n;
+}
+
+int64_t bai_nn_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
+{
+    int64_t trunk[2];
+    if (bai_build_check(b, e))
+        return BA_EARG;
+    for (int i = 0; i < 2; i++) { /* signals put by hand may come without the fact */
+        trunk[i] = bai_build_fact_get(b, names[i], "trunk");
+        if (trunk[i] < 0 && (trunk[i] = ba_build_fact(b, names[i], "depth", e)) < 0)
+            return BA_EARG;
+    }
+    return pairs(chosen, theirs, trunk, most, student, teacher, e);
+}
+
+int64_t bai_nn_attention_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
+{
+    int64_t depth[2] = { ba_build_fact(b, "student", "depth", e), 0 };
+    if (depth[0] < 0 || (depth[1] = ba_build_fact(b, "teacher", "depth", e)) < 0)
+        return BA_EARG;
+    return pairs(chosen, theirs, depth, most, student, teacher, e);
 }

@@ -84,9 +84,10 @@ static void end(ba_build *b)
 typedef struct row { const char *name; size_t offset; } row;
 #define ROW(f) { #f, offsetof(ba_arch_facts, f) }
 static const row rows[] = { ROW(image_rows), ROW(image_columns), ROW(channels), ROW(patches), ROW(prefix), ROW(grid_rows), ROW(grid_columns),
-                            ROW(depth), ROW(heads), ROW(dim), ROW(classes) };
+                            ROW(depth), ROW(heads), ROW(dim), ROW(classes), ROW(trunk), ROW(joins) };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
+static int may_be_zero(const row *r) { return r->offset == offsetof(ba_arch_facts, prefix) || r->offset == offsetof(ba_arch_facts, joins); }
 static int64_t fact_at(const ba_arch_facts *f, int i) { return *(const int64_t *)((const char *)f + rows[i].offset); }
 
 static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
@@ -99,9 +100,14 @@ static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
     int r = visit_end(&v, ops->facts(&bai_host, ba_params_struct(p), f, &said), &said);
     if (r)
         return failed(d, r, &said, e);
+    f->trunk = f->trunk ? f->trunk : f->depth;
     for (int i = 0; i < ROWS; i++)
-        if (fact_at(f, i) < (rows[i].offset == offsetof(ba_arch_facts, prefix) ? 0 : 1) || fact_at(f, i) > INT32_MAX)
-            return ba_fail(e, BA_EPLUGIN, "plugin %s: says %s = %lld; 1 to 2147483647 expected", d->name, rows[i].name, (long long)fact_at(f, i));
+        if (fact_at(f, i) < !may_be_zero(&rows[i]) || fact_at(f, i) > INT32_MAX)
+            return ba_fail(e, BA_EPLUGIN, "plugin %s: says %s = %lld; %d to 2147483647 expected", d->name, rows[i].name, (long long)fact_at(f, i),
+                           !may_be_zero(&rows[i]));
+    if (f->trunk > f->depth || f->joins > f->depth)
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: says trunk = %lld and joins = %lld of %lld blocks", d->name, (long long)f->trunk, (long long)f->joins,
+                       (long long)f->depth);
     if (f->patches != f->grid_rows * f->grid_columns)
         return ba_fail(e, BA_EPLUGIN, "plugin %s: says %lld patches in a grid of %lldx%lld", d->name, (long long)f->patches, (long long)f->grid_rows,
                        (long long)f->grid_columns);

@@ -173,5 +173,5 @@ const ba_host bai_host = {
     .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
     .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
     .saliency = bai_nn_saliency, .regrid = bai_nn_regrid,
-    .state = bai_state, .after = bai_after,
+    .state = bai_state, .after = bai_after, .attention_layers = bai_nn_attention_layers,
 };

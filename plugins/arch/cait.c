@@ -1,6 +1,7 @@
 /* cait: CaiT: a trunk of patches only, with talking heads and LayerScale, and behind it blocks in which the class token alone asks (class
  * attention). The trunk knows no place, so a masked forward is a gather after the positions. Layers 0.. are the trunk's, the class blocks
- * follow; `tokens` have the class token in front everywhere, `class_attention` belongs to the class blocks. Spec: models 5. */
+ * follow (facts trunk and joins); `tokens` have the class token in front everywhere, `class_attention` belongs to the class blocks. Spec: models 5. */
+#define BA_WANT_MINOR 4
 #include <math.h>
 #include <bauta/compose.h>
 #include <bauta/vit.h>
@@ -90,6 +91,7 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 {
     const cait_params *p = params;
     ba_vit v = form_of(p);
+    out->trunk = out->joins = v.depth;
     v.depth += p->class_depth;
     return h->vit_facts(&v, out, e);
 }

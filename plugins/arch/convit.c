@@ -1,6 +1,7 @@
 /* convit: ConViT: most blocks mix ordinary attention with one that looks at distances only, by a learned gate for each head (GPSA); the class
  * token joins before the last two blocks, which are ordinary. A masked forward keeps the patches' own places: distances are those
- * of the whole grid. `tokens` have the class token in front everywhere; `class_attention` belongs to the ordinary blocks. Spec: models 10.3. */
+ * of the whole grid. `tokens` have the class token in front everywhere; `class_attention` belongs to the ordinary blocks (fact joins). Spec: models 10.3. */
+#define BA_WANT_MINOR 4
 #include <math.h>
 #include <stdlib.h>
 #include <bauta/compose.h>
@@ -135,6 +136,7 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
                        (long long)v.depth);
     if (side * side > v.heads || v.heads > 1024)
         return BA_FAIL(h, e, BA_EARG, "heads = %lld", (long long)v.heads);
+    out->joins = p->local;
     return h->vit_facts(&v, out, e);
 }
 

@@ -4,7 +4,7 @@
  *   renormalise  the student's is restricted to the places that the teacher sees before the softmax
  *   mass         it is not, which adds -ln(what the student gives those places) and so draws its attention to them
  * Spec: methods 2.11, 2.17. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 
 enum { MOST = 64 };
@@ -56,7 +56,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 {
     const attention_params *p = params;
     const ba_on o = { h, b, e };
-    int64_t mine[MOST], theirs[MOST], n = h->layers(b, p->layers, p->teacher_layers, MOST, mine, theirs, e);
+    int64_t mine[MOST], theirs[MOST], n = h->attention_layers(b, p->layers, p->teacher_layers, MOST, mine, theirs, e);
     if (n < 0)
         return e->code;
     ba_tensor *sum = one(o, p, mine[0], theirs[0]);

@@ -5,6 +5,7 @@
  * Guidance compares head with head where both models have equally many, else maps merged over heads, by default A = softmax_j((1/T) sum_h ln a^h_j).
  * A teacher of another grid has its map resized to the student's, bicubically, so that the patches keep their share of the attention. A masked
  * teacher is compared at the class token and the places it sees, the student's attention on them brought to sum 1. Spec: methods 2.12, 2.17. */
+#define BA_WANT_MINOR 4
 #include <math.h>
 #include <bauta/compose.h>
 
@@ -225,7 +226,7 @@ static ba_tensor *guided(ba_on o, const attndistill_params *p, int64_t mine, int
 
 static ba_tensor *guidance(ba_on o, const attndistill_params *p, ba_tensor *sum)
 {
-    int64_t mine[MOST], theirs[MOST], n = o.h->layers(o.b, p->layers, p->teacher_layers, MOST, mine, theirs, o.e);
+    int64_t mine[MOST], theirs[MOST], n = o.h->attention_layers(o.b, p->layers, p->teacher_layers, MOST, mine, theirs, o.e);
     for (int64_t i = 0; sum && i < n; i++)
         sum = ba_add(o, sum, ba_scale(o, guided(o, p, mine[i], theirs[i]), p->guidance, 0));
     return n < 0 ? NULL : sum;

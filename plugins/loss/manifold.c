@@ -3,7 +3,8 @@
  *   intra   of the tokens of one picture           inter   of the tokens of one place over the batch
  *   random  of `rows` tokens drawn from the batch, the same of both models
  * averaged over the chosen pairs of blocks. No projection: widths may differ. Under a mask only places that the teacher sees are compared; place i of the
- * inter term is then the i-th kept patch of each picture. Spec: methods 2.10, 2.17. */
+ * inter term is then the i-th kept patch of each picture. Class tokens are left out where a block of either model has not looked at them (the trunks of
+ * CaiT and ConViT). Spec: methods 2.10, 2.17. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
@@ -42,7 +43,7 @@ static ba_tensor *one(ba_on o, const manifold_params *p, int64_t mine, int64_t t
 {
     ba_tensor *x[2] = { ba_signal_f32(o, "student", "tokens", mine), NULL }, *sum = o.h->scalar(o.b, 0, o.e);
     x[1] = x[0] ? ba_signal_f32(o, "teacher", "tokens", theirs) : NULL;
-    if (!x[1] || o.h->match(o.b, x[0], x[1], p->extras != 0, x, o.e))
+    if (!x[1] || o.h->match(o.b, x[0], x[1], p->extras && ba_joined(o, "student", mine) && ba_joined(o, "teacher", theirs), x, o.e))
         return NULL;
     for (int i = 0; i < 2; i++)
         x[i] = ba_op1(o, "normalise", x[i], 0, NULL);
@@ -60,7 +61,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     const manifold_params *p = params;
     const ba_on o = { h, b, e };
     int64_t mine[MOST], theirs[MOST], n;
-    n = h->layers(b, *p->layers ? p->layers : h->fact(b, "student", "depth", e) < 8 ? "all" : "first-4,last-4", p->teacher_layers, MOST, mine, theirs, e);
+    n = h->layers(b, *p->layers ? p->layers : ba_trunk(o, "student") < 8 ? "all" : "first-4,last-4", p->teacher_layers, MOST, mine, theirs, e);
     if (n < 0)
         return e->code;
     if (p->intra <= 0 && p->inter <= 0 && p->random <= 0)
@@ -86,6 +87,6 @@ const ba_plugin_desc ba_plugin = {
         BA_INT(manifold_params, rows, 192, 1, 1 << 20, "tokens", "how many are drawn; all where the batch has no more"),
         BA_STRING(manifold_params, layers, "", "blocks of the student: all, last, last-4, first-4, or numbers such as 0,1,11; empty: the first and the last four"),
         BA_STRING(manifold_params, teacher_layers, "", "the teacher's; empty: those of the first half counted from the front, the others from the back"),
-        BA_FLAG(manifold_params, extras, 1, "class tokens take part; off for a teacher whose blocks have none (CaiT)")),
+        BA_FLAG(manifold_params, extras, 1, "class tokens take part, in blocks of both models that see them (those of the trunks of CaiT and ConViT do not)")),
     .ops = &ops,
 };

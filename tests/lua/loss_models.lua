@@ -50,6 +50,27 @@ t.raises("plugin fitnet: student.tokens of layer 0; 3 to 3 (or -1 for the last) 
 t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit gives it one)",
     function() measure("hard", { head = "distillation" }, "fp32", { plain, teacher }) end)
 
+-- CaiT's blocks of patches are paired, not the two behind them; what looks at class attention looks at those two.
+local cait = bauta.arch "cait" { dim = 64, depth = 4, heads = 4, image = 32, patch = 8, classes = 10 }
+t.equal(("%d %d %d"):format(cait.depth, cait.trunk, cait.joins), "6 4 4", "facts of CaiT")
+t.equal(("%d %d %d"):format(plain.depth, plain.trunk, plain.joins), "3 3 0", "facts of DeiT")
+local convit = bauta.arch "convit" { dim = 32, depth = 4, heads = 4, image = 32, patch = 8, classes = 10, ["local"] = 2 }
+t.equal(("%d %d %d"):format(convit.depth, convit.trunk, convit.joins), "4 4 2", "facts of ConViT")
+local function alike(name, settings, others, models, what)
+    t.near(measure(name, settings, "fp32", models), (measure(name, others, "fp32", models)), 0, what)
+end
+alike("manifold", {}, { teacher_layers = "0,2,3", extras = false }, { plain, cait }, "manifold, CaiT teaches")
+alike("manifold", {}, { layers = "0,1,2,3", teacher_layers = "0,1,2,3", extras = false }, { cait, teacher }, "manifold, CaiT learns")
+alike("manifold", { layers = "0,1" }, { layers = "0,1", extras = false }, { convit, teacher }, "manifold, local blocks of ConViT")
+t.check(measure("manifold", { layers = "2,3" }, "fp32", { convit, teacher }) ~= measure("manifold", { layers = "2,3", extras = false }, "fp32", { convit, teacher }),
+    "ConViT's class token has joined")
+alike("fitnet", {}, { layers = "2", teacher_layers = "3" }, { plain, cait }, "fitnet, CaiT teaches")
+for _, name in ipairs { "fitnet", "mgd", "vitkd" } do t.check(measure(name, {}, "fp32", { plain, cait }) > 0, "%s, CaiT teaches", name) end
+for _, name in ipairs { "attention", "attndistill" } do
+    alike(name, { layers = "last" }, { layers = "2", teacher_layers = "5" }, { plain, cait }, name .. ", CaiT teaches")
+end
+t.group "blocks behind the trunk"
+
 -- A teacher whose tokens are merged on the way has no tokens of places any more; its logits still teach.
 local function merged(loss, r)
     local stores = { bauta.store(1), bauta.store(2), bauta.store(3) }

@@ -231,6 +231,34 @@ t.near(out.loss, 1.091667, 2e-6, "G-L11 sum")
 near_list(out["grad student.tokens.0"], { 0, .857346, .517678, -.517678, -.571327, 0, .482322, .482322 }, 1e-6, "G-L11 gradient")
 t.group "G-L11: Manifold"
 
+-- A CaiT-S24: blocks 0-3 and 20-23 of its trunk are compared, those behind it and what stands in front of its patches are not.
+local function tokens_at(layers, front, width)
+    local out = {}
+    for _, l in ipairs(layers) do
+        out["tokens." .. l] = { { front } }
+        for n = 1, 2 do
+            local x = {}
+            for d = 1, width do x[d] = math.sin(7 * l + 3 * n + d) end
+            out["tokens." .. l][1][n + 1] = x
+        end
+    end
+    return out
+end
+local function of_cait(front, settings, joins)
+    settings.random = 0
+    return rig.run { loss = "manifold", settings = settings, batch = 1,
+        student = { facts = grid(1, 2, 1, { depth = 12, trunk = 12, joins = 0 }), signals = tokens_at({ 0, 1, 2, 3, 8, 9, 10, 11 }, { 1, 2 }, 2) },
+        teacher = { facts = grid(1, 2, 1, { depth = 26, trunk = 24, joins = joins }), signals = tokens_at({ 0, 1, 2, 3, 20, 21, 22, 23 }, front, 3) } }
+end
+local cait = of_cait({ 1, -1, 2 }, {}, 24)
+t.near(of_cait({ 5, 1, 0 }, {}, 24).loss, cait.loss, 0, "CaiT's class token")
+t.near(of_cait({ 1, -1, 2 }, { extras = false }, 24).loss, cait.loss, 0, "without extras")
+t.near(of_cait({ 1, -1, 2 }, { teacher_layers = "0,1,2,3,20,21,22,23" }, 24).loss, cait.loss, 0, "the pairs of methods 2.10")
+t.check(math.abs(of_cait({ 5, 1, 0 }, {}, 0).loss - of_cait({ 1, -1, 2 }, {}, 0).loss) > 1e-4, "a class token that has joined takes part")
+t.raises("plugin manifold: blocks of the teacher: '24'; it has 24, so 0 to 23, all, last, last-N or first-N expected",
+    function() of_cait({ 1, -1, 2 }, { layers = "11", teacher_layers = "24" }, 24) end)
+t.group "Manifold with a CaiT teacher"
+
 -- ---- attention: the merged rows of G-L13 are those of this loss, too ----
 local function rows_of(heads) -- [1,heads,1,T]
     local out = { {} }

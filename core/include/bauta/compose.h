@@ -112,13 +112,28 @@ static inline ba_tensor *ba_head(ba_on o, const char *who, int distillation)
     return t;
 }
 
-/* What a block gives out, f32 [B,T,dim]; of the last one after the final norm. */
+/* How many blocks of a model change its patches; behind them only the class token goes on (CaiT). */
+static inline int64_t ba_trunk(ba_on o, const char *who)
+{
+    ba_err none = { 0 };
+    int64_t n = o.h->fact(o.b, who, "trunk", &none);
+    return n > 0 ? n : o.h->fact(o.b, who, "depth", o.e);
+}
+
+/* Whether extra tokens have been looked at by block `layer` or one before it: what `tokens` of that layer have in front is more than their embedding. */
+static inline int ba_joined(ba_on o, const char *who, int64_t layer)
+{
+    ba_err none = { 0 };
+    return layer >= o.h->fact(o.b, who, "joins", &none);
+}
+
+/* What a block gives out, f32 [B,T,dim]; of the last one that changes the patches, or the last of all, after the final norm. */
 static inline ba_tensor *ba_features(ba_on o, const char *who, int64_t layer)
 {
-    int64_t depth = o.h->fact(o.b, who, "depth", o.e);
-    if (depth < 0)
+    int64_t depth = o.h->fact(o.b, who, "depth", o.e), trunk = depth < 0 ? depth : ba_trunk(o, who);
+    if (trunk < 0)
         return NULL;
-    return layer == depth - 1 ? ba_signal_f32(o, who, "features", -1) : ba_signal_f32(o, who, "tokens", layer);
+    return layer == trunk - 1 || layer == depth - 1 ? ba_signal_f32(o, who, "features", -1) : ba_signal_f32(o, who, "tokens", layer);
 }
 
 /* What a model makes of the whole picture, f32 [B,dim]: the class token after the final norm; the mean of the tokens where there is none. */

@@ -15,7 +15,7 @@
 
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
-#define BA_ABI_MINOR 3            /* raised when something is appended */
+#define BA_ABI_MINOR 4            /* raised when something is appended */
 #ifndef BA_WANT_MINOR
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
@@ -59,7 +59,8 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*signal)(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);
     /* An architecture makes a signal known under its own WHO; layer -1 for those without one. */
     int (*publish)(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e);
-    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes". -1 and a sentence if unknown. */
+    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes"; since 1.4 "trunk" and "joins" of
+     * ba_arch_facts. -1 and a sentence if unknown. */
     int64_t (*fact)(ba_build *b, const char *who, const char *what, ba_err *e);
 
     /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY, BA_FIXED. */
@@ -82,8 +83,9 @@ typedef struct ba_host {          /* append only */
      * student of another grid is resized to the teacher's first. out[0] the student's, out[1] the teacher's, of equal T; the extra tokens that
      * both have stand in front when `extras` is set. */
     int (*match)(ba_build *b, ba_tensor *student, ba_tensor *teacher, int extras, ba_tensor *out[2], ba_err *e);
-    /* Pairs of blocks. chosen: "all", "last", "last-6", "first-2", numbers ("0,1,-1"); theirs: the teacher's, "" for the usual rule: blocks of the
-     * first half are counted from the front, the others from the back. Returns how many; at most `most`. */
+    /* Pairs of blocks whose tokens are compared. chosen: "all", "last", "last-6", "first-2", numbers ("0,1,-1"); theirs: the teacher's, "" for the usual
+     * rule: blocks of the first half are counted from the front, the others from the back. Blocks behind the trunk (ba_arch_facts), which leave the
+     * patches as they are, do not count. Returns how many; at most `most`. */
     int64_t (*layers)(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
     /* x W^T + b, and a 3x3 convolution with zeros around of [B,rows*columns,D]; learned NAME.weight and NAME.bias begin uniform in
      * +-1/sqrt(fan in), as PyTorch's do. The result is f32. */
@@ -116,6 +118,9 @@ typedef struct ba_host {          /* append only */
      * noted now and added behind the optimiser, so that all of the step reads the old values and an average sees the new weights. */
     ba_tensor *(*state)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, ba_err *e);
     int (*after)(ba_build *b, const char *op, int n_in, ba_tensor *const *in, int n_attr, const ba_attr *attr, ba_err *e);
+
+    /* For losses; since 1.4. layers, for what blocks attend to: those behind the trunk count, too. */
+    int64_t (*attention_layers)(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
 } ba_host;
 
 /* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */
@@ -184,6 +189,9 @@ typedef struct ba_arch_facts { /* what the geometry says without building anythi
     uint32_t size;
     int64_t image_rows, image_columns, channels;
     int64_t patches, prefix, grid_rows, grid_columns, depth, heads, dim, classes;
+    /* Since ABI 1.4. trunk: blocks that change the patches; in those behind it the class token alone asks (CaiT). 0: all of them.
+     * joins: the first block that sees the extra tokens; in `tokens` of those before it they stand as they were embedded. */
+    int64_t trunk, joins;
 } ba_arch_facts;
 
 typedef struct ba_arch_in {
