@@ -1,21 +1,32 @@
 /* segmenter: Segmenter with its mask transformer: a ViT encoder whose patches, with one learned token for each class behind them, pass two more blocks;
  * what a patch shows is its likeness to the classes' tokens. `scores` [B,k,classes] are those of the kept patches, `masks` [B,classes,rows*columns]
  * those of every pixel (of whole pictures only), `logits` [B,classes] the mean over the patches, our own, so that a picture has an answer. Class
- * attention is the encoder's. Spec: models 13. */
+ * attention is the encoder's. Pictures whose sides are no multiples of the patch are filled up with zeros, below and to the right, after they were
+ * normalised; `masks` have their own size again. Spec: models 13. */
 #include <math.h>
 #include <bauta/compose.h>
 #include <bauta/vit.h>
 
-typedef struct segmenter_params { ba_vit_settings vit; int64_t table, decoder_depth, decoder_heads; } segmenter_params;
+typedef struct segmenter_params { ba_vit_settings vit; int64_t rows, columns, table, decoder_depth, decoder_heads; } segmenter_params;
 
 static const char *const sizes[] = { "tiny", "small", "base", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 } };
+enum { MOST_CHANNELS = 64 };
 static const double eps = 1e-5; /* everywhere, although the encoder's weights were trained with 1e-6 */
 
+/* Sides of the picture as it comes. */
+static int64_t rows_of(const segmenter_params *p) { return p->rows ? p->rows : p->vit.image; }
+static int64_t columns_of(const segmenter_params *p) { return p->columns ? p->columns : p->vit.image; }
+
+static int64_t padded(int64_t side, int64_t patch) { return (side + patch - 1) / patch * patch; }
+
+/* The trunk, of the picture that is filled up. */
 static ba_vit form_of(const segmenter_params *p)
 {
     ba_vit v = ba_vit_of(&p->vit, named);
     v.scope = "encoder.";
+    v.image_rows = padded(rows_of(p), p->vit.patch);
+    v.image_columns = padded(columns_of(p), p->vit.patch);
     v.block.eps = eps;
     v.resize = BA_RESIZE_BILINEAR;
     v.table_rows = v.table_columns = p->table / p->vit.patch;
@@ -32,9 +43,32 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
         return BA_FAIL(h, e, BA_EARG, "table = %lld is no multiple of patch = %lld", (long long)p->table, (long long)p->vit.patch);
     if (v.dim > 0 && v.dim % heads_of(p, &v))
         return BA_FAIL(h, e, BA_EARG, "decoder_heads = %lld do not divide dim = %lld", (long long)heads_of(p, &v), (long long)v.dim);
-    return h->vit_facts(&v, out, e);
+    if (h->vit_facts(&v, out, e))
+        return e->code;
+    out->image_rows = rows_of(p);
+    out->image_columns = columns_of(p);
+    return BA_OK;
 }
 
+/* ---- encoder ---- */
+/* The pictures as the patches want them: where they do not fill the grid, normalised here and zeros added. */
+static int fill_up(ba_on o, const ba_vit *v, ba_arch_in *in)
+{
+    const int64_t C = v->channels;
+    float one[MOST_CHANNELS], none[MOST_CHANNELS] = { 0 };
+    if (o.h->dim(in->images, 1) == v->image_rows && o.h->dim(in->images, 2) == v->image_columns)
+        return BA_OK;
+    for (int64_t c = 0; c < C; c++)
+        one[c] = 1;
+    ba_tensor *x = ba_add(o, ba_mul(o, ba_as_f32(o, in->images), in->scale), in->shift);
+    x = ba_op1(o, "unslice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", 0), BA_I("size", v->image_rows)));
+    in->images = ba_op1(o, "unslice", x, BA_ATTRS(BA_I("axis", 2), BA_I("from", 0), BA_I("size", v->image_columns)));
+    in->scale = in->images ? o.h->constant(o.b, 1, &C, one, o.e) : NULL;
+    in->shift = in->scale ? o.h->constant(o.b, 1, &C, none, o.e) : NULL;
+    return in->shift ? BA_OK : o.e->code;
+}
+
+/* ---- mask transformer ---- */
 /* The tokens of the classes behind the patches [B,k,dim]: they have no positions. */
 static ba_tensor *with_classes(ba_on o, ba_tensor *x, int64_t classes, int64_t dim)
 {
@@ -75,13 +109,14 @@ static ba_tensor *decoder(ba_on o, const segmenter_params *p, const ba_vit *v, b
     return x ? o.h->layernorm(o.b, "decoder.mask_norm", x, eps, o.e) : NULL;
 }
 
-/* Of each pixel: bilinear between the middles of patches. scores [B,N,K]. */
-static ba_tensor *pixels(ba_on o, const ba_vit *v, ba_tensor *scores)
+/* Of each pixel that the picture has: bilinear between the middles of patches. scores [B,N,K]. */
+static ba_tensor *pixels(ba_on o, const segmenter_params *p, const ba_vit *v, ba_tensor *scores)
 {
     const int64_t B = o.h->dim(scores, 0), N = o.h->dim(scores, 1), K = o.h->dim(scores, 2), rows = v->image_rows, columns = v->image_columns;
     ba_tensor *maps = ba_shape(o, ba_permute(o, scores, "0,2,1"), BA_DIMS(B * K, N));
     maps = ba_op1(o, "resize", maps, BA_ATTRS(BA_I("rows", rows / v->patch), BA_I("columns", columns / v->patch), BA_I("to_rows", rows), BA_I("to_columns", columns)));
-    return ba_shape(o, maps, BA_DIMS(B, K, rows * columns));
+    maps = ba_cut(o, ba_cut(o, ba_shape(o, maps, BA_DIMS(B, K, rows, columns)), 2, 0, rows_of(p)), 3, 0, columns_of(p));
+    return ba_shape(o, maps, BA_DIMS(B, K, rows_of(p) * columns_of(p)));
 }
 
 static int build(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e)
@@ -89,12 +124,15 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     const ba_on o = { h, b, e };
     const segmenter_params *p = params;
     const ba_vit v = form_of(p);
-    ba_tensor *x = h->vit_embed(b, &v, in, e);
+    ba_arch_in full = *in;
+    if (fill_up(o, &v, &full))
+        return e->code;
+    ba_tensor *x = h->vit_embed(b, &v, &full, e);
     x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
     x = x ? h->layernorm(b, "encoder.norm", x, v.block.eps, e) : NULL;
     if (!x || h->publish(b, "features", -1, x, e) || !(x = ba_cut(o, x, 1, 1, h->dim(x, 1))))
         return e->code;
-    ba_tensor *scores = decoder(o, p, &v, x), *logits = ba_mean(o, scores, 1, 0), *masks = logits && !in->kept ? pixels(o, &v, scores) : NULL;
+    ba_tensor *scores = decoder(o, p, &v, x), *logits = ba_mean(o, scores, 1, 0), *masks = logits && !in->kept ? pixels(o, p, &v, scores) : NULL;
     if (!logits || (!in->kept && !masks) || h->publish(b, "scores", -1, scores, e) || h->publish(b, "logits", -1, logits, e))
         return e->code;
     return masks ? h->publish(b, "masks", -1, masks, e) : BA_OK;
@@ -107,6 +145,8 @@ const ba_plugin_desc ba_plugin = {
     .cite = "Strudel et al., Segmenter: Transformer for Semantic Segmentation, ICCV 2021",
     BA_PARAMS(segmenter_params,
         BA_VIT_ROWS(segmenter_params, vit, sizes, 0, "dim/depth/heads: tiny 192/12/3, small 384/12/6, base 768/12/12", 512, 16, 0.1),
+        BA_INT(segmenter_params, rows, 0, 0, 4096, "pixels", "of the picture; 0: image. No multiple of patch: zeros are added below"),
+        BA_INT(segmenter_params, columns, 0, 0, 4096, "pixels", "of the picture; 0: image. No multiple of patch: zeros are added to the right"),
         BA_INT(segmenter_params, table, 0, 0, 4096, "pixels", "side of the picture that the position table is for; 0: image"),
         BA_INT(segmenter_params, decoder_depth, 2, 1, 100, "blocks", "of the mask transformer"),
         BA_INT(segmenter_params, decoder_heads, 0, 0, 1024, NULL, "attention heads there, a divisor of dim; 0: dim / 64, at least 1")),

@@ -150,8 +150,7 @@ def yolos(m, kept, *, rows, columns, table_rows, table_columns, dim, depth, head
     return {"logits": head("class_embed", found, classes), "boxes": head("bbox_embed", found, 4).sigmoid()}
 
 
-def segmenter(m, kept, *, image, patch, table, dim, depth, heads, decoder_depth, decoder_heads, classes):
-    rows = columns = image
+def segmenter(m, kept, *, rows, columns, patch, table, dim, depth, heads, decoder_depth, decoder_heads, classes):
     padded = [-(-side // patch) * patch for side in (rows, columns)]
     grid, old = [side // patch for side in padded], [table // patch] * 2
     x = F.pad(picture(rows, columns), (0, padded[1] - columns, 0, padded[0] - rows))
@@ -268,8 +267,9 @@ def main():
     case("ConvViT", "convvit", convvit, dict(image=64, stem_depth=1, classes=CLASSES, **SMALL), parity_archs.KEPT)
     case("YOLOS, middle positions", "yolos", yolos, dict(rows=48, columns=64, table_rows=2, table_columns=5, detections=3, classes=4, middle=True,
                                                          dim=24, depth=3, heads=2), [[0, 1, 3, 6, 8, 11], [2, 4, 5, 7, 9, 10]])
-    case("Segmenter", "segmenter", segmenter, dict(image=32, patch=8, table=24, decoder_depth=1, decoder_heads=3, classes=CLASSES, **SMALL),
-         parity_archs.KEPT)
+    masks = dict(patch=8, table=24, decoder_depth=1, decoder_heads=3, classes=CLASSES, **SMALL)
+    case("Segmenter", "segmenter", segmenter, dict(rows=32, columns=32, **masks), parity_archs.KEPT)
+    case("Segmenter, picture filled up with zeros", "segmenter", segmenter, dict(rows=27, columns=30, **masks), parity_archs.KEPT)
     case("DINO with its head", "dino", dino, dict(image=32, patch=8, outputs=7, **SMALL), parity_archs.KEPT, ours=dict(head=True, norm_last_layer=False), repeat=4093)
     case("MAE with its decoder", "mae", mae, dict(image=32, patch=8, decoder_dim=16, decoder_depth=1, decoder_heads=2, **SMALL), parity_archs.KEPT,
          ours=dict(pool="none", decoder=True))
