@@ -25,6 +25,12 @@ Y = torch.tensor(LABELS)
 case, zs, zt = pair("cross-entropy, smoothed", "cross-entropy", "cross_entropy(label_smoothing)", smoothing=0.1)
 case.write(F.cross_entropy(zs, Y, label_smoothing=0.1))
 
+case, zs, zt = pair("cross-entropy, soft targets of mixed pictures", "cross-entropy", "cross_entropy of probabilities", smoothing=0.1)
+smooth = F.one_hot(Y, C).to(REAL) * 0.9 + 0.1 / C
+targets = (0.7 * smooth + 0.3 * smooth.flip(0)).float().to(REAL)
+case.data["targets"] = targets.tolist()
+case.write(F.cross_entropy(zs, targets))
+
 case, zs, zt = pair("binary cross-entropy", "binary-cross-entropy", "binary_cross_entropy_with_logits")
 case.write(F.binary_cross_entropy_with_logits(zs, F.one_hot(Y, C).to(REAL)))
 
@@ -86,10 +92,13 @@ def features(name, loss, what, keep=False, **settings):
     return case
 
 
+def tokens_shape(who, keep):
+    return B, 1 + (4 if keep and who == "teacher" else N), DS if who == "student" else DT
+
+
 def tokens(case, who, layer, keep=False):
     name = "features" if layer == (LS if who == "student" else LT) - 1 else f"tokens.{layer}"
-    T = 1 + (4 if keep and who == "teacher" else N)
-    return case.signal(who, name, (B, T, DS if who == "student" else DT))
+    return case.signal(who, name, tokens_shape(who, keep))
 
 
 def at_kept(x):
@@ -136,20 +145,45 @@ for keep in (False, True):
     s = F.linear(s, *linear(case, "align")) * (uniform("mgd/hidden", (B, N, 1)) >= 0.5)
     case.write(0.01 * by * F.mse_loss(at(generated(case, "generator", to_map(s))), t, reduction="sum") / B)
 
-    case = features("ViTKD" + seen, "vitkd", "conv2d, noise sorted", keep, alpha=0.01, beta=0.02)
+    case = features("MGD, channels" + seen, "mgd", "conv2d, mse sum", keep, weight=0.01, hide="channels", share=0.3)
+    for who in ("student", "teacher"):
+        tokens(case, who, 0, keep)
+    s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3, keep)[:, 1:]
+    left = uniform("mgd/hidden", (B, 1, DT)) >= 0.3
+    assert 0 < left.sum() < left.numel()
+    s = F.linear(s, *linear(case, "align")) * left
+    case.write(0.01 * by * F.mse_loss(at(generated(case, "generator", to_map(s))), t, reduction="sum") / B)
+
+    for form in ("code", "paper"):
+        case = features("ViTKD" + (", the paper's form" if form == "paper" else "") + seen, "vitkd",
+                        "conv2d, noise sorted" if form == "code" else "conv2d, noise below the share", keep, alpha=0.01, beta=0.02,
+                        **({"form": form} if form == "paper" else {}))
+        total = 0.0
+        for mine, theirs in ((0, 0), (1, 2)):
+            s, t = tokens(case, "student", mine)[:, 1:], tokens(case, "teacher", theirs, keep)[:, 1:]
+            total = total + 0.01 * F.mse_loss(at(F.linear(s, *linear(case, f"mimic.{mine}"))), t, reduction="sum")
+        s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3, keep)[:, 1:]
+        x = F.linear(s, *linear(case, "generate.2.align"))
+        token = case.weight("generate.2.mask_token", (1, 1, DT))
+        noise = uniform("vitkd/generate.2.noise", (B, N))
+        if form == "code":  # exactly so many are hidden; sums are those of a picture
+            order, share = noise.argsort(1), 0.5 * B
+            mask = torch.ones(B, N, dtype=REAL).scatter(1, order[:, :int(N * 0.5)], 0.0).unsqueeze(-1)
+        else:
+            mask, share = (noise < 0.5).to(REAL).unsqueeze(-1), 1.0
+        x = x * (1 - mask) + token * mask
+        y = generated(case, "generate.2.generator", to_map(x))
+        total = total / (B if form == "code" else 1) + 0.02 / share * F.mse_loss(at(y * mask), t * at(mask), reduction="sum")
+        case.write(by * total)
+
+    case = features("ViTKD, behind the attention" + seen, "vitkd", "linear, mse sum", keep, alpha=0.01, module="mha", generate="none")
     total = 0.0
     for mine, theirs in ((0, 0), (1, 2)):
-        s, t = tokens(case, "student", mine)[:, 1:], tokens(case, "teacher", theirs, keep)[:, 1:]
-        total = total + 0.01 / B * F.mse_loss(at(F.linear(s, *linear(case, f"mimic.{mine}"))), t, reduction="sum")
-    s, t = tokens(case, "student", 2)[:, 1:], tokens(case, "teacher", 3, keep)[:, 1:]
-    x = F.linear(s, *linear(case, "generate.2.align"))
-    token = case.weight("generate.2.mask_token", (1, 1, DT))
-    order = uniform("vitkd/generate.2.noise", (B, N)).argsort(1)
-    visible = int(N * (1 - 0.5))
-    mask = torch.ones(B, N, dtype=REAL).scatter(1, order[:, :visible], 0.0).unsqueeze(-1)
-    x = x * (1 - mask) + token * mask
-    y = generated(case, "generate.2.generator", to_map(x))
-    total = total + 0.02 / B / 0.5 * F.mse_loss(at(y * mask), t * at(mask), reduction="sum")
+        both = []
+        for who, layer in (("student", mine), ("teacher", theirs)):
+            before = case.signal(who, f"tokens.{layer - 1}" if layer else "embedded", tokens_shape(who, keep))
+            both.append((before + case.signal(who, f"attention_output.{layer}", tokens_shape(who, keep)))[:, 1:])
+        total = total + 0.01 / B * F.mse_loss(at(F.linear(both[0], *linear(case, f"mimic.{mine}"))), both[1], reduction="sum")
     case.write(by * total)
 
     case = features("ViTKD, correlations" + seen, "vitkd", "bmm", keep, alpha=0.01, align="correlation", generate="none", mimic="0")

@@ -73,24 +73,34 @@ mean, basis = case.state("mean", (DT,)), case.state("basis", (DT, DT))
 g = (t - mean) @ basis[:, :DS]
 case.write(3 * F.mse_loss(s, g.sign() * (g / 0.1).abs().pow(1 / 3)))
 
+case, s, t = embeddings("CC", "cc", "cross_entropy with the pictures' clusters", statistics="given", clusters=5)
+clusters, samples = [4, 0, 2, 1, 3, 0], [5, 2, 0, 4]
+case.data.update(images=len(clusters), samples=samples, states={"labels": {"shape": [len(clusters)], "data": clusters}})
+case.write(F.cross_entropy(F.linear(s, *linear(case, "head", 5, DS)), torch.tensor(clusters)[samples]))
+
 # ---- AttnDistill ----
 HS, HT = 2, 3
 
 
-def models(name, what, heads=(HS, HT), grid=(3, 3), values=False, **settings):
-    """Two models of one block; returns the case, tokens [B,T,D] and class attention [B,H,T] of each."""
+KEPT = [[0, 2, 3, 7], [1, 4, 5, 8], [0, 1, 2, 3], [2, 5, 6, 8]]
+
+
+def models(name, what, heads=(HS, HT), grid=(3, 3), values=False, keep=False, **settings):
+    """Two models of one block; returns the case, tokens [B,T,D] and class attention [B,H,T] of each. keep: the teacher sees the patches KEPT."""
     case = Case("loss", "AttnDistill, " + name, f"{SOURCE}, {what}", loss="attndistill",
                 settings={**settings, "values": True} if values else settings, batch=B)
     out = []
     for who, h, side, width in (("student", heads[0], grid[0], DS), ("teacher", heads[1], grid[1], DT)):
         case.facts(who, grid_rows=side, grid_columns=side, patches=side * side, prefix=1, depth=1)
-        T = 1 + side * side
+        T = 1 + (len(KEPT[0]) if keep and who == "teacher" else side * side)
         x = case.signal(who, "tokens.0" if who == "student" else "features", (B, T, width))
         a = case.signal(who, "class_attention.0", (B, h, 1, T), softmax=True)[:, :, 0]
         if values:
             a = a * case.signal(who, "values.0", (B, h, T, 3)).norm(dim=3)
             a = a / a.sum(2, keepdim=True)
         out += [x, a]
+    if keep:
+        case.data["kept"] = {"teacher": KEPT}
     return (case, *out)
 
 
@@ -124,6 +134,15 @@ def guided(s, t):
 
 case, x, a, y, c = models("released form", "mse_loss + 0.1 kl_div, heads merged by logarithms")
 case.write(F.mse_loss(projected(case, x[:, 0], 4), y[:, 0]) + 0.1 * guided(merged(a), merged(c)))
+
+case, x, a, y, c = models("released form, masked teacher", "class and kept columns renormalised", keep=True)
+seen = torch.stack([a[b][:, [0] + [1 + n for n in KEPT[b]]] for b in range(B)])
+case.write(F.mse_loss(projected(case, x[:, 0], 4), y[:, 0]) + 0.1 * guided(merged(seen / seen.sum(-1, keepdim=True)), merged(c)))
+
+case, x, a, y, c = models("CompRess on the projected class token", "kl_div(batchmean)", align="none", guidance=0, projector=2, compress=0.5,
+                          compress_temperature=0.1, queue=K)
+mine, theirs = case.state("student_queue", (K, DT)), case.state("teacher_queue", (K, DT))
+case.write(0.5 * divergence(F.normalize(projected(case, x[:, 0], 2), dim=1) @ mine.T / 0.1, F.normalize(y[:, 0], dim=1) @ theirs.T / 0.1))
 
 case, x, a, y, c = models("equal heads, two layers, distance", "norm of the difference, kl_div of each head", heads=(3, 3), projector=2, form="norm")
 case.write((projected(case, x[:, 0], 2) - y[:, 0]).norm(dim=1).mean() + 0.1 * guided(a, c))
