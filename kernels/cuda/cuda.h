@@ -26,10 +26,21 @@ rt *bai_cuda_rt(struct bai_cuda *c);
 #define BA_CUDA_OP(NAME) extern "C" const bai_cuda_op bai_cuda_op_##NAME; const bai_cuda_op bai_cuda_op_##NAME
 
 #ifdef __CUDACC__
+/* All shared memory that the device gives a block, whatever this launch takes: the limit belongs to the kernel, and a step recorded with a larger block must
+ * not find it lowered by a smaller one. What goes wrong here the launch says. */
+static inline void ba_allow_shared(const void *kernel)
+{
+    cudaFuncAttributes a;
+    int device = 0, most = 0;
+    if (cudaGetDevice(&device) == cudaSuccess && cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) == cudaSuccess &&
+        cudaFuncGetAttributes(&a, kernel) == cudaSuccess)
+        (void)cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most - (int)a.sharedSizeBytes);
+}
+
 #define BA_UNROLL _Pragma("unroll")
 /* grid, block: dim3 or int; shared: bytes of dynamic shared memory. KERNEL is a plain name (an `auto k = kernel<...>` for a template). */
 #define BA_LAUNCH(KERNEL, GRID, BLOCK, SHARED, C, ...) do { \
-    if ((SHARED) > 48 * 1024) cudaFuncSetAttribute(KERNEL, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(SHARED)); \
+    if ((SHARED) > 48 * 1024) ba_allow_shared((const void *)(KERNEL)); \
     KERNEL<<<(GRID), (BLOCK), (SHARED), (cudaStream_t)(C)->stream>>>(__VA_ARGS__); } while (0)
 #define BA_DYNAMIC_SHARED(T, NAME) extern __shared__ __align__(16) unsigned char ba_dynamic_shared[]; T *NAME = (T *)ba_dynamic_shared
 #endif

@@ -18,7 +18,7 @@ static const bai_cuda_op *const table[] = {
 #undef BA_LISTED
 
 /* A program that was run: what stands for it is the address of its steps. */
-typedef struct recorded { const bai_step *steps; int64_t n; uint64_t seed; int runs; void *replay; } recorded;
+typedef struct recorded { const bai_step *steps; int64_t n; uint64_t seed; int launched; void *replay; } recorded;
 
 struct bai_cuda {
     rt *rt;
@@ -263,8 +263,11 @@ static int run(void *self, bai_step *steps, int64_t n, uint64_t seed, int profil
         return r ? r : BA_EMACHINE;
     if (profile)
         return run_profiled(c, p, steps, e);
-    if (!p->replay && (p->runs++ == 0 || c->careful || !rt_can_record(c->rt)))
-        return launch_all(c, p, e);
+    if (!p->replay && (!p->launched || c->careful || !rt_can_record(c->rt))) {
+        r = launch_all(c, p, e);
+        p->launched |= !r; /* what failed on its way has not chosen all algorithms, which cannot be done while recording */
+        return r;
+    }
     if (!p->replay) {
         if ((r = rt_record_begin(c->rt, e)))
             return r;

@@ -79,31 +79,35 @@ template <typename T, int N, typename F> static __global__ void ba_each_flat(ba_
     int64_t at = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * PER;
     if (at >= w.count)
         return;
-    int whole = at + PER <= w.count, len = whole ? PER : (int)(w.count - at);
+    float x[N];
+    if (at + PER > w.count) { /* the end, one by one: a loop of unknown length would put the packs below into local memory */
+        for (; at < w.count; at++) {
+            for (int i = 0; i < N; i++)
+                x[i] = ba_wide(((const T *)w.in[i].data)[w.step[i][0] ? at : 0]);
+            ba_narrow(f(x), (T *)w.out.data + at);
+        }
+        return;
+    }
     ba_pack<T, PER> v[N], y;
+BA_UNROLL
     for (int i = 0; i < N; i++) {
         const T *from = (const T *)w.in[i].data;
-        if (!w.step[i][0]) {
+        if (w.step[i][0])
+            v[i] = *(const ba_pack<T, PER> *)(from + at);
+        else {
+BA_UNROLL
             for (int k = 0; k < PER; k++)
                 v[i].x[k] = from[0];
-        } else if (whole) {
-            v[i] = *(const ba_pack<T, PER> *)(from + at);
-        } else {
-            for (int k = 0; k < len; k++)
-                v[i].x[k] = from[at + k];
         }
     }
-    for (int k = 0; k < len; k++) {
-        float x[N];
+BA_UNROLL
+    for (int k = 0; k < PER; k++) {
+BA_UNROLL
         for (int i = 0; i < N; i++)
             x[i] = ba_wide(v[i].x[k]);
         ba_narrow(f(x), &y.x[k]);
     }
-    if (whole)
-        *(ba_pack<T, PER> *)((T *)w.out.data + at) = y;
-    else
-        for (int k = 0; k < len; k++)
-            ((T *)w.out.data)[at + k] = y.x[k];
+    *(ba_pack<T, PER> *)((T *)w.out.data + at) = y;
 }
 
 static inline unsigned ba_blocks(int64_t n, int64_t per) /* enough blocks for n things, at most what the grid takes in x */

@@ -7,10 +7,12 @@ template <typename U> static __global__ void move(permuted p, const U *x, U *y)
 {
     for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < p.count; i += (int64_t)gridDim.x * blockDim.x) {
         int64_t rest = i, at = 0;
-        for (int a = p.rank - 1; a >= 0; a--) {
-            at += rest % p.dim[a] * p.step[a];
-            rest /= p.dim[a];
-        }
+BA_UNROLL
+        for (int a = BA_MAX_RANK - 1; a >= 0; a--) /* of known length: axes that are looked up would lie in local memory */
+            if (a < p.rank) {
+                at += rest % p.dim[a] * p.step[a];
+                rest /= p.dim[a];
+            }
         y[i] = x[at];
     }
 }

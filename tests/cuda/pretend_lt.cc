@@ -53,14 +53,14 @@ static void set(void *p, cudaDataType_t type, int64_t i, float x)
         ((uint16_t *)p)[i] = x != x ? 0x7fff : (uint16_t)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
 
-/* What the documentation of cublasLtMatmul demands of E4M3: A transposed and B not, fp32 sums; columns of whole 16 bytes; a bias in bf16. */
+/* What the documentation of cublasLtMatmul demands of E4M3: A transposed and B not, fp32 sums; all dimensions multiples of 16; a bias in bf16. */
 static int has_fp8(const desc *d, const layout *a, const layout *b, const layout *c, const layout *o)
 {
-    uint64_t m = d->ta ? a->cols : a->rows, k = d->ta ? a->rows : a->cols;
+    uint64_t m = d->ta ? a->cols : a->rows, k = d->ta ? a->rows : a->cols, n = d->tb ? b->rows : b->cols;
     if (d->fast)
         broken("fast accumulation is on, and nobody asked for it");
     return d->ta == CUBLAS_OP_T && d->tb == CUBLAS_OP_N && d->compute == CUBLAS_COMPUTE_32F && (o->type == CUDA_R_16BF || o->type == CUDA_R_32F) &&
-        c->type == o->type && k % 16 == 0 && a->ld % 16 == 0 && b->ld % 16 == 0 && m * size_of(o->type) % 16 == 0 && (uint64_t)o->ld * size_of(o->type) % 16 == 0 &&
+        c->type == o->type && k % 16 == 0 && m % 16 == 0 && n % 16 == 0 && a->ld % 16 == 0 && b->ld % 16 == 0 && (uint64_t)o->ld * size_of(o->type) % 16 == 0 &&
         (d->epilogue == CUBLASLT_EPILOGUE_DEFAULT || (d->epilogue == CUBLASLT_EPILOGUE_BIAS && d->bias_type == CUDA_R_16BF));
 }
 
