@@ -1,5 +1,6 @@
 /* attndistill: self-supervised distillation between vision transformers, without labels.
- *   alignment   the student's class token after the last block, through a projector of `projector` layers, against the teacher's after its final norm
+ *   alignment   the student's class token after the last block, through a projector of `projector` layers, against the teacher's after its final norm;
+ *               of a model without one the mean of its tokens
  *   guidance    what the class token attends to in chosen blocks, class token and patches, against the teacher's: KL, times `guidance`
  *   compress    likeness to the projected embeddings of the last pictures, as CompRess has it, times `compress`
  * Guidance compares head with head where both models have equally many, else maps merged over heads, by default A = softmax_j((1/T) sum_h ln a^h_j).
@@ -49,10 +50,13 @@ static ba_tensor *aligned_by(ba_on o, const attndistill_params *p, ba_tensor *co
     return ba_mean(o, ba_op1(o, "sqrt", t ? ba_op2(o, "maximum", t, o.h->scalar(o.b, 1e-24, o.e), 0, NULL) : NULL, 0, NULL), BA_EVERY, 0);
 }
 
-/* The class token of x against the queue NAME of its own kind. */
-static ba_tensor *nearness(ba_on o, const attndistill_params *p, const char *name, ba_tensor *x)
+/* What stands for the whole picture, [B,1,D]: the first of the tokens x [B,T,D] where that is a class token, else their mean. */
+static ba_tensor *whole(ba_on o, ba_tensor *x, int classed) { return classed ? ba_cut(o, x, 1, 0, 1) : ba_mean(o, x, 1, 1); }
+
+/* The same of the compared tokens x against the queue NAME of its own kind. */
+static ba_tensor *nearness(ba_on o, const attndistill_params *p, const char *name, ba_tensor *x, int classed)
 {
-    x = ba_unit(o, ba_sum(o, ba_cut(o, x, 1, 0, 1), 1, 0));
+    x = ba_unit(o, ba_sum(o, whole(o, x, classed), 1, 0));
     ba_tensor *queue = x ? ba_queue(o, name, p->queue, x, BA_INIT_UNIFORM, sqrt(3 / (double)o.h->dim(x, 1))) : NULL;
     return ba_nearness(o, x, queue, p->compress_temperature);
 }
@@ -61,19 +65,21 @@ static ba_tensor *nearness(ba_on o, const attndistill_params *p, const char *nam
 static ba_tensor *embeddings(ba_on o, const attndistill_params *p, ba_tensor *sum)
 {
     ba_tensor *x[2] = { ba_signal_f32(o, "student", "tokens", -1), ba_signal_f32(o, "teacher", "features", -1) };
-    if (!x[0] || !x[1])
+    const int64_t extras[] = { o.h->fact(o.b, "student", "prefix", o.e), o.h->fact(o.b, "teacher", "prefix", o.e) };
+    if (!x[0] || !x[1] || extras[0] < 0 || extras[1] < 0)
         return NULL;
     if (p->align == TOKENS) {
         if (o.h->match(o.b, x[0], x[1], 1, x, o.e))
             return NULL;
     } else
         for (int i = 0; i < 2; i++)
-            x[i] = ba_cut(o, x[i], 1, 0, 1);
+            x[i] = whole(o, x[i], extras[i] > 0);
     x[0] = projected(o, x[0], p->projector, x[1] ? o.h->dim(x[1], 2) : 0);
     if (p->align != NONE)
         sum = ba_add(o, sum, aligned_by(o, p, x));
     if (p->compress > 0) {
-        ba_tensor *s = nearness(o, p, "student_queue", x[0]), *t = nearness(o, p, "teacher_queue", x[1]);
+        int classed = p->align != TOKENS || (extras[0] > 0 && extras[1] > 0); /* one token each, or class tokens in front */
+        ba_tensor *s = nearness(o, p, "student_queue", x[0], classed), *t = nearness(o, p, "teacher_queue", x[1], classed);
         sum = ba_add(o, sum, ba_scale(o, ba_mean(o, ba_op2(o, "kl_divergence", s, t, 0, NULL), BA_EVERY, 0), p->compress, 0));
     }
     return sum;
@@ -254,7 +260,7 @@ const ba_plugin_desc ba_plugin = {
     .cite = "Wang et al., Attention Distillation: self-supervised vision transformer students need more guidance, BMVC 2022",
     BA_PARAMS(attndistill_params,
         BA_FLOAT(attndistill_params, weight, 1, 0, 1e6, NULL, "factor of this loss in the sum"),
-        BA_CHOICE(attndistill_params, align, 0, aligned, "what is aligned through the projector: the class token, all tokens, or nothing"),
+        BA_CHOICE(attndistill_params, align, 0, aligned, "what is aligned through the projector: the class token (the mean of the tokens where a model has none), all tokens, or nothing"),
         BA_CHOICE(attndistill_params, form, 0, forms, "of the alignment: mean squared error (released code), or the distance, not squared (paper)"),
         BA_INT(attndistill_params, projector, 4, 1, 16, "layers", "linear layers of the projector; the paper tries 1, 2, 4, 8"),
         BA_FLOAT(attndistill_params, guidance, 0.1, 0, 1e6, NULL, "factor of the attention guidance (the paper's lambda); 0: none"),

@@ -273,7 +273,7 @@ local function model(B, side, prefix, dim, heads, seen)
     local T = prefix + (seen or side * side)
     return { facts = { prefix = prefix, patches = side * side, depth = 2, grid_rows = side, grid_columns = side },
         signals = { features = random({ B, T, dim }, -1, 1), ["tokens.1"] = random({ B, T, dim }, -1, 1), ["tokens.0"] = random({ B, T, dim }, -1, 1),
-            ["class_attention.0"] = maps { B, heads, prefix, T }, ["class_attention.1"] = maps { B, heads, prefix, T },
+            ["class_attention.0"] = maps { B, heads, math.max(prefix, 1), T }, ["class_attention.1"] = maps { B, heads, math.max(prefix, 1), T },
             ["values.0"] = random({ B, heads, T, 3 }, .3, 1), ["values.1"] = random({ B, heads, T, 3 }, .3, 1),
             projection = random({ B, 7 }, -.2, .2), decoder_tokens = random({ B, T, dim }, -1, 1),
             ["decoder_hidden.0"] = random({ B, T, dim }, -1, 1) } }
@@ -315,6 +315,33 @@ masked.teacher, masked.kept = model(2, 2, 1, 8, 3, 4), { teacher = { { 0, 1, 2, 
 local kept = rig.run(masked).loss
 masked.kept = nil
 t.near(rig.run(masked).loss, kept, 1e-6, "a mask that keeps everything")
+-- A model without a class token is aligned by the mean of its tokens, as one whose class token were that mean.
+local function averaged(m, signal)
+    local x, rows = m.signals[signal], {}
+    local T, D = x.shape[2], x.shape[3]
+    for b = 1, x.shape[1] do
+        rows[b] = { {}, {} }
+        for d = 1, D do
+            rows[b][1][d], rows[b][2][d] = 0, 9
+            for n = 0, T - 1 do rows[b][1][d] = rows[b][1][d] + x.data[((b - 1) * T + n) * D + d] / T end
+        end
+    end
+    return { facts = { prefix = 1, patches = 1, depth = 2, grid_rows = 1, grid_columns = 1 }, signals = { [signal] = rows } }
+end
+local bare = { model(4, 2, 0, 6, 2), model(4, 2, 0, 8, 3) }
+local means = { averaged(bare[1], "tokens.1"), averaged(bare[2], "features") }
+for _, given in ipairs { {}, { form = "norm" }, { compress = .2, queue = 4 }, { align = "none", compress = 1, queue = 4 } } do
+    given.guidance, given.projector = 0, 1
+    local case = { loss = "attndistill", settings = given, batch = 4, student = means[1], teacher = means[2], seed = 3, weights = projector(1, 6, 8) }
+    local want = rig.run(case).loss
+    for _, who in ipairs { { bare[1], bare[2] }, { bare[1], means[2] }, { means[1], bare[2] } } do
+        case.student, case.teacher = who[1], who[2]
+        t.near(rig.run(case).loss, want, 1e-5, "no class token: the mean of the tokens")
+    end
+end
+worst, where = rig.differences { loss = "attndistill", settings = { guidance = 0, align = "tokens", compress = .2, queue = 4, projector = 1 }, batch = 4,
+    update = false, student = bare[1], teacher = bare[2], weights = projector(1, 6, 8), seed = 4 }
+t.check(worst < 3e-2, "no class token, all tokens: gradient off by %.3g at %s", worst, where)
 t.group "gradients against finite differences"
 
 -- ---- refusals ----
