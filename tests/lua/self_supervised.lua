@@ -305,7 +305,10 @@ local worst, where = rig.differences { loss = "dino", settings = {}, batch = 2, 
     student_local = model(6, 1, 1, 6, 2), teacher = model(4, 2, 1, 6, 2) }
 t.check(worst < 3e-2, "dino: gradient off by %.3g at %s", worst, where)
 -- The teacher of another grid, and a masked one; a masked one that keeps everything is an unmasked one.
-worst, where = rig.differences { loss = "attndistill", settings = { align = "none", guidance = 1 }, batch = 2, student = model(2, 3, 1, 6, 2), teacher = model(2, 4, 1, 8, 2) }
+for _ = 1, 3 do -- few elements: on some numbers most of them are at kinks
+    worst, where = rig.differences { loss = "attndistill", settings = { align = "none", guidance = 1 }, batch = 2, student = model(2, 3, 1, 6, 2), teacher = model(2, 4, 1, 8, 2) }
+    if worst < math.huge then break end
+end
 t.check(worst < 3e-2, "another grid: gradient off by %.3g at %s", worst, where)
 local masked = { loss = "attndistill", settings = { guidance = 1, align = "tokens", layers = "all" }, batch = 2, student = model(2, 2, 1, 6, 2),
     teacher = model(2, 2, 1, 8, 3, 2), kept = { teacher = { { 0, 3 }, { 1, 2 } } }, seed = 5, weights = projector(4, 6, 8) }

@@ -91,6 +91,49 @@ for b = 0, B - 1 do
 end
 near(one:read "scores", want, 1e-6, "rollout")
 one:free()
+
+-- Without a class token: what reaches the mean of the patches. Every row of the product counts alike, the first patch's no more than others.
+do
+    local store, side = bauta.store(seed), 64
+    local conv = bauta.arch "convvit" { dim = 24, depth = 2, heads = 3, stem_depth = 1, image = side, classes = 5, drop_path = 0 }
+    local step = bauta.graph({ batch = B, image = side }, function(g)
+        g:model("student", conv, { store = store })
+        g:declare("teacher", bauta.arch "deit" { dim = 24, depth = 1, heads = 3, image = side, patch = 16, classes = 5 })
+        g:fetch("scores", g:score(bauta.mask "rollout" {}, "teacher"))
+        for l = 0, 1 do g:fetch("map" .. l, g:signal("student", "attention", l):mean { axis = 1 }) end
+    end)
+    for l = 0, 1 do
+        local name = ("blocks3.%d.attn.qkv.weight"):format(l)
+        local w = store:read(name)
+        for i = 1, #w do w[i] = w[i] * 8 end
+        store:write(name, w)
+    end
+    local big = {}
+    for i = 1, B * side * side * 3 do big[i] = math.random(0, 255) end
+    step:feed("images", big)
+    step:run()
+    local scores, maps = step:read "scores", { [0] = step:read "map0", step:read "map1" }
+    local expected, plain = {}, 0
+    for b = 0, B - 1 do
+        local row = {}
+        for j = 1, N do row[j] = 1 / N end
+        for l = 1, 0, -1 do
+            local next_row = {}
+            for j = 1, N do
+                next_row[j] = 0.5 * row[j]
+                for i = 1, N do next_row[j] = next_row[j] + 0.5 * row[i] * maps[l][(b * N + i - 1) * N + j] end
+            end
+            row = next_row
+        end
+        for j = 1, N do
+            expected[#expected + 1] = row[j]
+            plain = math.max(plain, math.abs(row[j] - 1 / N))
+        end
+    end
+    t.check(plain > 1e-4, "the maps prefer some patches")
+    near(scores, expected, 1e-6, "rollout of a model without a class token")
+    step:free()
+end
 t.group "rollout"
 
 -- ---- diverse: each next one is the farthest from those before ----
