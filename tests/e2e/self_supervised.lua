@@ -51,6 +51,21 @@ for _, kind in ipairs { "kdep", "cc" } do
     t.check(status == 0 and shell.read(own) and out:find(own, 1, true), "%s makes its statistics: %s %s", kind, out, err)
     t.check(r and r.knn_top1[1] >= 0 and r.knn_top1[1] <= 100 and out:find("by 5 neighbours", 1, true), "%s is judged by neighbours", kind)
 end
+-- Of a masked teacher they are made as it is masked, whatever the criterion asks; the same with another number of threads.
+local seen = { [shell.read(path "kdep-auto/run/kdep.statistics.safetensors") or ""] = "whole" }
+for _, criterion in ipairs { "student", "random", "teacher", "anneal" } do
+    local name, more = "kdep-" .. criterion, "--set epochs=1 --set statistics=auto --set keep=8 --set criterion=" .. criterion
+    status, out, err = shell.bauta(run("kdep", name, more))
+    local made = shell.read(path(name .. "/run/kdep.statistics.safetensors"))
+    t.check(status == 0 and out:find("96 pictures (8 of 16 patches)", 1, true), "%s: %s %s", criterion, out, err)
+    t.check(made and made:find('"shown":"8 of 16 patches"', 1, true), "%s: what was shown is in the file", criterion)
+    t.check(made and not seen[made], "%s: other patches, other embeddings (as %s)", criterion, made and seen[made])
+    if made then seen[made] = criterion end
+    shell.bauta(run("kdep", name .. "-1", more .. " --threads 1"))
+    t.check(made and shell.read(path(name .. "-1/run/kdep.statistics.safetensors")) == made, "%s: the same again", criterion)
+end
+status, out, err = shell.bauta(("statistics '%s/unlabelled.lua' --to '%s' --clusters 0 --set keep=8 --out '%s'"):format(shell.here, path "whole.safetensors", path "none"))
+t.check(status == 0 and err:find("of whole pictures, and this run shows its teacher less", 1, true), "the verb says what it does: %s", err)
 local auto = shell.read(path "cc-auto/run/cc.statistics.safetensors")
 status, out, err = shell.bauta(("eval '%s/unlabelled.lua' --set kind=cc --set epochs=1 --set statistics=auto --out '%s' --protocol knn --neighbours 5 --json"):format(
     shell.here, path "cc-auto"))

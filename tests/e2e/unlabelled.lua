@@ -5,6 +5,7 @@ local p = bauta.params {
     bauta.int("epochs", 1, 1, 1000, "epochs"),
     bauta.string("kind", "seed", "the loss, or two-queues, tokens, values"),
     bauta.int("keep", 0, 0, 16, "patches that the teacher sees; 0: all"),
+    bauta.string("criterion", "student", "that chooses them"),
     bauta.string("statistics", "", "file for kdep and cc, or auto"),
 }
 local data = bauta.data "scenes" { size = 16, train = 96, test = 40 }
@@ -20,7 +21,7 @@ local function mae(dim, depth)
 end
 
 local student, teacher = vit(), vit { dim = 36, heads = 3 }
-local mask = p.keep > 0 and bauta.mask "student" { keep = p.keep } or nil
+local mask = p.keep > 0 and bauta.mask(p.criterion) { keep = p.keep } or nil
 local kinds = {
     ["compress-1q"] = { queue = 64 }, ["compress-2q"] = { queue = 64 }, seed = { queue = 64, teacher_temperature = 0.01 }, reg = {}, simreg = {},
     attndistill = {}, kdep = { statistics = p.statistics }, cc = { statistics = p.statistics, clusters = 6 }, g2sd = { layer = 1 },

@@ -49,6 +49,9 @@ make["class-mean"] = function(b, who)
     return b:op("concat", both, { axis = 2 }):reshape { shape = ("%d,%d"):format(rows, 2 * width) }
 end
 
+-- The features of a model that has been built as WHO, with weights from `store`.
+function features.of(b, who, store, kind) return make[kind](b, who, store) end
+
 -- The features [B,F] of a model that is built now, in evaluation mode, without gradient.
 function features.node(b, arch, store, kind, normalise)
     if not make[kind] then errors.fail("features %s: %s", errors.show(kind), errors.unknown("kind", tostring(kind), features.kinds)) end
@@ -63,38 +66,40 @@ function features.builder(e, device, batch, arch)
     return b
 end
 
--- Feeds a batch, which may be short, to a program made with features.builder.
-function features.feed(program, batch, size, room, step, epoch)
+-- Feeds a batch, which may be short, to a program made with features.builder. progress: the share of the training that is done.
+function features.feed(program, batch, size, room, step, epoch, progress)
     local images, labels = pictures.filled(batch, size, room)
     program:feed("images", images)
     program:feed("labels", labels)
     program:feed("step", step)
     program:feed("epoch", epoch or 0)
-    program:feed("progress", 0)
+    program:feed("progress", progress or 0)
 end
 
 -- All rows of a split as evaluation shows it: { n, width, rows (raw fp32), labels (raw), samples }. given: kind, store, arch (default:
--- the student), unit (rows of length 1), limit (evenly spaced so many pictures; 0: all), batch. nil when a signal came.
+-- the student), unit (rows of length 1), limit (evenly spaced so many pictures; 0: all), batch; or node, a function that is given the builder and
+-- returns them, with the epoch and progress that it is asked about. nil when a signal came.
 function features.all(e, device, split, given)
     local arch = given.arch or e.settings.student
     local loader, count = pictures.plain_loader(e, split, arch, given.limit, given.batch, given.threads)
     local size = math.min(given.batch, count)
     local b = features.builder(e, device, size, arch)
-    local node = features.node(b, arch, given.store, given.kind, e.settings.data.settings.normalise)
+    local node = given.node and given.node(b) or features.node(b, arch, given.store, given.kind, e.settings.data.settings.normalise)
     if given.unit then node = node:normalise { eps = 1e-12 } end
     b:fetch("features", node)
     local width = node:size(1)
     local program = b:finish()
     given.load()
     local out = { n = count, width = width, rows = ffi.array("float", count * width), labels = ffi.array("int32_t", count) }
-    local at, room = 0, {}
+    local at, step, room = 0, 0, {}
     loader:start(0, 0)
     for batch in function() return loader:next() end do
         if bind.signal() ~= 0 then
             out = nil
             break
         end
-        features.feed(program, batch, size, room, 1)
+        step = step + 1
+        features.feed(program, batch, size, room, step, given.epoch, given.progress)
         program:run()
         ffi.copy(out.rows + at * width, program:view "features", batch.count * width * 4)
         ffi.copy(out.labels + at, batch.labels, batch.count * 4)

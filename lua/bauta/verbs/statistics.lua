@@ -52,6 +52,10 @@ function verb.run(given)
         clusters = given.clusters, iterations = given.iterations, seed = given.seed, limit = given.pictures, batch = given.batch })
     store:free()
     if not r then return 130 end
+    if t:who() ~= "student" and e:kept(t, e:epochs() - 1) or t.settings.reducer then
+        io.stderr:write(('bauta: the embeddings are of whole pictures, and this run shows its teacher less: statistics = "auto" of loss kdep makes them as it is '
+            .. "shown them\n"))
+    end
     io.stdout:write(("%s: embeddings of %d pictures, width %d, singular values %.3g to %.3g%s\n"):format(given.to, r.n, r.width, r.largest, r.smallest,
         r.spread and (", %d clusters with a mean squared distance of %.4g"):format(given.clusters, r.spread) or ""))
     return 0
