@@ -34,6 +34,8 @@ local function teacher(name, more) return bauta.teacher(with({ name = name, mode
 -- ---- pictures ----
 local function of(settings, more) return function() train(with({ data = scenes(settings) }, more)) end end
 local large = { student = vit { image = 64, patch = 16 } }
+t.raises("student segmenter sees pictures of 16 rows and 20 columns, and data scenes gives square ones; a teacher may see such pictures, resized",
+    of({}, { student = model("segmenter", { rows = 16, columns = 20 }) }))
 t.raises("data scenes.border = 2 has no effect: training pictures are not made by augment = pad here", of({ augment = "crop", border = 2 }))
 t.raises("data scenes.border = 2 has no effect: training pictures are not made by augment = pad here", of({ border = 2 }, large))
 t.raises("data scenes.scale_low = 0.5 has no effect: training pictures are not made by augment = crop here", of { scale_low = 0.5 })
