@@ -21,6 +21,7 @@ struct ba_dataset {
     _Atomic int full;                     /* the set does not fit: keep no more */
     _Atomic(ba_picture *) *pictures;      /* [count]; NULL: not kept */
     bai_scratch scratch;                  /* of ba_dataset_read */
+    int64_t left, *stored;                /* where samples are left out: how many are left, and the plugin's number of each; otherwise NULL */
 };
 
 enum { SPECTROGRAMS = 3 }; /* the minor version that has them: an older core takes such a plugin for one of pictures */
@@ -139,13 +140,41 @@ void ba_dataset_free(ba_dataset *d)
     for (int64_t i = 0; d->pictures && i < d->facts.count; i++)
         free(atomic_load(&d->pictures[i]));
     free(d->pictures);
+    free(d->stored);
     bai_scratch_end(&d->scratch);
     free(d);
 }
 
 int64_t ba_dataset_count(const ba_dataset *d)
 {
-    return d ? d->facts.count : -1;
+    return !d ? -1 : d->stored ? d->left : d->facts.count;
+}
+
+int ba_dataset_leave_out(ba_dataset *d, int64_t n, const int64_t *samples, ba_err *e)
+{
+    if (!d || d->stored || n < 0 || (n && !samples) || n >= d->facts.count)
+        return ba_fail(e, BA_EARG, "data set: %lld samples to leave out, once; 0 to %lld expected", (long long)n, d ? (long long)d->facts.count - 1 : 0);
+    for (int64_t k = 0; k < n; k++)
+        if (samples[k] < (k ? samples[k - 1] + 1 : 0) || samples[k] >= d->facts.count)
+            return ba_fail(e, BA_EARG, "data set: sample %lld to leave out; ascending numbers below %lld expected", (long long)samples[k],
+                (long long)d->facts.count);
+    int64_t *stored = n ? malloc((size_t)(d->facts.count - n) * sizeof *stored) : NULL, left = 0;
+    if (n && !stored)
+        return ba_fail(e, BA_EMACHINE, "data set: no memory for the numbers of %lld samples", (long long)(d->facts.count - n));
+    for (int64_t i = 0, k = 0; n && i < d->facts.count; i++)
+        if (k < n && samples[k] == i)
+            k++;
+        else
+            stored[left++] = i;
+    d->stored = stored;
+    d->left = left;
+    return BA_OK;
+}
+
+/* The plugin's number of sample i. */
+static int64_t stored(const ba_dataset *d, int64_t i)
+{
+    return d->stored ? d->stored[i] : i;
 }
 
 int64_t ba_dataset_classes(const ba_dataset *d)
@@ -267,7 +296,7 @@ static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
     atomic_fetch_add(&d->kept_bytes, bytes);
 }
 
-int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
+static int read_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
 {
     ba_err own = { 0 };
     if (!OFFERS(d->ops, encoded))
@@ -286,6 +315,11 @@ int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
     return status != 0;
 }
 
+int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
+{
+    return read_encoded(d, stored(d, i), out, e);
+}
+
 static int read_whole(ba_dataset *d, int64_t i, ba_picture *p, ba_err *e)
 {
     ba_err own = { 0 };
@@ -300,7 +334,7 @@ static int read_whole(ba_dataset *d, int64_t i, ba_picture *p, ba_err *e)
 /* 1: the part that is wanted is there; 0: the plugin does not give this sample encoded. */
 static int read_part(ba_dataset *d, int64_t i, bai_scratch *s, const bai_wish *wish, ba_err *e)
 {
-    int status = bai_dataset_encoded(d, i, &s->encoded, e);
+    int status = read_encoded(d, i, &s->encoded, e);
     if (status <= 0)
         return status;
     s->picture.label = s->encoded.label;
@@ -311,6 +345,7 @@ static int read_part(ba_dataset *d, int64_t i, bai_scratch *s, const bai_wish *w
 
 int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const bai_wish *wish, const ba_picture **out, ba_err *e)
 {
+    i = stored(d, i);
     if ((*out = atomic_load_explicit(&d->pictures[i], memory_order_acquire)))
         return BA_OK;
     int keep = d->keep && !atomic_load_explicit(&d->full, memory_order_relaxed);
@@ -332,9 +367,9 @@ int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
     const ba_picture *p;
     if (!d || !out)
         return ba_fail(e, BA_EARG, "data set: a data set and a sample to fill expected");
-    if (i < 0 || i >= d->facts.count)
+    if (i < 0 || i >= ba_dataset_count(d))
         return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i,
-            (long long)d->facts.count - 1);
+            (long long)ba_dataset_count(d) - 1);
     int status = bai_dataset_picture(d, i, &d->scratch, NULL, &p, e);
     if (status < 0)
         return status;

@@ -17,5 +17,7 @@ int64_t bai_dataset_bytes(const ba_dataset *d, int64_t rows, int64_t columns);
 /* Sample i as it is stored: 1, or 0 when its plugin does not tell. */
 int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e);
 extern const ba_data_host bai_data_host;
+/* Threads that read where nobody says how many: one per processor, at most 16. */
+int bai_loader_threads(void);
 
 #endif

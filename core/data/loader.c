@@ -2,7 +2,8 @@
  *
  * Work is handed out in pieces of PIECE samples, in the order of the epoch. Slot b % ahead belongs to batch b from the
  * moment its first piece is handed out until the caller asks for batch b+1. What a sample becomes depends on (seed,
- * epoch, sample) only, so neither the number of threads nor who does what shows in the result. */
+ * epoch, sample) only, also which other one takes its place where it cannot be read, so neither the number of threads
+ * nor who does what shows in the result. */
 #include "augment.h"
 #include "dataset.h"
 #include "colour.h"
@@ -18,7 +19,7 @@
 
 #include "bauta/rng.h"
 
-enum { PIECE = 16, MAX_THREADS = 64 };
+enum { PIECE = 16, MAX_THREADS = 64, OTHERS = 16 };
 
 typedef struct slot {
     int64_t left;            /* samples that are not done yet */
@@ -27,7 +28,7 @@ typedef struct slot {
     uint8_t *images;         /* or the numbers of spectrograms */
     int32_t *labels;
     ba_box *boxes;
-    int64_t *samples;
+    int64_t *samples, *wanted;
 } slot;
 
 typedef struct worker {
@@ -135,11 +136,39 @@ static int numeric(const ba_loader *l)
     return ba_dataset_channels(l->data) == 1;
 }
 
-static int fill_spectrum(worker *w, slot *s, int64_t at, int64_t i, int64_t drawn, ba_err *e)
+/* The sample that takes the place of one that cannot be read, in the `try`-th attempt. */
+static int64_t another(const ba_loader *l, int64_t i, int64_t try)
+{
+    ba_philox u = ba_philox4x32((uint64_t)l->o.seed, ba_stream("replace"), (uint32_t)l->epoch, (uint64_t)(i * OTHERS + try));
+    uint64_t r = (uint64_t)u.x[1] << 32 | u.x[0], n = (uint64_t)samples(l->data, &l->o);
+    int64_t place = (int64_t)(((unsigned __int128)r * n) >> 64);
+    return place * ba_dataset_count(l->data) / (int64_t)n;
+}
+
+/* Reads the sample of a place, or the one that replaces it, and notes which it is. */
+static int read_sample(worker *w, slot *s, int64_t at, const bai_wish *wish, const ba_picture **out, ba_err *e)
+{
+    ba_loader *l = w->loader;
+    int64_t i = s->wanted[at];
+    if (l->o.bad == BA_BAD_STOP)
+        return bai_dataset_picture(l->data, i, &w->scratch, wish, out, e);
+    int status = bai_dataset_picture(l->data, i, &w->scratch, NULL, out, e);
+    for (int64_t try = 0; status == BA_EDATA && try < OTHERS; try++) {
+        s->samples[at] = another(l, i, try);
+        status = bai_dataset_picture(l->data, s->samples[at], &w->scratch, NULL, out, e);
+    }
+    if (status != BA_EDATA || !e)
+        return status;
+    char why[sizeof e->msg];
+    memcpy(why, e->msg, sizeof why);
+    return ba_fail(e, BA_EDATA, "sample %lld: neither it nor any of %d others in its place can be read; the last: %.380s", (long long)i, OTHERS, why);
+}
+
+static int fill_spectrum(worker *w, slot *s, int64_t at, int64_t drawn, ba_err *e)
 {
     ba_loader *l = w->loader;
     const ba_picture *p;
-    int status = bai_dataset_picture(l->data, i, &w->scratch, NULL, &p, e);
+    int status = read_sample(w, s, at, NULL, &p, e);
     if (status < 0)
         return status;
     float *values = (float *)(void *)(s->images + at * l->image_bytes);
@@ -157,12 +186,12 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     bai_draw d;
     int64_t place = p->batch * l->o.batch + at, i = l->order[place / l->o.repeats];
     int64_t drawn = i + (l->o.view * l->o.repeats + place % l->o.repeats) * ba_dataset_count(l->data); /* each copy of a sample is augmented anew */
-    p->s->samples[at] = i;
+    p->s->samples[at] = p->s->wanted[at] = i;
     uint8_t *image = p->s->images + at * l->image_bytes;
     if (numeric(l))
-        return fill_spectrum(w, p->s, at, i, drawn, e);
+        return fill_spectrum(w, p->s, at, drawn, e);
     look k = { l, i, drawn };
-    int status = bai_dataset_picture(l->data, i, &w->scratch, &(bai_wish){ choose, &k }, &picture, e);
+    int status = read_sample(w, p->s, at, &(bai_wish){ choose, &k }, &picture, e);
     if (status < 0 || (status = draw(&k, picture->rows, picture->columns, &d, e)) < 0)
         return status;
     p->s->labels[at] = picture->label;
@@ -263,7 +292,7 @@ static int start_threads(ba_loader *l, ba_err *e)
 
 /* ---- the caller ---- */
 
-static int processors(void)
+int bai_loader_threads(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
@@ -288,6 +317,8 @@ static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err
         return ba_fail(e, BA_EARG, "loader: view %lld; 0 to 255 expected", (long long)o->view);
     if (o->subset < 0)
         return ba_fail(e, BA_EARG, "loader: subset %lld; 0 (all samples) or more expected", (long long)o->subset);
+    if (o->bad != BA_BAD_STOP && o->bad != BA_BAD_REPLACE)
+        return ba_fail(e, BA_EARG, "loader: bad %lld; 0 (stop) or 1 (replace) expected", (long long)o->bad);
     if (o->drop_last && samples(d, o) < o->batch)
         return ba_fail(e, BA_EARG, "loader: batch %lld; the data set has %lld samples and a short batch is left out",
             (long long)o->batch, (long long)samples(d, o));
@@ -306,7 +337,8 @@ static int make_slots(ba_loader *l)
         s->labels = calloc((size_t)B, sizeof *s->labels);
         s->boxes = calloc((size_t)B, sizeof *s->boxes);
         s->samples = calloc((size_t)B, sizeof *s->samples);
-        if (!s->images || !s->labels || !s->boxes || !s->samples)
+        s->wanted = calloc((size_t)B, sizeof *s->wanted);
+        if (!s->images || !s->labels || !s->boxes || !s->samples || !s->wanted)
             return -1;
     }
     return l->slots ? 0 : -1;
@@ -315,7 +347,7 @@ static int make_slots(ba_loader *l)
 static int init(ba_loader *l, ba_err *e)
 {
     int64_t n = samples(l->data, &l->o);
-    l->o.threads = l->o.threads ? l->o.threads : processors();
+    l->o.threads = l->o.threads ? l->o.threads : bai_loader_threads();
     l->batches = l->o.drop_last ? n / l->o.batch : (n + l->o.batch - 1) / l->o.batch;
     l->rows = numeric(l) ? ba_dataset_rows(l->data) : l->o.augment.image;
     l->columns = numeric(l) ? ba_dataset_columns(l->data) : l->o.augment.image;
@@ -368,6 +400,7 @@ void ba_loader_free(ba_loader *l)
         free(l->slots[i].labels);
         free(l->slots[i].boxes);
         free(l->slots[i].samples);
+        free(l->slots[i].wanted);
     }
     pthread_cond_destroy(&l->work);
     pthread_cond_destroy(&l->done);
@@ -405,6 +438,14 @@ int ba_loader_start(ba_loader *l, int64_t epoch, int64_t first_batch, ba_err *e)
     return BA_OK;
 }
 
+static int64_t replaced(const slot *s, int64_t n)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += s->samples[i] != s->wanted[i];
+    return sum;
+}
+
 /* With the lock held: waits for batch l->asked. */
 static int wait_for(ba_loader *l, ba_err *e)
 {
@@ -416,7 +457,8 @@ static int wait_for(ba_loader *l, ba_err *e)
         return ba_fail(e, s->error.code, "%s", s->error.msg);
     l->lent = (ba_batch){ .count = batch_samples(l, l->asked), .rows = l->rows, .columns = l->columns, .epoch = l->epoch,
         .number = l->asked, .images = numeric(l) ? NULL : s->images, .values = numeric(l) ? (const float *)(const void *)s->images : NULL,
-        .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples };
+        .labels = s->labels, .boxes = &s->boxes->x0, .samples = s->samples, .wanted = s->wanted,
+        .replaced = l->o.bad ? replaced(s, batch_samples(l, l->asked)) : 0 };
     l->asked++;
     return 1;
 }

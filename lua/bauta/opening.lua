@@ -1,6 +1,7 @@
 -- opening: everything of a run before its first step: weights, programs, loaders, the probe, where a checkpoint left it, what is written down
 -- about it. `self` is the run of trainer.lua.
 local archive = require "bauta.archive"
+local bad = require "bauta.bad"
 local calibration = require "bauta.calibration"
 local checkpoint = require "bauta.checkpoint"
 local cost = require "bauta.cost"
@@ -154,6 +155,7 @@ function opening.prepare(self, feed)
     self.probe = probe.new(self)
     checkpoint.restore(self)
     if self.done == 0 then opening.look(self, calibration.run, self) end
+    bad.opened(self)
     self.steps = e.total or e:epochs() * self.per_epoch
     if e:minutes() and not e.total then
         self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)

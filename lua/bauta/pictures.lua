@@ -1,5 +1,6 @@
 -- pictures: batches of pictures for a run, and what is said about kept patches: how many lie on the object, contact sheets.
 local augmentation = require "bauta.augmentation"
+local bad = require "bauta.bad"
 local bind = require "bauta.bind.data"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
@@ -19,7 +20,7 @@ end
 -- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
 function pictures.loaders(e, threads)
     local s = e.settings
-    local train, test = fit(e, s.data:split("train"), s.student), s.data:split("test")
+    local train, test = fit(e, bad.train(e, threads), s.student), s.data:split("test")
     if train.classes ~= s.student.classes and not (s.views and train.classes < s.student.classes) then
         errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes,
             s.student.classes), e.where)
@@ -30,7 +31,7 @@ function pictures.loaders(e, threads)
     end
     local image = s.student.image_rows
     local how = { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
-        repeats = s.data.settings.repeats }
+        repeats = s.data.settings.repeats, replace = bad.replaces(e) }
     how.augment = augmentation.of(s.data.settings, image, true)
     return s.views and s.views:loader(train, how, image) or bind.loader(train, how),
         bind.loader(test, { batch = math.min(s.batch, test.count), seed = s.seed, threads = threads, ahead = 4,
@@ -49,19 +50,20 @@ end
 -- their number.
 function pictures.plain_loader(e, split, arch, limit, batch, threads)
     local s = e.settings
-    local set = fit(e, s.data:split(split), arch)
+    local train = split == "train"
+    local set = fit(e, train and bad.train(e, threads) or s.data:split(split), arch)
     local count = limit and limit > 0 and math.min(limit, set.count) or set.count
     return bind.loader(set, { batch = math.min(batch, count), seed = s.seed, threads = threads or 0, ahead = 4, subset = count,
-        augment = augmentation.of(s.data.settings, arch.image_rows, false) }), count
+        replace = train and bad.replaces(e), augment = augmentation.of(s.data.settings, arch.image_rows, false) }), count
 end
 
 -- What a linear probe trains on, cut and mirrored as its protocol says, and is judged by. Returns both loaders and the sizes of their batches.
 function pictures.probe_loaders(e, batch, threads, crop)
     local s = e.settings
-    local train, test = fit(e, s.data:split("train"), s.student), s.data:split("test")
+    local train, test = fit(e, bad.train(e, threads), s.student), s.data:split("test")
     local image, size = s.student.image_rows, { math.min(batch, train.count), math.min(batch, test.count) }
     return bind.loader(train, { batch = size[1], seed = s.seed, shuffle = true, drop_last = true, threads = threads or 0, ahead = 4,
-            augment = augmentation.of_probe(s.data.settings, image, crop) }),
+            replace = bad.replaces(e), augment = augmentation.of_probe(s.data.settings, image, crop) }),
         bind.loader(test, { batch = size[2], seed = s.seed, threads = threads or 0, ahead = 4,
             augment = augmentation.of(s.data.settings, image, false) }), size[1], size[2]
 end

@@ -45,6 +45,8 @@ local common = {
             doc = "of resizing and turning training pictures" },
         { name = "test_interpolation", type = "choice", choices = { "bicubic", "bilinear" }, default = "bicubic",
             doc = "of resizing pictures in evaluation (images above 32 pixels)" },
+        { name = "bad", type = "choice", choices = { "stop", "replace", "skip" }, default = "stop",
+            doc = "a training picture that cannot be read: the run stops; another one takes its place; or all are read before the first step and it is left out" },
     },
     mask = {
         { name = "keep", type = "any", default = "all", accept = keep.judge, what = "a share, a count or \"all\"",
@@ -93,6 +95,8 @@ plugin.spectrograms = {
     { name = "time_mask", type = "float", default = 0, min = 0, max = 16384, unit = "columns", doc = "and a band of columns (AST takes 96)" },
     { name = "repeats", type = "int", default = 1, min = 1, max = 64,
       doc = "each clip so many times in a row, each masked anew; an epoch stays as long" },
+    { name = "bad", type = "choice", choices = { "stop", "replace", "skip" }, default = "stop",
+      doc = "a training clip that cannot be read: the run stops; another one takes its place; or all are read before the first step and it is left out" },
 }
 
 -- The settings that a plugin has for its kind's sake.

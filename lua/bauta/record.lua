@@ -1,5 +1,6 @@
 -- record: what a run writes about itself: tables of the journal, settings, versions, hardware. The names of columns are part of
 -- the public face: plots and pandas scripts rely on them.
+local bad = require "bauta.bad"
 local calibration = require "bauta.calibration"
 local ffi = require "bauta.ffi"
 local json = require "bauta.json"
@@ -69,6 +70,7 @@ function record.declare(run, e)
     run:stream("cost", "what a training step costs, by role", cost_fields)
     run:stream("result", "what came out, when the run is complete", result_fields)
     calibration.declare(run, e)
+    bad.declare(run, e)
 end
 
 function record.cost(run, summary)

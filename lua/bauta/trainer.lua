@@ -1,6 +1,7 @@
 -- trainer: one run from its description to its result: the loop over steps, evaluation, checkpoints, the end. What comes before the first step is
 -- opening.lua. All of a step happens in one compiled program; Lua feeds it, reads a few numbers and writes them down.
 local archive = require "bauta.archive"
+local bad = require "bauta.bad"
 local bind = require "bauta.bind.run"
 local card = require "bauta.card"
 local checkpoint = require "bauta.checkpoint"
@@ -146,6 +147,7 @@ end
 
 local function one_step(self, batch)
     note_start(self)
+    bad.note(self, batch)
     feed(self, batch, batch.number)
     run_program(self, batch)
     batch = prepare_next(self, batch)
@@ -167,6 +169,7 @@ local function train_epoch(self)
     local first = self.done - self.epoch * self.per_epoch
     opening.program(self, self.epoch)
     self.loader:start(self.epoch, first)
+    bad.begin_epoch(self, first)
     self.sent, self.coming, self.failed = false, nil, nil
     self.mark = ffi.clock()
     for _ = first, math.min(self.per_epoch, self.steps - self.epoch * self.per_epoch) - 1 do
@@ -179,6 +182,7 @@ local function train_epoch(self)
     end
     self.epoch = self.epoch + 1
     self.time_train = self.time_train + self.epoch_seconds
+    bad.close_epoch(self)
     tick(self)
     return true
 end

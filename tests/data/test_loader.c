@@ -13,7 +13,7 @@
 
 enum { COUNT = 203, SIDE = 12 };
 
-typedef struct params { int64_t bad, lie, slow; } params; /* sample that fails; how the plugin misbehaves; microseconds a read */
+typedef struct params { int64_t bad, lie, slow, run; } params; /* sample that fails; how the plugin misbehaves; microseconds a read; so many more fail */
 static _Atomic int reads, opened;
 static ba_err e;
 
@@ -39,7 +39,7 @@ static int read_made(const ba_host *h, void *self, int64_t i, ba_picture *out, b
     reads++;
     if (p->slow)
         usleep((useconds_t)(p->slow * (1 + i % 3)));
-    if (i == p->bad)
+    if (p->bad >= 0 && i >= p->bad && i <= p->bad + p->run)
         return BA_FAIL(h, err, BA_EDATA, "folder/%lld.jpg: premature end of JPEG", (long long)i);
     if (h->data->reserve(out, SIDE, SIDE, err) < 0)
         return BA_EMACHINE;
@@ -284,6 +284,113 @@ static void bad_sample(void)
     check_group("a bad sample is the error of its batch");
 }
 
+/* Samples 50 to 54 fail, and others take their places: which ones is a function of seed, epoch and sample, all else is as it would be without them. */
+static void replaced_samples(void)
+{
+    static const int counts[] = { 1, 3, 9 };
+    int64_t instead[2][5] = { { 0 } };
+    ba_dataset *d = open_set((params){ .bad = 50, .run = 4 }), *whole = open_set((params){ .bad = -1 });
+    ba_loader_options o = options(2);
+    const ba_batch *a, *b;
+    o.drop_last = 0;
+    ba_loader *good = ba_loader_new(whole, &o, &e);
+    for (int k = 0; k < 3; k++)
+        for (int epoch = 0; epoch < 2; epoch++) {
+            o.threads = counts[k];
+            o.bad = BA_BAD_REPLACE;
+            ba_loader *l = ba_loader_new(d, &o, &e);
+            int64_t n = 0, same = 1, labels = 1, size = SIDE * SIDE * 3;
+            ba_loader_start(good, epoch, 0, &e);
+            CHECK(l && ba_loader_start(l, epoch, 0, &e) == BA_OK, "%s", e.msg);
+            while (ba_loader_next(l, &b, &e) == 1 && ba_loader_next(good, &a, &e) == 1) {
+                int64_t here = 0;
+                for (int64_t i = 0; i < b->count; i++) {
+                    int64_t w = b->wanted[i], s = b->samples[i];
+                    labels &= b->labels[i] == s % 7 && w == a->samples[i] && (s < 50 || s > 54);
+                    here += s != w;
+                    if (w < 50 || w > 54) {
+                        same &= s == w && !memcmp(b->images + i * size, a->images + i * size, (size_t)size);
+                        continue;
+                    }
+                    CHECK(k == 0 || instead[epoch][w - 50] == s, "%d threads: %lld instead of %lld, with one %lld", counts[k], (long long)s,
+                        (long long)w, (long long)instead[epoch][w - 50]);
+                    instead[epoch][w - 50] = s;
+                }
+                CHECK(here == b->replaced, "%lld replaced, said %lld", (long long)here, (long long)b->replaced);
+                n += here;
+            }
+            CHECK(n == 5 && same && labels, "%lld replaced, others the same %d, labels %d", (long long)n, (int)same, (int)labels);
+            uint32_t from_3 = epoch_crc(l, epoch, 0, 3);
+            CHECK(epoch_crc(l, epoch, 3, 3) == from_3, "taken up at a batch");
+            o.view = 2;
+            ba_loader *view = ba_loader_new(d, &o, &e);
+            CHECK(ba_loader_start(l, epoch, 3, &e) == BA_OK && ba_loader_start(view, epoch, 3, &e) == BA_OK && ba_loader_next(l, &a, &e) == 1
+                && ba_loader_next(view, &b, &e) == 1 && !memcmp(a->samples, b->samples, 16 * sizeof *a->samples)
+                && memcmp(a->images, b->images, (size_t)(16 * size)), "another view of the same samples");
+            o.view = 0;
+            ba_loader_free(view);
+            ba_loader_free(l);
+        }
+    CHECK(memcmp(instead[0], instead[1], sizeof instead[0]), "another epoch, other samples");
+    ba_loader_free(good);
+    ba_dataset_free(whole);
+    ba_dataset_free(d);
+    check_group("samples that are replaced");
+}
+
+/* What has no other to take its place, and errors that are not the sample's. */
+static void not_replaced(void)
+{
+    ba_loader_options o = options(3);
+    const ba_batch *b;
+    o.bad = BA_BAD_REPLACE;
+    for (int k = 0; k < 2; k++) {
+        ba_dataset *d = open_set(k ? (params){ .bad = -1, .lie = 4 } : (params){ .bad = 0, .run = COUNT });
+        ba_loader *l = ba_loader_new(d, &o, &e);
+        ba_loader_start(l, 0, 0, &e);
+        CHECK(ba_loader_next(l, &b, &e) == (k ? BA_EPLUGIN : BA_EDATA) && strstr(e.msg, k ? "label 7; 0 to 6" : "neither it nor any of 16 others in its place can be read"),
+            "%s", e.msg);
+        ba_loader_free(l);
+        ba_dataset_free(d);
+    }
+    check_group("what is not replaced");
+}
+
+/* The same samples found beforehand and left out: the others move up, and an epoch is shorter. */
+static void left_out(void)
+{
+    ba_dataset *d = open_set((params){ .bad = 50, .run = 4 });
+    uint8_t bad[COUNT];
+    int64_t list[COUNT], n = 0, seen = 0, right = 1;
+    CHECK(ba_dataset_judge(d, 0, COUNT, 3, bad, &e) == 5, "%s", e.msg);
+    for (int i = 0; i < COUNT; i++)
+        if (bad[i])
+            list[n++] = i;
+    CHECK(n == 5 && list[0] == 50 && list[4] == 54, "%lld, from %lld", (long long)n, (long long)list[0]);
+    CHECK(ba_dataset_judge(d, 52, 10, 0, bad, &e) == 3 && bad[0] && bad[2] && !bad[3], "a part of them; %s", e.msg);
+    CHECK(ba_dataset_judge(d, 0, COUNT + 1, 1, bad, &e) == BA_EARG && ba_dataset_judge(d, -1, 1, 1, bad, &e) == BA_EARG
+        && ba_dataset_judge(d, 0, 1, 1, NULL, &e) == BA_EARG && ba_dataset_judge(NULL, 0, 1, 1, bad, &e) == BA_EARG, "calls without sense");
+    CHECK(ba_dataset_leave_out(d, 2, (int64_t[]){ 7, 7 }, &e) == BA_EARG && strstr(e.msg, "sample 7 to leave out"), "%s", e.msg);
+    CHECK(ba_dataset_leave_out(d, 1, (int64_t[]){ COUNT }, &e) == BA_EARG && ba_dataset_leave_out(d, COUNT, list, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_dataset_leave_out(d, n, list, &e) == BA_OK && ba_dataset_count(d) == COUNT - 5, "%s", e.msg);
+    CHECK(ba_dataset_leave_out(d, n, list, &e) == BA_EARG, "twice");
+    ba_loader_options o = options(2);
+    o.drop_last = 0;
+    ba_loader *l = ba_loader_new(d, &o, &e);
+    const ba_batch *b;
+    ba_loader_start(l, 0, 0, &e);
+    while (ba_loader_next(l, &b, &e) == 1)
+        for (int64_t i = 0; i < b->count; i++, seen++)
+            right &= b->labels[i] == (b->samples[i] + (b->samples[i] < 50 ? 0 : 5)) % 7;
+    CHECK(seen == COUNT - 5 && right, "%lld samples, labels %d; %s", (long long)seen, (int)right, e.msg);
+    ba_loader_free(l);
+    ba_dataset_free(d);
+    d = open_set((params){ .bad = -1, .lie = 4 });
+    CHECK(ba_dataset_judge(d, 0, COUNT, 2, bad, &e) == BA_EPLUGIN && strstr(e.msg, "label 7"), "%s", e.msg);
+    ba_dataset_free(d);
+    check_group("samples that are left out");
+}
+
 static void misbehaving_plugins(void)
 {
     static const char *const words[] = { "", "plugin made: bad setting in train", "plugin made: failed without saying why",
@@ -328,6 +435,7 @@ static void wrong_calls(void)
     (o = options(-1), refused(d, o, "threads -1"));
     (o = options(1), o.augment.image = -3, refused(d, o, "image -3"));
     (o = options(1), o.repeats = 0, refused(d, o, "repeats 0; 1 to 64"));
+    (o = options(1), o.bad = 2, refused(d, o, "bad 2"));
     (o = options(1), o.augment.hue = 0.6, refused(d, o, "hue 0.6; 0 to 0.5"));
     (o = options(1), o.augment.jitter = -1, refused(d, o, "jitter -1; 0 to 1"));
     refused(NULL, options(1), "a data set and options expected");
@@ -382,6 +490,9 @@ int main(void)
     permutations();
     kept();
     bad_sample();
+    replaced_samples();
+    not_replaced();
+    left_out();
     misbehaving_plugins();
     wrong_calls();
     stopping();

@@ -5,7 +5,7 @@ local t = require "harness"
 
 local compare = {}
 
-local names = { "train", "eval", "mask", "cost", "result", "probe", "shadow", "frequency", "pictures", "fp8", "agreement" }
+local names = { "train", "eval", "mask", "cost", "result", "probe", "shadow", "frequency", "pictures", "fp8", "agreement", "bad" }
 
 function compare.path(name) return shell.folder .. "/" .. name end
 

@@ -153,7 +153,7 @@ t.raises("data sound gives spectrograms, and teacher (deit) sees pictures", func
     return bauta.distill { name = "x", data = data, student = ast(), teacher = vit, losses = { bauta.loss "cross-entropy" {} } }
 end)
 t.raises("views are crops of pictures, and data sound gives spectrograms", train { views = bauta.views { globals = 2, locals = 0 } })
-t.raises("data sound.erasing: no such setting; known: bins, deviation, fold, frames, frequency_mask, labels, limit, mean, normalise, path, repeats, time_mask",
+t.raises("data sound.erasing: no such setting; known: bad, bins, deviation, fold, frames, frequency_mask, labels, limit, mean, normalise, path, repeats, time_mask",
     function() return bauta.data "sound" { erasing = 0.25 } end)
 t.raises("data sound.mean = 1 has no effect: nothing is normalised", function() return bauta.data "sound" { normalise = "none", mean = 1 } end)
 t.refused(function() return bauta.data "sound" { deviation = 0 } end, "no deviation")

@@ -103,7 +103,18 @@ int ba_picture_load(const char *path, int32_t upright, const ba_augment *how, ui
 /* The same of a sample; spectrograms have no picture. */
 int ba_dataset_show(ba_dataset *d, int64_t i, const ba_augment *how, uint8_t *rgb, ba_err *e);
 
+/* ---- pictures that cannot be read ---- */
+/* Reads samples first..first+n-1, all of each, by several threads (0: one per processor, at most 16): bad[k] becomes 1 where sample first+k cannot be
+ * read (it would be BA_EDATA), otherwise 0. Returns how many cannot. */
+int64_t ba_dataset_judge(ba_dataset *d, int64_t first, int64_t n, int32_t threads, uint8_t *bad, ba_err *e);
+/* Leaves n samples out, whose numbers ascend; those behind them move up. Once, and before there are loaders over it. */
+int ba_dataset_leave_out(ba_dataset *d, int64_t n, const int64_t *samples, ba_err *e);
+
 /* ---- loading ---- */
+enum { BA_BAD_STOP = 0,          /* a sample that cannot be read ends the run: ba_loader_next fails */
+       BA_BAD_REPLACE = 1 };     /* another takes its place, a function of (seed, epoch, sample); pictures are then always decoded whole, so
+                                  * that what is bad does not depend on the crop */
+
 typedef struct ba_loader_options {
     uint32_t size;               /* sizeof(ba_loader_options) */
     int32_t shuffle;             /* 0: samples in order */
@@ -115,6 +126,7 @@ typedef struct ba_loader_options {
     int64_t repeats;             /* repeated augmentation: each sample so many times in a row, 1..64; the epoch stays as long */
     int64_t view;                /* which of several views of a picture this loader draws, 0..255; each is drawn by itself */
     int64_t subset;              /* so many samples only, evenly spaced over the set; 0, or more than there are: all */
+    int64_t bad;                 /* BA_BAD_* */
     ba_augment augment;          /* of spectrograms: policy 0 and the two masks, nothing else; `image` says nothing there */
 } ba_loader_options;
 
@@ -127,6 +139,8 @@ typedef struct ba_batch {
     const float *boxes;          /* [B,4]: x0, y0, x1, y1 in pixels of the image; x1 <= x0: unknown, or cropped away */
     const int64_t *samples;      /* [B] */
     const float *values;         /* spectrograms [B,rows,columns]; otherwise NULL */
+    const int64_t *wanted;       /* [B]: whose place it is: another than in `samples` where that one could not be read and was replaced */
+    int64_t replaced;            /* how many were */
 } ba_batch;
 
 /* Random resized crop at 224 with DeiT's constants, shuffled, batches of 128, last one dropped. */

@@ -34,6 +34,19 @@ end
 -- Decoded pictures stay in memory when the whole set fits into so many bytes.
 function Dataset:keep(bytes) M.call("ba_dataset_keep", M.ptr(self, Dataset), M.whole(bytes, "bytes")) end
 
+-- Reads n samples from `first` on: marks[k] (bytes) becomes 1 where one cannot be read. Returns how many cannot.
+function Dataset:judge(first, n, threads, marks)
+    return M.number(M.call("ba_dataset_judge", M.ptr(self, Dataset), M.whole(first, "sample"), M.whole(n, "samples"), threads, marks))
+end
+
+-- Leaves samples out, a list of ascending numbers; once, before there are loaders.
+function Dataset:leave_out(list)
+    local numbers = M.new("int64_t[?]", math.max(#list, 1))
+    for k, i in ipairs(list) do numbers[k - 1] = M.whole(i, "sample") end
+    M.call("ba_dataset_leave_out", M.ptr(self, Dataset), #list, numbers)
+    self.count = M.number(M.C.ba_dataset_count(M.ptr(self, Dataset)))
+end
+
 function Dataset:free() M.free(self) end
 
 local policies = { none = 0, crop = 1, pad = 2, evaluate = 3 }
@@ -81,7 +94,7 @@ function Dataset:hash(i)
     return M.text(sum), label
 end
 
--- options: batch, seed, threads, ahead, subset, shuffle, drop_last, and augment = { policy, image, ... }.
+-- options: batch, seed, threads, ahead, subset, shuffle, drop_last, replace (samples that cannot be read), and augment = { policy, image, ... }.
 function bind.loader(dataset, options)
     local o = M.new("ba_loader_options")
     M.C.ba_loader_defaults(o)
@@ -89,6 +102,7 @@ function bind.loader(dataset, options)
         if options[name] then o[name] = M.whole(options[name], name) end
     end
     o.seed = M.cast("int64_t", M.seed(options.seed or 0))
+    o.bad = options.replace and 1 or 0
     o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
     set_augment(o.augment, options.augment or { policy = "none" })
     local p = M.call("ba_loader_new", M.ptr(dataset, Dataset, "loader"), o)
@@ -98,14 +112,14 @@ end
 
 function Loader:start(epoch, batch) M.call("ba_loader_start", M.ptr(self, Loader), epoch, batch or 0) end
 
--- The next batch { count, images (bytes, or numbers where channels are 1), labels, boxes, samples (raw, lent until the next call) }, or nil at the
--- end of the epoch.
+-- The next batch { count, images (bytes, or numbers where channels are 1), labels, boxes, samples, wanted (raw, lent until the next call), replaced }, or
+-- nil at the end of the epoch.
 function Loader:next()
     if M.call("ba_loader_next", M.ptr(self, Loader), self.out) == 0 then return nil end
     local b = self.out[0]
     return { count = M.number(b.count), rows = M.number(b.rows), columns = M.number(b.columns), channels = self.channels,
         images = self.channels == 1 and b.values or b.images,
-        labels = b.labels, boxes = b.boxes, samples = b.samples, number = M.number(b.number) }
+        labels = b.labels, boxes = b.boxes, samples = b.samples, wanted = b.wanted, replaced = M.number(b.replaced), number = M.number(b.number) }
 end
 
 function Loader:speed(seconds)
