@@ -103,7 +103,7 @@ function bad.opened(run)
         names[k] = one.why
     end
     if #list == 0 then return end
-    local text = ("%d training samples cannot be read and are left out: %s"):format(#list, first_ones(names))
+    local text = ("unreadable training samples, left out: %d (%s)"):format(#list, first_ones(names))
     run.run:event("bad", text:sub(1, 900))
     run:say(text)
 end
@@ -137,7 +137,7 @@ end
 -- At the end of an epoch (run.epoch is the next one already).
 function bad.close_epoch(run)
     if not run.replaced or #run.replaced == 0 then return end
-    local text = ("epoch %d: %d training samples could not be read and were replaced: %s"):format(run.epoch - 1, #run.replaced, first_ones(run.replaced))
+    local text = ("epoch %d: unreadable training samples, replaced: %d (%s)"):format(run.epoch - 1, #run.replaced, first_ones(run.replaced))
     run.run:event("bad", text:sub(1, 900))
     if not run.said_bad then run:say(text) end
     run.said_bad = true

@@ -14,7 +14,7 @@
 enum { COUNT = 203, SIDE = 12 };
 
 typedef struct params { int64_t bad, lie, slow, run; } params; /* sample that fails; how the plugin misbehaves; microseconds a read; so many more fail */
-static _Atomic int reads, opened;
+static _Atomic int reads, opened, parts;
 static ba_err e;
 
 static int open_made(const ba_host *h, const void *given, const char *split, void **self, ba_data_facts *facts, ba_err *err)
@@ -59,7 +59,15 @@ static void close_made(const ba_host *h, void *self)
     opened--;
 }
 
-static const ba_data_ops ops = { .size = sizeof ops, .open = open_made, .read = read_made, .close = close_made };
+/* Asked by who would be content with a part of a picture. */
+static int encoded_made(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *err)
+{
+    (void)h, (void)self, (void)i, (void)out, (void)err;
+    parts++;
+    return 0;
+}
+
+static const ba_data_ops ops = { .size = sizeof ops, .open = open_made, .read = read_made, .close = close_made, .encoded = encoded_made };
 static const ba_plugin_desc made = { BA_HEAD(DATA), .name = "made", .doc = "", .version = "1", .ops = &ops,
     .params_size = sizeof(params) };
 
@@ -338,6 +346,24 @@ static void replaced_samples(void)
     check_group("samples that are replaced");
 }
 
+/* Whether a picture is bad must not depend on its crop: where it would be replaced all of it is decoded. */
+static void decoded_whole(void)
+{
+    for (int k = 0; k < 2; k++) {
+        ba_dataset *d = open_set((params){ .bad = -1 });
+        ba_loader_options o = options(2);
+        o.bad = k ? BA_BAD_REPLACE : BA_BAD_STOP;
+        CHECK(ba_dataset_keep(d, 0, &e) == BA_OK, "%s", e.msg);
+        ba_loader *l = ba_loader_new(d, &o, &e);
+        parts = 0;
+        epoch_crc(l, 0, 0, -1);
+        CHECK(k ? parts == 0 : parts >= COUNT / 16 * 16, "%d parts", (int)parts);
+        ba_loader_free(l);
+        ba_dataset_free(d);
+    }
+    check_group("decoded whole where it may be replaced");
+}
+
 /* What has no other to take its place, and errors that are not the sample's. */
 static void not_replaced(void)
 {
@@ -491,6 +517,7 @@ int main(void)
     kept();
     bad_sample();
     replaced_samples();
+    decoded_whole();
     not_replaced();
     left_out();
     misbehaving_plugins();
