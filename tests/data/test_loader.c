@@ -14,7 +14,7 @@
 enum { COUNT = 203, SIDE = 12 };
 
 typedef struct params { int64_t bad, lie, slow, run; } params; /* sample that fails; how the plugin misbehaves; microseconds a read; so many more fail */
-static _Atomic int reads, opened, parts;
+static _Atomic int reads, opened, part_reads;
 static ba_err e;
 
 static int open_made(const ba_host *h, const void *given, const char *split, void **self, ba_data_facts *facts, ba_err *err)
@@ -63,7 +63,7 @@ static void close_made(const ba_host *h, void *self)
 static int encoded_made(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *err)
 {
     (void)h, (void)self, (void)i, (void)out, (void)err;
-    parts++;
+    part_reads++;
     return 0;
 }
 
@@ -355,9 +355,9 @@ static void decoded_whole(void)
         o.bad = k ? BA_BAD_REPLACE : BA_BAD_STOP;
         CHECK(ba_dataset_keep(d, 0, &e) == BA_OK, "%s", e.msg);
         ba_loader *l = ba_loader_new(d, &o, &e);
-        parts = 0;
+        part_reads = 0;
         epoch_crc(l, 0, 0, -1);
-        CHECK(k ? parts == 0 : parts >= COUNT / 16 * 16, "%d parts", (int)parts);
+        CHECK(k ? part_reads == 0 : part_reads >= COUNT / 16 * 16, "%d parts", (int)part_reads);
         ba_loader_free(l);
         ba_dataset_free(d);
     }
