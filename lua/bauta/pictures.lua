@@ -14,6 +14,10 @@ local function fit(e, set, arch)
         errors.raise("data", ("data %s gives spectrograms of %d rows and %d columns, %s sees %d and %d; equal sizes expected (bins and frames)"):format(
             e.settings.data.name, set.rows, set.columns, arch.name, arch.image_rows, arch.image_columns), e.where)
     end
+    if set.channels == 3 and arch.image_rows ~= arch.image_columns then
+        errors.raise("data", ("data %s gives square pictures, %s sees %d rows and %d columns; equal sides expected"):format(e.settings.data.name, arch.name,
+            arch.image_rows, arch.image_columns), e.where)
+    end
     return set
 end
 

@@ -103,6 +103,12 @@ for _, head in ipairs { "\239\187\191", "#!/usr/bin/env bauta\n", "" } do
     local s, _, err = shell.bauta(arguments)
     t.check(s == 2 and err:find("returned 5", 1, true), "BOM, #! and CRLF are taken: %s", err)
 end
+script_fails(3, "SCRIPT:5: data scenes gives square pictures, segmenter sees 27 rows and 38 columns; equal sides expected", [[
+local bauta = require "bauta"
+local data = bauta.data "scenes" { train = 16, test = 16 }
+local big = bauta.arch "segmenter" { dim = 12, depth = 1, heads = 1, decoder_depth = 1, rows = 27, columns = 38, patch = 8, classes = 10 }
+return bauta.distill { name = "x", data = data, student = bauta.arch "deit" { dim = 8, depth = 1, heads = 1, image = 32, patch = 8, classes = 10 }, teacher = big,
+    losses = { bauta.loss "kdep" { statistics = "auto" } }, epochs = 1, batch = 8 }]])
 t.group "scripts"
 
 -- ---- settings from the command line ----
