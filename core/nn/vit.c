@@ -217,11 +217,29 @@ static ba_tensor *only_patches(ba_build *b, ba_tensor *x, ba_tensor *pos, ba_ten
     return x && ba_graph_dtype(b->g) == BA_BF16 ? apply(b, "cast", x, BA_ATTRS(BA_S("dtype", "bf16")), e) : x;
 }
 
+/* The table with a row of zeros for each extra token that it has none for, as long as some have one; without any, `tokens` knows by itself. */
+static ba_tensor *completed(ba_build *b, const ba_vit *v, ba_tensor *pos, ba_err *e)
+{
+    int64_t have = placed(v), none = prefix_of(v) - have, N = along(v, v->image_rows) * along(v, v->image_columns);
+    if (!pos || !have || !none)
+        return pos;
+    const int64_t dim[] = { 1, none, v->dim };
+    float *zeros = calloc((size_t)(none * v->dim), sizeof *zeros);
+    ba_tensor *part[] = { NULL, zeros ? ba_constant(b->g, BA_F32, 3, dim, zeros, e) : NULL, NULL };
+    if (!zeros)
+        ba_fail(e, BA_EMACHINE, "positions: no memory");
+    free(zeros);
+    part[0] = part[1] ? rows(b, pos, 0, have, e) : NULL;
+    part[2] = part[0] ? rows(b, pos, have, have + N, e) : NULL;
+    return part[2] ? ba_op_apply(b->g, "concat", 3, part, BA_ATTRS(BA_I("axis", 1)), e) : NULL;
+}
+
 ba_tensor *bai_nn_vit_embed(ba_build *b, const ba_vit *v, const ba_arch_in *in, ba_err *e)
 {
     char name[200];
     int64_t P = prefix_of(v), N = along(v, v->image_rows) * along(v, v->image_columns);
     ba_tensor *extra = P ? extras(b, v, e) : NULL, *pos = extra || !P ? bai_nn_vit_table(b, scoped(v, "pos_embed", name), v, e) : NULL;
+    pos = completed(b, v, pos, e);
     ba_tensor *x = pos ? bai_nn_patch_embed(b, scoped(v, "patch_embed.proj", name), in, v->patch, step(v), v->dim, !v->no_patch_bias, e) : NULL;
     ba_tensor *to[] = { x, extra, pos, in->kept };
     if (!x)

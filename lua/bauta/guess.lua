@@ -50,8 +50,10 @@ local function vit(by, front)
         or (by["blocks.0.ls1.gamma"] or by["blocks.0.gamma_1"]) and "deit3" or by["norm_pre.weight"] and "clip" or by["fc_norm.weight"] and "mae"
         or front:find "^v%." and "ast" or not by["head.weight"] and "dino" or "deit"
     if front:find "^v%." or front:find "%.v%.$" then name = "ast" end
-    if by["dist_token"] and name == "deit" then parts[#parts + 1] = "distilled = true" end
-    local extra = (name == "deit3" or name == "cait" or name == "convit") and 0 or by["dist_token"] and 2 or 1
+    local placed = name == "deit" and by["dist_token"] and pos and math.sqrt(pos.shape[2] - 2) or 0
+    if placed ~= math.floor(placed) then name = "mae" end -- G2SD's student: its second extra token has no position
+    if by["dist_token"] and (name == "deit" or name == "mae") then parts[#parts + 1] = "distilled = true" .. (name == "mae" and ', pool = "class"' or "") end
+    local extra = name == "mae" and 1 or (name == "deit3" or name == "cait" or name == "convit") and 0 or by["dist_token"] and 2 or 1
     local side = pos and math.sqrt(pos.shape[2] - extra)
     if side and side == math.floor(side) and name ~= "ast" then parts[#parts + 1] = ("image = %d"):format(side * w[3]) end
     if by["head.weight"] and name ~= "ast" then parts[#parts + 1] = ("classes = %d"):format(by["head.weight"].shape[1]) end

@@ -24,16 +24,6 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
     return h->vit_facts(&v, out, e);
 }
 
-/* The mean of both heads in evaluation; in training the class head's alone. */
-static ba_tensor *both(const ba_host *h, ba_build *b, ba_tensor *logits, ba_tensor *x, const deit_params *p, int training, ba_err *e)
-{
-    ba_tensor *two[] = { logits, h->vit_head(b, "head_dist", x, 1, p->vit.classes, e) };
-    if (!two[1] || h->publish(b, "distillation_logits", -1, two[1], e))
-        return NULL;
-    ba_tensor *sum = training ? NULL : h->op(b, "add", 2, two, 0, NULL, e);
-    return training ? logits : sum ? h->op(b, "scale", 1, &sum, BA_ATTRS(BA_F("by", 0.5)), e) : NULL;
-}
-
 static int build(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e)
 {
     const deit_params *p = params;
@@ -43,9 +33,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     x = x ? h->layernorm(b, "norm", x, v.block.eps, e) : NULL;
     if (!x || h->publish(b, "features", -1, x, e))
         return e->code;
-    ba_tensor *logits = h->vit_head(b, "head", x, 0, v.classes, e);
-    if (logits && p->distilled)
-        logits = both(h, b, logits, x, p, in->training, e);
+    ba_tensor *logits = ba_vit_logits(h, b, &v, x, p->distilled, in->training, e);
     return logits && !h->publish(b, "logits", -1, logits, e) ? BA_OK : e->code;
 }
 

@@ -1,5 +1,7 @@
 /* mae: the encoder of MAE, fine-tuned: with pool = mean (the released classifiers) the mean over the patches there are, then fc_norm and the
  * head; with pool = class norm and the class token. Positions begin as sines and cosines; in pre-training they stay so (positions = fixed).
+ * distilled = true is G2SD's student of the second stage: a distillation token without a position, and its head. The authors put the token behind
+ * the patches; attention does not see an order, so here it stands in front of them as everywhere. Spec: methods 2.14, models 3.4.
  * decoder = true adds the decoder of the pre-training: mask tokens where patches are not shown, its own positions, blocks and a linear
  * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
@@ -8,7 +10,7 @@
 #include <bauta/compose.h>
 #include <bauta/vit.h>
 
-typedef struct mae_params { ba_vit_settings vit; int64_t pool, positions, decoder, decoder_dim, decoder_depth, decoder_heads; } mae_params;
+typedef struct mae_params { ba_vit_settings vit; int64_t pool, positions, distilled, decoder, decoder_dim, decoder_depth, decoder_heads; } mae_params;
 
 static const char *const sizes[] = { "tiny", "small", "base", "large", "huge", NULL };
 static const ba_vit_size named[] = { { 192, 12, 3 }, { 384, 12, 6 }, { 768, 12, 12 }, { 1024, 24, 16 }, { 1280, 32, 16 } };
@@ -20,6 +22,8 @@ static ba_vit form_of(const mae_params *p)
 {
     ba_vit v = ba_vit_of(&p->vit, named);
     v.sincos = 1 + p->positions;
+    v.extra[1] = p->distilled ? "dist_token" : NULL;
+    v.bare = p->distilled ? 2 : 0;
     if (p->pool == NONE)
         v.classes = v.dim;
     return v;
@@ -29,6 +33,9 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 {
     const mae_params *p = params;
     ba_vit v = form_of(p);
+    if (p->distilled && (p->decoder || p->pool != CLASS))
+        return BA_FAIL(h, e, BA_EARG, "distilled = true with %s: the second head is for a classifier on the class token; pool = class, and no decoder",
+                       p->decoder ? "decoder = true" : p->pool == MEAN ? "pool = mean" : "pool = none");
     if (p->decoder && p->pool == MEAN)
         return BA_FAIL(h, e, BA_EARG, "decoder = true with pool = mean: the decoder reads tokens after `norm`, which that classifier does not have; pool = class or none");
     if (p->decoder && (p->decoder_dim % p->decoder_heads || p->decoder_dim % 4))
@@ -124,7 +131,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     if (x && p->pool == MEAN)
         logits = mean_head(h, b, x, &v, e);
     else if (x && (x = h->layernorm(b, "norm", x, v.block.eps, e)) && !h->publish(b, "features", -1, x, e))
-        logits = p->pool == NONE ? no_head(h, b, x, &v, e) : h->vit_head(b, "head", x, 0, v.classes, e);
+        logits = p->pool == NONE ? no_head(h, b, x, &v, e) : ba_vit_logits(h, b, &v, x, p->distilled, in->training, e);
     if (!logits || h->publish(b, "logits", -1, logits, e))
         return e->code;
     const int64_t side = p->vit.image / p->vit.patch;
@@ -140,6 +147,7 @@ const ba_plugin_desc ba_plugin = {
         BA_VIT_ROWS(mae_params, vit, sizes, 2, "dim/depth/heads: tiny 192/12/3, small 384/12/6, base 768/12/12, large 1024/24/16, huge 1280/32/16 (with patch 14)", 224, 16, 0.1),
         BA_CHOICE(mae_params, pool, 0, pools, "mean: of the patches, then fc_norm; class: the class token after norm; none: no classifier, the class token's feature is given out"),
         BA_CHOICE(mae_params, positions, 0, positions, "sines and cosines at the beginning; learned: then trained as in fine-tuning; fixed: never, as in pre-training"),
+        BA_FLAG(mae_params, distilled, 0, "a distillation token without a position, and its own head (with pool = class): G2SD's student of the second stage"),
         BA_FLAG(mae_params, decoder, 0, "the decoder of the pre-training, for the losses that reconstruct"),
         BA_INT(mae_params, decoder_dim, 512, 4, 16384, NULL, "width of the decoder (G2SD's small student: 256)"),
         BA_INT(mae_params, decoder_depth, 8, 1, 1000, "blocks", "blocks of the decoder (G2SD's small student: 4)"),

@@ -73,7 +73,7 @@ local function refused(kind, sentence)
     local _, lines = said:gsub("\n", "")
     t.check(lines == 1 and said:find(sentence, 1, true) and not out:find "epoch 1", "%s: %s", kind, said)
 end
-refused("token", "plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit gives it one)")
+refused("token", "plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit or mae gives it one)")
 refused("wide", "plugin vitkd: share = 1 hides all 16 patches; cross-attention needs visible ones")
 refused("deep", "plugin fitnet: blocks of the student: '7'; it has 3, so 0 to 2, all, last, last-N or first-N expected")
 refused("none", "plugin attention: 3 blocks of the student, 1 of the teacher; equal numbers expected")

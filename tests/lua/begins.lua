@@ -63,4 +63,15 @@ for positions, want in pairs { learned = "", sincos = "", fixed = "pos_embed" } 
 end
 t.group "positions that stay"
 
+-- ---- G2SD's student: a distillation token without a position ----
+local function count(store)
+    local n = 0
+    for _, w in ipairs(store:list()) do n = n + w.count end
+    return n
+end
+local small = fresh(bauta.arch "mae" { size = "small", pool = "class", distilled = true })
+t.equal(count(small), 22436432 - 384, "as distilled DeiT-S (spec: models 3.1), less a row of positions")
+small:free()
+t.group "G2SD's student"
+
 return t.done()

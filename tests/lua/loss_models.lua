@@ -47,7 +47,7 @@ local swin = bauta.arch "swin" { image = 32, patch = 2, window = 2, depths = "1,
 local plain = bauta.arch "deit" { dim = 32, depth = 3, heads = 2, image = 32, patch = 8, classes = 10 }
 t.raises("plugin fitnet: student.tokens of layer 0; 3 to 3 (or -1 for the last) expected",
     function() measure("fitnet", { layers = "0", teacher_layers = "0" }, "fp32", { swin, teacher }) end)
-t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit gives it one)",
+t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit or mae gives it one)",
     function() measure("hard", { head = "distillation" }, "fp32", { plain, teacher }) end)
 
 -- CaiT's blocks of patches are paired, not the two behind them; what looks at class attention looks at those two.

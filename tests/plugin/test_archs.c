@@ -283,6 +283,7 @@ static void test_keep_all(void)
     keep_all("cait", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5");
     keep_all("clip", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5,activation=quick-gelu");
     keep_all("mae", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5");
+    keep_all("mae", "dim=24,heads=2,depth=2,image=32,patch=8,classes=5,pool=class,distilled=1,positions=fixed");
     keep_all("mae", "dim=24,heads=2,depth=2,image=32,patch=8,pool=none,decoder=1,decoder_dim=16,decoder_depth=1,decoder_heads=2");
     keep_all("dino", "dim=24,heads=2,depth=2,image=24,patch=8,table=32");
     keep_all("convit", "dim=24,heads=4,depth=3,local=2,image=32,patch=8,classes=5");
@@ -312,7 +313,9 @@ static void test_refusals(void)
         { "swin", "image=100", "stage 0 has a map of 25x25, which windows of 7 do not fill" }, { "swin", "depths=\"2,x\"", "one number from 1 to 1024 for each of 1 to 4 stages" },
         { "swin", "depths=\"2,2\"", "one number from 1 to 1024" }, { "swin", "heads=\"5,6,12,24\"", "heads = 5 do not divide its width 96" },
         { "convit", "local=12", "local = 12 of 12 blocks" }, { "convvit", "dim=100", "a multiple of 6 expected" }, { "convvit", "image=100", "image = 100 is no multiple of patch = 16" },
-        { "mae", "decoder=1", "decoder = true with pool = mean" }, { "mae", "dim=6,heads=1", "need a multiple of 4" }, { "dino", "table=100", "table = 100 is no multiple of patch = 16" },
+        { "mae", "decoder=1", "decoder = true with pool = mean" }, { "mae", "distilled=1", "distilled = true with pool = mean" },
+        { "mae", "distilled=1,pool=none", "distilled = true with pool = none" }, { "mae", "distilled=1,pool=class,decoder=1", "distilled = true with decoder = true" },
+        { "mae", "dim=6,heads=1", "need a multiple of 4" }, { "dino", "table=100", "table = 100 is no multiple of patch = 16" },
         { "cait", "heads=7", "heads = 7 do not divide dim = 384" }, { "yolos", "rows=100", "image = 100 is no multiple of patch = 16" },
         { "segmenter", "decoder_heads=5", "decoder_heads = 5 do not divide dim = 192" },
         { "segmenter", "table=8", "table = 8 is no multiple of patch = 16" }, { "segmenter", "table=500", "table = 500 is no multiple of patch = 16" } };

@@ -175,11 +175,12 @@ def segmenter(m, kept, *, rows, columns, patch, table, dim, depth, heads, decode
     return out
 
 
-def trunk(m, kept, scope, patch, image, dim, depth, heads):
-    """A plain ViT: tokens after the last LayerNorm."""
+def trunk(m, kept, scope, patch, image, dim, depth, heads, behind=()):
+    """A plain ViT: tokens after the last LayerNorm. behind: names of tokens without positions at the end."""
     x = m.patches(scope + "patch_embed.proj", picture(image, image), patch, dim)
     x = torch.cat([extra(m, scope + "cls_token", 1, dim), x], 1)
     x = keep(x + m(scope + "pos_embed", 1, x.shape[1], dim), kept, 1)
+    x = torch.cat([x, *(extra(m, name, 1, dim) for name in behind)], 1)
     for i in range(depth):
         x = m.block(f"{scope}blocks.{i}", x, heads, 1e-6)
     return m.norm(scope + "norm", x, 1e-6)
@@ -192,6 +193,13 @@ def dino(m, kept, *, image, patch, dim, depth, heads, outputs, **_):
     y = F.normalize(m.linear("head.mlp.4", y, 256), dim=1)
     v = m("head.last_layer.weight_v", outputs, 256)
     return {"logits": x, "projection": y @ (m("head.last_layer.weight_g", outputs, 1) * v / v.norm(dim=1, keepdim=True)).T}
+
+
+def g2sd(m, kept, *, image, patch, dim, depth, heads, classes):
+    """G2SD's second student: the distillation token is the last one and has no position."""
+    x = trunk(m, kept, "", patch, image, dim, depth, heads, ["dist_token"])
+    z = m.linear("head_dist", x[:, -1], classes)
+    return {"logits": (m.linear("head", x[:, 0], classes) + z) / 2, "distillation_logits": z}
 
 
 def mae(m, kept, *, image, patch, dim, depth, heads, decoder_dim, decoder_depth, decoder_heads, **_):
@@ -273,6 +281,7 @@ def main():
     case("DINO with its head", "dino", dino, dict(image=32, patch=8, outputs=7, **SMALL), parity_archs.KEPT, ours=dict(head=True, norm_last_layer=False), repeat=4093)
     case("MAE with its decoder", "mae", mae, dict(image=32, patch=8, decoder_dim=16, decoder_depth=1, decoder_heads=2, **SMALL), parity_archs.KEPT,
          ours=dict(pool="none", decoder=True))
+    case("G2SD student", "mae", g2sd, dict(image=32, patch=8, classes=CLASSES, **SMALL), parity_archs.KEPT, ours=dict(pool="class", distilled=True))
     convit_masked()
 
 

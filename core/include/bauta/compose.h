@@ -108,7 +108,7 @@ static inline ba_tensor *ba_head(ba_on o, const char *who, int distillation)
     ba_err none = { 0 };
     ba_tensor *t = distillation ? o.h->signal(o.b, who, "distillation_logits", -1, &none) : o.h->signal(o.b, who, "logits", -1, o.e);
     if (!t && distillation)
-        BA_FAIL(o.h, o.e, BA_EARG, "head = distillation: %s has no distillation token (distilled = true of arch deit gives it one)", who);
+        BA_FAIL(o.h, o.e, BA_EARG, "head = distillation: %s has no distillation token (distilled = true of arch deit or mae gives it one)", who);
     return t;
 }
 

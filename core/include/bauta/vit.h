@@ -69,6 +69,20 @@ static inline ba_vit ba_vit_of(const ba_vit_settings *p, const ba_vit_size *size
     return v;
 }
 
+/* The logits of "head" on the class token of x, the tokens after the last norm. distilled: the token behind it has a head of its own, "head_dist", published
+ * as distillation_logits; in evaluation the logits are then the mean of both, in training the class head's alone. */
+static inline ba_tensor *ba_vit_logits(const ba_host *h, ba_build *b, const ba_vit *v, ba_tensor *x, int64_t distilled, int training, ba_err *e)
+{
+    ba_tensor *logits = h->vit_head(b, "head", x, 0, v->classes, e);
+    if (!logits || !distilled)
+        return logits;
+    ba_tensor *two[] = { logits, h->vit_head(b, "head_dist", x, 1, v->classes, e) };
+    if (!two[1] || h->publish(b, "distillation_logits", -1, two[1], e))
+        return NULL;
+    ba_tensor *sum = training ? NULL : h->op(b, "add", 2, two, 0, NULL, e);
+    return training ? logits : sum ? h->op(b, "scale", 1, &sum, BA_ATTRS(BA_F("by", 0.5)), e) : NULL;
+}
+
 /* The usual end, from the blocks' tokens [B,T,dim]: LayerNorm "norm" (published as features), then "head" on the class token (as logits). */
 static inline int ba_vit_end(const ba_host *h, ba_build *b, const ba_vit *v, ba_tensor *x, ba_err *e)
 {
