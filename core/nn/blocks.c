@@ -174,9 +174,9 @@ ba_tensor *bai_nn_layernorm(ba_build *b, const char *prefix, ba_tensor *x, doubl
     in[2] = in[1] ? vector(b, prefix, "bias", ba_type_last(&t), BA_INIT_ZERO, 0, e) : NULL;
     if (!in[2])
         return NULL;
-    if (s && !s->joined)
-        return join(b, s, in[1], in[2], eps, e);
-    return ba_op_apply(b->g, "layernorm", 3, in, BA_ATTRS(BA_F("eps", eps)), e);
+    ba_tensor *y = s && !s->joined ? join(b, s, in[1], in[2], eps, e) : ba_op_apply(b->g, "layernorm", 3, in, BA_ATTRS(BA_F("eps", eps)), e);
+    b->norm = (bai_norm){ y, in[1], in[2], eps };
+    return y;
 }
 
 /* The factor [B] of a branch; *out NULL where nothing is dropped. */

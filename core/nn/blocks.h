@@ -22,6 +22,8 @@ int bai_nn_fp8_judge(const ba_build *b, const char *arch, ba_err *e); /* of a mo
 
 /* derived.c: offers queries, keys, values, attention_logits and attention of a block, from its packed queries, keys and values; where there is
  * no class token (prefix 0) also class_attention, the mean over all queries. sizes: f32 [B,T], how many tokens each key stands for; NULL: one each. */
+/* `features` were published: where a LayerNorm made them, the signal normed is the same one on the tokens of each block. */
+int bai_nn_offer_normed(ba_build *b, const ba_tensor *features, ba_err *e);
 int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e);
 
 /* reduce.c: fewer tokens between attention and MLP, where the model has a reducer; attention of tokens that stand for several. */

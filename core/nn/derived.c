@@ -1,6 +1,6 @@
-/* derived: signals of a block's attention that are made when somebody asks for them: queries, keys and values by head, the scores
- * before the softmax and the whole attention. All come from the packed queries, keys and values [B,T,3D], which are cut here as the rule
- * for dead rows cuts them, so that a model whose last block computes one row only goes on doing so. */
+/* derived: signals that are made when somebody asks for them. Of a block's attention: queries, keys and values by head, the scores before
+ * the softmax and the whole attention; all come from the packed queries, keys and values [B,T,3D], which are cut here as the rule for dead
+ * rows cuts them, so that a model whose last block computes one row only goes on doing so. And a block's tokens after the model's final norm. */
 #include <math.h>
 #include <stdio.h>
 
@@ -94,6 +94,30 @@ int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_t
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0] - (prefix > 0); i++) {
         int r = bai_build_offer(b, (bai_signal){ b->call.who, all[i].what, layer, qkv, all[i].make, heads, sizes }, e);
+        if (r)
+            return r;
+    }
+    return BA_OK;
+}
+
+/* ---- the final norm on the tokens of any block ---- */
+static ba_tensor *normed(ba_build *b, const bai_signal *s, ba_err *e)
+{
+    ba_tensor *in[] = { bai_build_own(b, s->who, "tokens", s->layer, e), s->norm->weight, s->norm->bias };
+    return in[0] ? ba_op_apply(b->g, "layernorm", 3, in, BA_ATTRS(BA_F("eps", s->norm->eps)), e) : NULL;
+}
+
+int bai_nn_offer_normed(ba_build *b, const ba_tensor *features, ba_err *e)
+{
+    int64_t depth = bai_build_fact_get(b, b->call.who, "depth");
+    if (!b->norm.out || b->norm.out != features)
+        return BA_OK;
+    bai_norm *own = bai_arena_take(&b->arena, sizeof *own);
+    if (!own)
+        return ba_fail(e, BA_EMACHINE, "no memory for a build");
+    *own = b->norm;
+    for (int64_t i = 0; i < depth; i++) {
+        int r = bai_build_offer(b, (bai_signal){ .who = b->call.who, .what = "normed", .layer = i, .t = own->weight, .make = normed, .norm = own }, e);
         if (r)
             return r;
     }

@@ -7,6 +7,7 @@
 #include "bauta/plugin.h"
 
 typedef struct bai_signal bai_signal;
+typedef struct bai_norm { ba_tensor *out, *weight, *bias; double eps; } bai_norm; /* a LayerNorm and what it gives out */
 /* Makes the tensor of a signal that was only offered; s->t is what it is made of. */
 typedef ba_tensor *(*bai_recipe)(ba_build *b, const bai_signal *s, ba_err *e);
 struct bai_signal {
@@ -16,6 +17,7 @@ struct bai_signal {
     bai_recipe make;             /* NULL: t is the signal itself */
     int64_t heads;               /* for the recipe */
     ba_tensor *sizes;            /* too: how many tokens each key stands for; NULL: one each */
+    const bai_norm *norm;        /* too: the model's final one */
 };
 typedef struct bai_alias { const char *alias, *who; } bai_alias;
 typedef struct bai_fact { const char *who, *what; int64_t value; } bai_fact;
@@ -64,6 +66,7 @@ struct ba_build {
     bai_renewal *renewals, *last_renewal;
     bai_call call;
     bai_reduction reduction;
+    bai_norm norm;               /* the last one that was built */
     bai_fp8 fp8;
 };
 

@@ -117,7 +117,7 @@ static int judge_published(const ba_build *b, const char *what, int64_t layer, c
     int64_t heads = bai_build_fact_get(b, who, "heads");
     const promise all[] = {
         { "logits", 0, { 0, 2, { B, bai_build_fact_get(b, who, "classes") } } }, { "features", 0, { 0, 3, { B, T, dim } } },
-        { "embedded", 0, { 0, 3, { B, T, dim } } }, { "tokens", 1, { 0, 3, { B, T, dim } } },
+        { "pooled", 0, { 0, 2, { B, dim } } }, { "embedded", 0, { 0, 3, { B, T, dim } } }, { "tokens", 1, { 0, 3, { B, T, dim } } },
         { "attention_output", 1, { 0, 3, { B, T, dim } } }, { "mlp_output", 1, { 0, 3, { B, T, dim } } },
         { "class_attention", 1, { 0, 4, { B, heads, E ? E : 1, T } } }, { "attention", 1, { 0, 4, { B, heads, T, T } } },
         { "attention_logits", 1, { 0, 4, { B, heads, T, T } } },
@@ -138,7 +138,8 @@ static int publish(ba_build *b, const char *what, int64_t layer, ba_tensor *t, b
     int r = ba_tensor_type(t, &type, e);
     if (!r && what)
         r = judge_published(b, what, layer, &type, e);
-    return r ? r : ba_build_put(b, b->call.who, what, layer, t, e);
+    r = r ? r : ba_build_put(b, b->call.who, what, layer, t, e);
+    return r || strcmp(what, "features") ? r : bai_nn_offer_normed(b, t, e);
 }
 
 static int64_t fact(ba_build *b, const char *who, const char *what, ba_err *e)

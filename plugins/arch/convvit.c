@@ -118,7 +118,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     if (!x || h->publish(b, "features", -1, x, e))
         return e->code;
     x = h->layernorm(b, "fc_norm", ba_mean(o, x, 1, 0), 1e-6, e);
-    x = x ? h->vit_head(b, "head", x, 0, v.classes, e) : NULL;
+    x = x && !h->publish(b, "pooled", -1, x, e) ? h->vit_head(b, "head", x, 0, v.classes, e) : NULL;
     return x && !h->publish(b, "logits", -1, x, e) ? BA_OK : e->code;
 }
 

@@ -109,7 +109,7 @@ static ba_tensor *mean_head(const ba_host *h, ba_build *b, ba_tensor *x, const b
     x = rows(h, b, x, 1, h->dim(x, 1), e);
     x = x ? h->op(b, "mean", 1, &x, BA_ATTRS(BA_I("axis", 1)), e) : NULL;
     x = x ? h->layernorm(b, "fc_norm", x, v->block.eps, e) : NULL;
-    return x ? h->vit_head(b, "head", x, 0, v->classes, e) : NULL;
+    return x && !h->publish(b, "pooled", -1, x, e) ? h->vit_head(b, "head", x, 0, v->classes, e) : NULL;
 }
 
 /* The class token's feature itself stands for the logits. */

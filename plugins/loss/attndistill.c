@@ -73,7 +73,7 @@ static ba_tensor *embeddings(ba_on o, const attndistill_params *p, ba_tensor *su
             return NULL;
     } else
         for (int i = 0; i < 2; i++)
-            x[i] = whole(o, x[i], extras[i] > 0);
+            x[i] = i ? ba_shape(o, ba_embedding(o, "teacher"), BA_DIMS(o.h->dim(x[1], 0), 1, o.h->dim(x[1], 2))) : whole(o, x[0], extras[0] > 0);
     x[0] = projected(o, x[0], p->projector, x[1] ? o.h->dim(x[1], 2) : 0);
     if (p->align != NONE)
         sum = ba_add(o, sum, aligned_by(o, p, x));

@@ -250,4 +250,64 @@ for _, bad in ipairs { 0 / 0, math.huge, -1e30 } do
 end
 t.group "G-L26: clusters"
 
+-- ---- features: each model's own final norm, under its own name, with its own eps ----
+local features = require "bauta.protocol.features"
+local pixels = {}
+for i = 1, 2 * 32 * 32 * 3 do pixels[i] = i * 7919 % 256 end
+-- What `kind` makes of a model, and what `describe` does; patches are embedded faintly, so that eps counts.
+local function made(arch, kind, describe, embedding)
+    local store = bauta.store(7)
+    local step = bauta.graph({ batch = 2, image = 32 }, function(g)
+        g:fetch("got", features.node(g, arch, store, kind, "imagenet"))
+        if describe then g:fetch("want", describe(g, store)) end
+    end)
+    local w = store:read(embedding)
+    for i = 1, #w do w[i] = w[i] * 0.01 end
+    store:write(embedding, w)
+    step:feed("images", pixels)
+    step:run()
+    local worst, got, want = 0, step:read "got", describe and step:read "want" or {}
+    for i, v in ipairs(want) do worst = math.max(worst, math.abs(v - got[i])) end
+    return worst, #got, #want
+end
+local function last4(norm, eps)
+    return function(g, store)
+        local all = {}
+        for layer = 0, 3 do
+            local x = g:signal("student", "tokens", layer):slice { axis = 1, from = 0, to = 1 }
+            all[layer + 1] = g:op("layernorm", { x, g:variable(store, norm .. ".weight"), g:variable(store, norm .. ".bias") }, { eps = eps }):sum { axis = 1 }
+        end
+        return g:op("concat", all, { axis = 1 })
+    end
+end
+local function small(name, more)
+    local s = { dim = 24, depth = 4, heads = 2, image = 32, patch = 8, classes = 5, drop_path = 0 }
+    for k, v in pairs(more or {}) do s[k] = v end
+    return bauta.arch(name)(s)
+end
+local segmenter = small("segmenter", { decoder_depth = 1 })
+for _, one in ipairs { { small "deit", "norm", 1e-6, "patch_embed.proj.weight" }, { small "clip", "norm", 1e-5, "patch_embed.proj.weight" },
+    { segmenter, "encoder.norm", 1e-5, "encoder.patch_embed.proj.weight" } } do
+    local arch, norm, eps, embedding = unpack(one)
+    local off, width, wanted = made(arch, "last4", last4(norm, eps), embedding)
+    t.check(off < 2e-6 and width == 2 * 4 * 24 and wanted == width, "last4 of %s: off by %g, %d numbers", arch.name, off, width)
+    off = made(arch, "last4", last4(norm, eps == 1e-5 and 1e-6 or 1e-5), embedding)
+    t.check(off > 1e-5, "last4 of %s: another eps shows: %g", arch.name, off)
+end
+local mean = small("mae", { pool = "mean" })
+local off = made(mean, "class", function(g, store)
+    local x = g:signal("student", "features"):slice { axis = 1, from = 1, to = 17 }:mean { axis = 1 }
+    return g:op("layernorm", { x, g:variable(store, "fc_norm.weight"), g:variable(store, "fc_norm.bias") }, { eps = 1e-6 })
+end, "patch_embed.proj.weight")
+t.check(off < 2e-6, "what mae with pool = mean classifies: off by %g", off)
+local swin = bauta.arch "swin" { image = 32, patch = 2, window = 2, depths = "1,1,1,1", heads = "1,2,2,4", dim = 16, classes = 5 }
+local function says(arch, kind, what, embedding) t.raises(what, function() made(arch, kind, nil, embedding) end) end
+for _, kind in ipairs { "last4", "class-mean" } do
+    says(swin, kind, ("features %s: the model has no class token; class expected"):format(kind))
+    says(mean, kind, ("features %s: the model classifies by the mean of its patches, and no norm is for its class token; class expected"):format(kind))
+end
+says(small("cait", { depth = 3 }), "last4", "features last4: the class token takes part from block 3 of 5 on (from 0); class or class-mean expected")
+says(small("deit", { depth = 3 }), "last4", "features last4: the model has 3 blocks; at least 4 expected")
+t.group "features"
+
 return t.done()

@@ -242,6 +242,17 @@ for i = 1, 8, 2 do t.near(fresh[i] ^ 2 + fresh[i + 1] ^ 2, 1, 1e-5, "a queue beg
 t.refused(function() rig.run(embeddings("seed", { queue = 3 }, f_s, f_t)) end, "a queue that is no multiple of the batch")
 t.group "queues"
 
+-- ---- a model that classifies by a mean after a norm of its own ----
+local function of_mean(loss, settings, teacher)
+    return rig.run { loss = loss, settings = settings, batch = 2, seed = 3, student = { facts = facts, signals = { features = { { { 2, 1 } }, { { 1, 0 } } },
+        ["tokens.0"] = { { { 2, 1 } }, { { 1, 0 } } } } }, teacher = { facts = facts, signals = teacher } }.loss
+end
+for _, l in ipairs { { "reg", {} }, { "attndistill", { guidance = 0, projector = 1 } } } do
+    local want = of_mean(l[1], l[2], { features = { { { 3, 1 } }, { { 0, 2 } } } })
+    t.near(of_mean(l[1], l[2], { features = { { { 9, 9 } }, { { -9, 7 } } }, pooled = { { 3, 1 }, { 0, 2 } } }), want, 0, l[1])
+end
+t.group "the embedding of a model that classifies by a mean"
+
 -- ---- clusters ----
 local clusters = embeddings("cc", { statistics = "given", clusters = 3 }, f_s, f_t, { images = 4, samples = { 3, 1 }, states = { labels = { 0, 2, 1, 1 } },
     weights = { ["head.weight"] = { { 1, 0 }, { 0, 1 }, { 1, 1 } }, ["head.bias"] = { 0, 0, 0 } } })

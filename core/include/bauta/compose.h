@@ -136,9 +136,14 @@ static inline ba_tensor *ba_features(ba_on o, const char *who, int64_t layer)
     return layer == trunk - 1 || layer == depth - 1 ? ba_signal_f32(o, who, "features", -1) : ba_signal_f32(o, who, "tokens", layer);
 }
 
-/* What a model makes of the whole picture, f32 [B,dim]: the class token after the final norm; the mean of the tokens where there is none. */
+/* What a model makes of the whole picture, f32 [B,dim]: the class token after the final norm; the mean of the tokens where there is none, or where the
+ * model classifies by it. */
 static inline ba_tensor *ba_embedding(ba_on o, const char *who)
 {
+    ba_err none = { 0 };
+    ba_tensor *pooled = o.h->signal(o.b, who, "pooled", -1, &none);
+    if (pooled)
+        return ba_as_f32(o, pooled);
     int64_t prefix = o.h->fact(o.b, who, "prefix", o.e);
     ba_tensor *x = prefix < 0 ? NULL : ba_signal_f32(o, who, "features", -1);
     return prefix ? ba_sum(o, ba_cut(o, x, 1, 0, 1), 1, 0) : ba_mean(o, x, 1, 0);

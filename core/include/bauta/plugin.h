@@ -49,7 +49,8 @@ typedef struct ba_host {          /* append only */
      * masked (its facts are known, its signals are not built yet); for a reducer "reduced": the model it works in. WHAT:
      *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
      *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
-     *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; kept i32 [B,k] (masked models only);
+     *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; normed: tokens of `layer` after it; kept i32 [B,k] (masked
+     *           models only); pooled [B,dim]: the mean of tokens after a norm of its own, where the classifier sees that;
      *           of block `layer` also attention and attention_logits [B,heads,T,T] (after and before the softmax over all keys; fp32),
      *           queries, keys, values [B,heads,T,dim/heads], attention_output and mlp_output [B,T,dim] (what is added to the residual
      *           stream), mlp_hidden [B,T,hidden] (after the GELU); embedded [B,E+N,dim] (with positions, before the first block)

@@ -1,6 +1,6 @@
 -- protocol/features: what a frozen model makes of pictures, as rows of numbers: the input of k-NN, linear probes and clusters.
 --
---   class        the class token after the final norm (the mean of the tokens where there is none)
+--   class        the class token after the final norm (the mean of the tokens where there is none, or where the model classifies by it)
 --   last4        the class tokens of the last four blocks, each after the final norm, side by side
 --   class-mean   the class token and the mean of the patches, interleaved: c0, m0, c1, m1, ...
 local bind = require "bauta.bind.run"
@@ -13,34 +13,42 @@ local features = { kinds = { "class", "last4", "class-mean" } }
 
 local function class_token(x) return x:slice { axis = 1, from = 0, to = 1 }:sum { axis = 1 } end
 
--- The final norm's weights, under whichever name the model has them.
-local function final_norm(b, store)
-    for _, name in ipairs { "norm", "backbone.norm", "fc_norm" } do
-        if store:has(name .. ".weight") then return b:variable(store, name .. ".weight"), b:variable(store, name .. ".bias") end
-    end
-    errors.fail "features last4: this model has no final norm called norm; class or class-mean expected"
-end
-
 local make = {}
 
+-- The mean that a model classifies by, after its norm; nil where it classifies by a token.
+local function pooled(b, who)
+    local there, x = pcall(b.signal, b, who, "pooled")
+    return there and x:cast { dtype = "f32" } or nil
+end
+
+-- A model whose class token goes on through the final norm.
+local function judge(b, who, kind, others)
+    if b:fact(who, "prefix") == 0 then errors.fail("features %s: the model has no class token; %s expected", kind, others) end
+    if pooled(b, who) then errors.fail("features %s: the model classifies by the mean of its patches, and no norm is for its class token; %s expected", kind, others) end
+end
+
 function make.class(b, who)
-    local x = b:signal(who, "features"):cast { dtype = "f32" }
+    local x = pooled(b, who)
+    if x then return x end
+    x = b:signal(who, "features"):cast { dtype = "f32" }
     return b:fact(who, "prefix") > 0 and class_token(x) or x:mean { axis = 1 }
 end
 
-function make.last4(b, who, store)
-    local depth, weight, bias = b:fact(who, "depth"), final_norm(b, store)
+function make.last4(b, who)
+    local depth, joins = b:fact(who, "depth"), b:fact(who, "joins")
+    judge(b, who, "last4", "class")
     if depth < 4 then errors.fail("features last4: the model has %d blocks; at least 4 expected", depth) end
-    local all = {}
-    for layer = depth - 4, depth - 2 do
-        local x = b:signal(who, "tokens", layer):slice { axis = 1, from = 0, to = 1 }:cast { dtype = "f32" }
-        all[#all + 1] = b:op("layernorm", { x, weight, bias }, { eps = 1e-6 }):sum { axis = 1 }
+    if joins > depth - 4 then
+        errors.fail("features last4: the class token takes part from block %d of %d on (from 0); class or class-mean expected", joins, depth)
     end
+    local all = {}
+    for layer = depth - 4, depth - 2 do all[#all + 1] = class_token(b:signal(who, "normed", layer):cast { dtype = "f32" }) end
     all[4] = make.class(b, who)
     return b:op("concat", all, { axis = 1 })
 end
 
 make["class-mean"] = function(b, who)
+    judge(b, who, "class-mean", "class")
     local x, prefix = b:signal(who, "features"):cast { dtype = "f32" }, b:fact(who, "prefix")
     local mean = x:slice { axis = 1, from = prefix, to = x:size(1) }:mean { axis = 1 }
     local rows, width = mean:size(0), mean:size(1)
@@ -49,14 +57,14 @@ make["class-mean"] = function(b, who)
     return b:op("concat", both, { axis = 2 }):reshape { shape = ("%d,%d"):format(rows, 2 * width) }
 end
 
--- The features of a model that has been built as WHO, with weights from `store`.
-function features.of(b, who, store, kind) return make[kind](b, who, store) end
+-- The features of a model that has been built as WHO.
+function features.of(b, who, kind) return make[kind](b, who) end
 
 -- The features [B,F] of a model that is built now, in evaluation mode, without gradient.
 function features.node(b, arch, store, kind, normalise)
     if not make[kind] then errors.fail("features %s: %s", errors.show(kind), errors.unknown("kind", tostring(kind), features.kinds)) end
     b:model("student", arch, { store = store, normalise = normalise })
-    return make[kind](b, "student", store)
+    return make[kind](b, "student")
 end
 
 function features.builder(e, device, batch, arch)

@@ -78,7 +78,7 @@ local function as_shown(run, t)
         teachers.student(b, e, given)
         b:model(t:called(), arch, { store = store, kept = k and teachers.shown(b, e, t, given), normalise = normalise, role = t:role(),
             reducer = t.settings.reducer })
-        return features.of(b, t:called(), store, "class")
+        return features.of(b, t:called(), "class")
     end
     return function(how)
         return { node = node, kind = how.kind, limit = how.limit, batch = how.batch, load = how.load, epoch = epoch, progress = epoch / e:epochs() }
