@@ -40,7 +40,7 @@ static int judge(ba_build *b, const char *who, const ba_saliency *how, ba_err *e
 {
     if (bai_build_check(b, e))
         return BA_EARG;
-    if (!how || how->size < sizeof *how || how->source < 0 || how->source > BA_SALIENCY_PATCHES || how->rows < 0 || how->rows > BA_ROWS_OTHERS)
+    if (!how || how->size < sizeof *how || how->source < 0 || how->source > BA_SALIENCY_PATCHES || how->rows < 0 || how->rows > BA_ROWS_AUTO)
         return ba_fail(e, BA_EPLUGIN, "saliency: a ba_saliency of %zu bytes with one of the sources and rows expected", sizeof *how);
     if (!b->call.whom)
         return ba_fail(e, BA_EPLUGIN, "saliency is for criteria: nobody is masked here");
@@ -55,9 +55,10 @@ static ba_tensor *class_rows(ba_build *b, const char *who, const ba_saliency *ho
 {
     ba_type t;
     ba_tensor *a = ba_build_get(b, who, "class_attention", layer, e);
-    if (!a || ba_tensor_type(a, &t, e) || how->rows == BA_ROWS_EXTRA)
+    int64_t rows = how->rows == BA_ROWS_AUTO ? bai_build_fact_get(b, who, "asks") : how->rows; /* signals put by hand may come without the fact */
+    if (!a || ba_tensor_type(a, &t, e) || rows == BA_ROWS_EXTRA)
         return a;
-    if (how->rows == BA_ROWS_CLASS)
+    if (rows != BA_ROWS_OTHERS)
         return cut(b, a, 2, 0, 1, e);
     if (t.dim[2] < 2) {
         ba_fail(e, BA_EARG, "%.60s has %lld extra token; the rows of the others need two at least", who, (long long)t.dim[2]);

@@ -84,10 +84,14 @@ static void end(ba_build *b)
 typedef struct row { const char *name; size_t offset; } row;
 #define ROW(f) { #f, offsetof(ba_arch_facts, f) }
 static const row rows[] = { ROW(image_rows), ROW(image_columns), ROW(channels), ROW(patches), ROW(prefix), ROW(grid_rows), ROW(grid_columns),
-                            ROW(depth), ROW(heads), ROW(dim), ROW(classes), ROW(trunk), ROW(joins) };
+                            ROW(depth), ROW(heads), ROW(dim), ROW(classes), ROW(trunk), ROW(joins), ROW(asks) };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
-static int may_be_zero(const row *r) { return r->offset == offsetof(ba_arch_facts, prefix) || r->offset == offsetof(ba_arch_facts, joins); }
+static int may_be_zero(const row *r)
+{
+    return r->offset == offsetof(ba_arch_facts, prefix) || r->offset == offsetof(ba_arch_facts, joins) || r->offset == offsetof(ba_arch_facts, asks);
+}
+
 static int64_t fact_at(const ba_arch_facts *f, int i) { return *(const int64_t *)((const char *)f + rows[i].offset); }
 
 static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
@@ -108,6 +112,8 @@ static int facts_of(const ba_params *p, ba_arch_facts *f, ba_err *e)
     if (f->trunk > f->depth || f->joins > f->depth)
         return ba_fail(e, BA_EPLUGIN, "plugin %s: says trunk = %lld and joins = %lld of %lld blocks", d->name, (long long)f->trunk, (long long)f->joins,
                        (long long)f->depth);
+    if (f->asks > BA_ROWS_OTHERS)
+        return ba_fail(e, BA_EPLUGIN, "plugin %s: says asks = %lld; BA_ROWS_CLASS, BA_ROWS_EXTRA or BA_ROWS_OTHERS expected", d->name, (long long)f->asks);
     if (f->patches != f->grid_rows * f->grid_columns)
         return ba_fail(e, BA_EPLUGIN, "plugin %s: says %lld patches in a grid of %lldx%lld", d->name, (long long)f->patches, (long long)f->grid_rows,
                        (long long)f->grid_columns);

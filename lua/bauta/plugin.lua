@@ -367,7 +367,7 @@ end
 
 -- student.patches, teacher.classes, ...: the geometry.
 local facts = { patches = 1, prefix = 1, grid_rows = 1, grid_columns = 1, depth = 1, heads = 1, dim = 1, classes = 1,
-    image_rows = 1, image_columns = 1, channels = 1, trunk = 1, joins = 1 }
+    image_rows = 1, image_columns = 1, channels = 1, trunk = 1, joins = 1, asks = 1 }
 classes.arch.own = function(self, k)
     if facts[k] then return self:params():fact(k) end
     local side = (k == "table_rows" or k == "table_columns") and (self.settings.table or 0) -- the grid of the position table

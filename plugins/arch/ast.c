@@ -1,5 +1,6 @@
 /* ast: the Audio Spectrogram Transformer: a spectrogram of `bins` rows (low to high) and `frames` columns as picture of one channel, patches
  * of 16 that overlap, two extra tokens whose mean is classified after a second LayerNorm. Patches are numbered bin by bin. Spec: models 11. */
+#define BA_WANT_MINOR 4
 #include <stdio.h>
 #include <bauta/vit.h>
 
@@ -24,6 +25,7 @@ static ba_vit form_of(const ast_params *p)
 static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_err *e)
 {
     ba_vit v = form_of(params);
+    out->asks = BA_ROWS_EXTRA;
     return h->vit_facts(&v, out, e);
 }
 

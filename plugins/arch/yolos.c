@@ -2,6 +2,7 @@
  * patches), which changes nothing, because attention knows no order; in files the positions of the detection tokens come last. `logits` are the
  * detections' class scores side by side [B,detections*classes], `boxes` [B,detections,4] are centre and size, 0 to 1. The picture need not be
  * square: positions are resized. With middle = true every block but the last adds a table of its own. Spec: models 12. */
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 #include <bauta/vit.h>
 
@@ -29,6 +30,7 @@ static ba_vit form_of(const yolos_params *p)
 static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_err *e)
 {
     ba_vit v = form_of(params);
+    out->asks = BA_ROWS_OTHERS;
     return h->vit_facts(&v, out, e);
 }
 

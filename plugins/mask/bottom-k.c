@@ -1,5 +1,5 @@
 /* bottom-k: the student's criterion upside down: the patches that its class token attends to least are kept. Spec: methods 1.5. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 
 static const char *const needs[] = { "student.class_attention", NULL };

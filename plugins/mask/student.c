@@ -2,7 +2,7 @@
  * softmax = all: the softmax ran over all tokens and the extra ones are left out afterwards, as the released code does;
  * softmax = patches: over the patches only, as the paper's equation 2 says. The two can rank patches differently.
  * source = patches: what each patch receives from all patches instead. Spec: methods 1.2 and 1.5. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 
 static const char *const needs[] = { "student.class_attention", NULL };

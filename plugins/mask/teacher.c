@@ -1,6 +1,6 @@
 /* teacher: the teacher's own attention decides. The teacher first sees the whole picture (a forward pass of its own, which the plan counts), then
  * the kept patches. Spec: methods 1.5. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 
 static const char *const needs[] = { "teacher_full.class_attention", NULL };

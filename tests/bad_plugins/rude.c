@@ -3,9 +3,9 @@
 
 typedef struct rude_params { int64_t how; } rude_params;
 static const char *const ways[] = { "silent", "code", "null", "rank", "dtype", "length", "unknown-op", "wrong-op", "no-signal", "no-layer", "no-fact", "weight", "publish", "again",
-                                    "shape", "nothing", "many-inputs", "not-a-tensor", "facts", "grid", "bad-random", "fine", "masked", "trunk", NULL };
+                                    "shape", "nothing", "many-inputs", "not-a-tensor", "facts", "grid", "bad-random", "fine", "masked", "trunk", "asks", NULL };
 enum { SILENT, CODE, NOTHING_OUT, RANK, DTYPE, LENGTH, UNKNOWN_OP, WRONG_OP, NO_SIGNAL, NO_LAYER, NO_FACT, WEIGHT, PUBLISH, AGAIN, SHAPE, NOTHING, MANY, NOT_A_TENSOR, FACTS,
-       GRID, BAD_RANDOM, FINE, MASKED, TRUNK };
+       GRID, BAD_RANDOM, FINE, MASKED, TRUNK, ASKS };
 
 /* Whatever does not depend on the kind. */
 static int common(const ba_host *h, ba_build *b, int64_t how, ba_tensor **out, ba_err *e)
@@ -73,7 +73,7 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 {
     int64_t how = ((const rude_params *)params)->how;
     (void)h, (void)e;
-    *out = (ba_arch_facts){ sizeof *out, 8, 8, 3, how == GRID ? 5 : 4, 1, 2, 2, 1, 1, 4, how == FACTS ? -1 : 3, how == TRUNK ? 2 : 0 };
+    *out = (ba_arch_facts){ sizeof *out, 8, 8, 3, how == GRID ? 5 : 4, 1, 2, 2, 1, 1, 4, how == FACTS ? -1 : 3, how == TRUNK ? 2 : 0, 0, how == ASKS ? 3 : 0 };
     return BA_OK;
 }
 

@@ -99,6 +99,14 @@ models = { student = { facts = facts(2, 1, 3), class_attention = { { 1, 1, 3, 5 
 near((ranked(models, 1, bauta.mask "student" {}, 1)), { .4, .3 }, "row of the class token")
 near((ranked(models, 1, bauta.mask "student" { rows = "extra" }, 1)), { 1 / 3, .5 / 3 }, "all rows")
 near((ranked(models, 1, bauta.mask "student" { rows = "others" }, 1)), { .3, .1 }, "other rows")
+for asks, want in pairs { [0] = { .4, .3 }, { 1 / 3, .5 / 3 }, { .3, .1 } } do -- what the architecture says, and the setting over it
+    models.student.facts.asks = asks
+    near((ranked(models, 1, bauta.mask "student" {}, 1)), want, "asks = " .. asks)
+    near((ranked(models, 1, bauta.mask "student" { rows = "class" }, 1)), { .4, .3 }, "rows = class, asks = " .. asks)
+end
+t.equal(bauta.arch "ast" {}.asks, 1, "AST: class and distillation token")
+t.equal(bauta.arch "yolos" {}.asks, 2, "YOLOS: detection tokens")
+t.equal(bauta.arch "deit" { distilled = true }.asks, 0, "distilled DeiT: the class token")
 t.group "other tokens than the class token"
 
 -- G-M2 and G-M3 through the selection.

@@ -73,7 +73,7 @@ static void test_masks(ba_store *s)
         { "no-signal", BA_EARG, "plugin rude: student has no 'logit'; did you mean 'logits'? (it has: logits)" },
         { "no-layer", BA_EARG, "plugin rude: student has no 'class_attention' (it has: logits)" },
         { "no-fact", BA_EARG, "plugin rude: student has no fact 'patch'; did you mean 'patches'? (it has: image_rows, image_columns, channels, patches, prefix, grid_rows, grid_columns, "
-                              "depth, heads, dim, classes, trunk, joins)" },
+                              "depth, heads, dim, classes, trunk, joins, asks)" },
         { "weight", BA_EARG, "plugin rude: learned tensor 'w': there is no store for learned tensors in this call" },
         { "publish", BA_EPLUGIN, "plugin rude: only an architecture publishes signals" },
         { "many-inputs", BA_EARG, "plugin rude: concat: 65 inputs given, 0 to 64 expected" },
@@ -188,7 +188,8 @@ static void test_archs(ba_store *s)
         { "publish", BA_EPLUGIN, "plugin rude: published logits of layer 5; logits belong to no layer" },
         { "facts", BA_EPLUGIN, "plugin rude: says classes = -1; 1 to 2147483647 expected" },
         { "grid", BA_EPLUGIN, "plugin rude: says 5 patches in a grid of 2x2" },
-        { "trunk", BA_EPLUGIN, "plugin rude: says trunk = 2 and joins = 0 of 1 blocks" } };
+        { "trunk", BA_EPLUGIN, "plugin rude: says trunk = 2 and joins = 0 of 1 blocks" },
+        { "asks", BA_EPLUGIN, "plugin rude: says asks = 3; BA_ROWS_CLASS, BA_ROWS_EXTRA or BA_ROWS_OTHERS expected" } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         rig r = rig_new(2, 8, BA_U8);
         ba_params *p = how("arch", all[i].way);
@@ -239,7 +240,7 @@ static void test_given(ba_store *s)
     CHECK(ba_arch_build(r.b, "student", fine, &good, &e) == BA_EARG && !strcmp(e.msg, "student is built already"), "%s", e.msg);
     CHECK(ba_arch_fact(fine, "patches", &e) == 4 && ba_arch_fact(fine, "prefix", &e) == 1, "facts");
     CHECK(ba_arch_fact(fine, "patch", &e) == -1 && !strcmp(e.msg, "no fact 'patch' of an architecture (there are: image_rows, image_columns, channels, patches, prefix, "
-                                                                  "grid_rows, grid_columns, depth, heads, dim, classes, trunk, joins)"), "%s", e.msg);
+                                                                  "grid_rows, grid_columns, depth, heads, dim, classes, trunk, joins, asks)"), "%s", e.msg);
     ba_params_free(fine);
     rig_free(&r);
     check_group("what is given to an architecture");

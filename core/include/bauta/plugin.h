@@ -60,8 +60,8 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*signal)(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);
     /* An architecture makes a signal known under its own WHO; layer -1 for those without one. */
     int (*publish)(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e);
-    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes"; since 1.4 "trunk" and "joins" of
-     * ba_arch_facts. -1 and a sentence if unknown. */
+    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes"; since 1.4 "trunk", "joins" and "asks"
+     * of ba_arch_facts. -1 and a sentence if unknown. */
     int64_t (*fact)(ba_build *b, const char *who, const char *what, ba_err *e);
 
     /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY, BA_FIXED. */
@@ -151,7 +151,8 @@ enum { BA_SOFTMAX_ALL = 0,     /* the softmax ran over all keys; the extra ones 
        BA_SOFTMAX_PATCHES };   /* over the patches only (paper) */
 enum { BA_ROWS_CLASS = 0,      /* of the extra tokens: the class token's row */
        BA_ROWS_EXTRA,          /* the mean of all (class and distillation token) */
-       BA_ROWS_OTHERS };       /* the mean of all but the class token's (detection tokens) */
+       BA_ROWS_OTHERS,         /* the mean of all but the class token's (detection tokens) */
+       BA_ROWS_AUTO };         /* what the architecture says (fact asks); since 1.4 */
 enum { BA_LAYER_MIDDLE = 1000 }; /* as a layer: block (depth - 1) / 2 */
 
 typedef struct ba_saliency {
@@ -166,8 +167,8 @@ typedef struct ba_saliency {
               "class: attention of the class token; patches: what a patch receives from all patches"), \
     BA_CHOICE(ba_saliency, softmax, 0, ((const char *const[]){ "all", "patches", NULL }), \
               "tokens the softmax runs over: all (released code), or patches only (paper)"), \
-    BA_CHOICE(ba_saliency, rows, 0, ((const char *const[]){ "class", "extra", "others", NULL }), \
-              "extra tokens that are asked: class, the mean of all (extra), or of all but class (others)"), \
+    BA_CHOICE(ba_saliency, rows, BA_ROWS_AUTO, ((const char *const[]){ "class", "extra", "others", "auto", NULL }), \
+              "extra tokens that are asked: class, the mean of all (extra), or of all but class (others); auto: ast extra, yolos others, all else class"), \
     BA_INT(ba_saliency, layer, -1, -1000, BA_LAYER_MIDDLE, NULL, \
            "block whose attention is taken, from 0 (first); -1 is the last, 1000 the middle; scripts may say \"first\", \"middle\", \"last\"")
 
@@ -193,6 +194,7 @@ typedef struct ba_arch_facts { /* what the geometry says without building anythi
     /* Since ABI 1.4. trunk: blocks that change the patches; in those behind it the class token alone asks (CaiT). 0: all of them.
      * joins: the first block that sees the extra tokens; in `tokens` of those before it they stand as they were embedded. */
     int64_t trunk, joins;
+    int64_t asks;                /* BA_ROWS_CLASS, _EXTRA or _OTHERS: whose attention tells how salient a patch is, unless the user says otherwise */
 } ba_arch_facts;
 
 typedef struct ba_arch_in {
