@@ -200,7 +200,7 @@ local function judge_channels(s, lines)
                 seen[m[2].channels] or m[2].channels .. " channels")
         end
     end
-    if s.data.channels == 3 and s.student.image_rows ~= s.student.image_columns then
+    if s.data.channels == 3 and s.student.channels == 3 and s.student.image_rows ~= s.student.image_columns then
         lines[#lines + 1] = ("student %s sees pictures of %d rows and %d columns, and data %s gives square ones; a teacher may see such pictures, resized"):format(
             s.student.name, s.student.image_rows, s.student.image_columns, s.data.name)
     end
