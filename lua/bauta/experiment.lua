@@ -53,6 +53,8 @@ local common = {
     { name = "freeze", type = "string", optional = true, filled = true,
         doc = "beginnings of names of the student's weights that rest in the first epochs, commas between (head.last_layer, DINO); left out: none" },
     { name = "freeze_epochs", type = "int", optional = true, min = 1, max = most_epochs, unit = "epochs", doc = "of freeze: how many; left out: 1" },
+    { name = "head_deviation", type = "float", optional = true, min = 1e-9, max = 10,
+        doc = "the student's class head begins anew, whatever its weights file has: normal with this deviation, biases 0; left out: as the file or the architecture has it" },
     { name = "epochs", type = "int", default = 100, min = 1, max = most_epochs, doc = "passes over the training data" },
     { name = "steps", type = "int", optional = true, min = 0, max = 2 ^ 40, doc = "instead of epochs: so many optimiser steps; 0, or left out: as many as the epochs have" },
     { name = "minutes", type = "float", optional = true, min = 0, max = 1e6, unit = "minutes",

@@ -7,6 +7,7 @@ local checkpoint = require "bauta.checkpoint"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
+local graph = require "bauta.bind.graph"
 local inputs = require "bauta.step.inputs"
 local pictures = require "bauta.pictures"
 local preflight = require "bauta.preflight"
@@ -41,9 +42,28 @@ function opening.load(self, arch, store, part)
     self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
 end
 
+-- What architectures call the layer that gives the class logits.
+local class_heads = { ["head"] = true, ["head.fc"] = true, ["mlp_head.1"] = true }
+
+-- The class head of the student, drawn anew with the run's seed.
+local function renew_head(self)
+    local student, drawn, deviation = self.stores.student, graph.store(self.device, self.e.settings.seed), self.e.settings.head_deviation
+    for _, w in ipairs(student:list()) do
+        local layer, part = w.name:match "^(.*)%.([^.]*)$"
+        if class_heads[layer] then
+            drawn:add(w.name, w.shape, part == "weight" and "normal" or "zero", deviation)
+            student:write(w.name, drawn:read(w.name))
+        end
+    end
+    if drawn:count() == 0 then
+        errors.raise("arg", ("head_deviation = %s: arch %s has no class head"):format(errors.show(deviation), self.e.settings.student.name), self.e.where)
+    end
+end
+
 -- What the models begin with, when the stores hold all tensors.
 local function load_all(self)
     given(self, self.e.settings.student, self.stores.student)
+    if self.e.settings.head_deviation then renew_head(self) end
     for _, m in ipairs(self.e:frozen()) do opening.load(self, m.arch, self.stores[m.who], m.part) end
 end
 

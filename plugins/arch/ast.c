@@ -1,6 +1,7 @@
 /* ast: the Audio Spectrogram Transformer: a spectrogram of `bins` rows (low to high) and `frames` columns as picture of one channel, patches
  * of 16 that overlap, two extra tokens whose mean is classified after a second LayerNorm. Patches are numbered bin by bin. Spec: models 11. */
 #define BA_WANT_MINOR 4
+#include <math.h>
 #include <stdio.h>
 #include <bauta/vit.h>
 
@@ -29,11 +30,20 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
     return h->vit_facts(&v, out, e);
 }
 
+/* The head's layer, which the authors leave as PyTorch makes it: uniform in +-1/sqrt(fan in), the bias too. Whoever asks for it afterwards finds it. */
+static int head(const ba_host *h, ba_build *b, const ba_vit *v, ba_err *e)
+{
+    const int64_t dim[] = { v->classes, v->dim };
+    double bound = 1 / sqrt((double)v->dim);
+    return h->weight(b, "mlp_head.1.weight", 2, dim, BA_INIT_UNIFORM, bound, 0, e) && h->weight(b, "mlp_head.1.bias", 1, dim, BA_INIT_UNIFORM, bound, 0, e) ? BA_OK
+        : e->code;
+}
+
 static int build(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e)
 {
     const ba_vit v = form_of(params);
     char shape[32];
-    ba_tensor *x = h->vit_embed(b, &v, in, e);
+    ba_tensor *x = head(h, b, &v, e) ? NULL : h->vit_embed(b, &v, in, e);
     x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
     x = x ? h->layernorm(b, "v.norm", x, v.block.eps, e) : NULL;
     if (!x || h->publish(b, "features", -1, x, e))

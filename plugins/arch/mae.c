@@ -5,7 +5,8 @@
  * decoder = true adds the decoder of the pre-training: mask tokens where patches are not shown, its own positions, blocks and a linear
  * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
- * (row, column, channel). Spec: models 6. */
+ * (row, column, channel). All matrices begin as Xavier has it, but for those of the heads. Spec: models 6, recipes 1.2. */
+#include <math.h>
 #include <stdio.h>
 #include <bauta/compose.h>
 #include <bauta/vit.h>
@@ -48,6 +49,29 @@ static ba_tensor *rows(const ba_host *h, ba_build *b, ba_tensor *x, int64_t from
     return x ? h->op(b, "slice", 1, &x, BA_ATTRS(BA_I("axis", 1), BA_I("from", from), BA_I("to", to)), e) : NULL;
 }
 
+/* Makes PREFIX.weight, out x in (of the patches' kernel: x patch x patch), uniform in +-sqrt(6 / (in + out)); whoever asks for it afterwards finds it. */
+static int xavier(const ba_host *h, ba_build *b, const char *prefix, int64_t out, int64_t in, int64_t patch, ba_err *e)
+{
+    const int64_t dim[] = { out, in, patch, patch };
+    char name[96];
+    snprintf(name, sizeof name, "%.80s.weight", prefix);
+    return h->weight(b, name, patch ? 4 : 2, dim, BA_INIT_UNIFORM, sqrt(6 / (double)(out + in * (patch ? patch * patch : 1))), 0, e) ? BA_OK : e->code;
+}
+
+static int xavier_blocks(const ba_host *h, ba_build *b, const ba_vit *v, ba_err *e)
+{
+    static const char *const parts[] = { "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2" };
+    const int64_t out[] = { 3 * v->dim, v->dim, v->hidden, v->dim }, in[] = { v->dim, v->dim, v->dim, v->hidden };
+    char prefix[80];
+    for (int64_t i = 0; i < v->depth; i++)
+        for (int k = 0; k < 4; k++) {
+            snprintf(prefix, sizeof prefix, "%.20sblocks.%lld.%s", v->scope ? v->scope : "", (long long)i, parts[k]);
+            if (xavier(h, b, prefix, out[k], in[k], 0, e))
+                return e->code;
+        }
+    return BA_OK;
+}
+
 /* ---- decoder ---- */
 /* Patches in their places, the learned token everywhere else: [B,N,D]. */
 static ba_tensor *unmask(const ba_host *h, ba_build *b, ba_tensor *x, ba_tensor *kept, int64_t N, ba_err *e)
@@ -80,6 +104,9 @@ static int decoder(const ba_host *h, ba_build *b, const mae_params *p, ba_tensor
     v.block.quiet = 1;
     const ba_on o = { h, b, e };
     const int half = h->dtype(x) == BA_BF16;
+    if (xavier(h, b, "decoder_embed", v.dim, h->dim(x, 2), 0, e) || xavier_blocks(h, b, &v, e) ||
+        xavier(h, b, "decoder_pred", p->vit.patch * p->vit.patch * p->vit.channels, v.dim, 0, e))
+        return e->code;
     x = ba_as_f32(o, h->linear(b, "decoder_embed", x, v.dim, 1, 0, e)); /* mask token and positions are fp32 */
     ba_tensor *all[2] = { x ? rows(h, b, x, 0, 1, e) : NULL, NULL };
     all[1] = all[0] ? unmask(h, b, rows(h, b, x, 1, h->dim(x, 1), e), kept, N, e) : NULL;
@@ -126,6 +153,8 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
 {
     const mae_params *p = params;
     const ba_vit v = form_of(p);
+    if (xavier(h, b, "patch_embed.proj", v.dim, v.channels, v.patch, e) || xavier_blocks(h, b, &v, e))
+        return e->code;
     ba_tensor *x = h->vit_embed(b, &v, in, e), *logits = NULL;
     x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
     if (x && p->pool == MEAN)

@@ -74,4 +74,46 @@ t.equal(count(small), 22436432 - 384, "as distilled DeiT-S (spec: models 3.1), l
 small:free()
 t.group "G2SD's student"
 
+-- ---- distributions ----
+-- Mean of squares and the largest number.
+local function spread(x)
+    local sum, most = 0, 0
+    for _, v in ipairs(x) do sum, most = sum + v * v, math.max(most, math.abs(v)) end
+    return sum / #x, most
+end
+local function uniform(store, name, bound)
+    local square, most = spread(store:read(name))
+    t.check(most <= bound and most > 0.9 * bound and math.abs(square / (bound ^ 2 / 3) - 1) < 0.15, "%s: within %.4f, at most %.4f, mean square %.3g, wanted %.3g",
+        name, bound, most, square, bound ^ 2 / 3)
+end
+local function normal(store, name, deviation)
+    local square, most = spread(store:read(name))
+    t.check(math.abs(square / deviation ^ 2 - 1) < 0.25 and most > 2 * deviation, "%s: mean square %.3g, wanted %.3g", name, square, deviation ^ 2)
+end
+local auto = fresh(with { mlp = 2, classes = 16, dim = 48, decoder_dim = 32 })
+for name, fans in pairs { ["patch_embed.proj.weight"] = { 192, 48 }, ["blocks.1.attn.qkv.weight"] = { 48, 144 }, ["blocks.0.attn.proj.weight"] = { 48, 48 },
+    ["blocks.0.mlp.fc1.weight"] = { 48, 96 }, ["blocks.1.mlp.fc2.weight"] = { 96, 48 }, ["decoder_embed.weight"] = { 48, 32 }, ["decoder_blocks.0.attn.qkv.weight"] = { 32, 96 },
+    ["decoder_blocks.0.mlp.fc2.weight"] = { 128, 32 }, ["decoder_pred.weight"] = { 32, 192 } } do
+    uniform(auto, name, math.sqrt(6 / (fans[1] + fans[2])))
+end
+uniform(auto, "patch_embed.proj.bias", 1 / math.sqrt(192))
+t.equal(select(2, spread(auto:read "blocks.0.mlp.fc2.bias")), 0, "biases of matrices are 0")
+normal(auto, "head.weight", 0.02)
+normal(fresh(mae { pool = "class", distilled = true, dim = 192 }), "head_dist.weight", 0.02)
+local deit = fresh(bauta.arch "deit" { dim = 48, depth = 1, heads = 2, image = 32, patch = 8, classes = 16 })
+for _, name in ipairs { "blocks.0.attn.qkv.weight", "head.weight" } do normal(deit, name, 0.02) end
+uniform(deit, "patch_embed.proj.weight", 1 / math.sqrt(192))
+
+local ast = bauta.store(3)
+bauta.graph({ batch = 1, image = 32 }, function(g)
+    local zeros, arch = {}, bauta.arch "ast" { dim = 48, depth = 1, heads = 2, bins = 16, frames = 32, classes = 40 }
+    for i = 1, 16 * 32 do zeros[i] = 0 end
+    g.known:arch("student", arch:params(), { images = g:constant(zeros, { 1, 16, 32, 1 }), store = ast, scale = g:constant({ 1 }, { 1 }), shift = g:constant({ 0 }, { 1 }) })
+    g:fetch("mean", g:signal("student", "logits"):mean { axis = -100 })
+end):free()
+uniform(ast, "mlp_head.1.weight", 1 / math.sqrt(48))
+uniform(ast, "mlp_head.1.bias", 1 / math.sqrt(48))
+normal(ast, "v.blocks.0.attn.qkv.weight", 0.02)
+t.group "distributions"
+
 return t.done()

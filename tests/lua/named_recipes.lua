@@ -48,6 +48,9 @@ for name, want in pairs { ["g2sd-generic"] = "fixed", ["g2sd-specific"] = "learn
     local student = bauta.arch "mae" { dim = 24, depth = 2, heads = 2, image = 40, patch = 8, classes = 10 }
     t.equal(described(name, { student = student }).settings.student.settings.positions, want, name .. ": positions")
 end
+-- Heads that begin anew.
+for name, want in pairs { ["mae-finetune"] = 2e-5, ["g2sd-specific"] = 2e-5, linear = 0.01 } do t.equal(described(name).settings.head_deviation, want, name .. ": head") end
+t.equal(described("deit").settings.head_deviation, nil, "DeiT's is left as it is")
 t.equal(described("deit3").settings.losses[1].name .. " " .. described("deit").settings.losses[1].name, "binary-cross-entropy cross-entropy", "losses where none are given")
 t.equal(described("deit3", { losses = { bauta.loss "logit" {} } }).settings.losses[1].name, "logit", "losses that are given")
 t.raises("loss binary-cross-entropy.binary: mixing.smoothing = 0.1 makes every class a target; smoothing = 0 expected", function()
