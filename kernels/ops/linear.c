@@ -44,15 +44,6 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
     return (size_t)(bai_widen_bytes(in[1], N * K) + bai_panels_bytes(K, N) + workers * (bai_widen_bytes(in[0], mb * K) + bai_widen_bytes(&out[0], mb * nb)));
 }
 
-static void finish(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
-{
-    const bai_linear_place *to = ctx;
-    if (to->j->gelu)
-        bai_linear_end(1, 0, to, m, n, rows, cols, t, ldt);
-    else
-        bai_linear_end(0, 0, to, m, n, rows, cols, t, ldt);
-}
-
 static const float *block(const bai_linear *j, int64_t at, int64_t n, float *room) { return bai_row(&j->k->in[0], at, n, room); }
 
 static int cpu(const ba_kernel *k, ba_err *e)
@@ -60,21 +51,20 @@ static int cpu(const ba_kernel *k, ba_err *e)
     (void)e;
     const linear_params *p = k->params;
     const float *bias = k->n_in > 2 && k->in[2].data ? (const float *)k->in[2].data + p->from : NULL;
-    bai_linear j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1], .gelu = p->gelu != 0 };
+    bai_linear j = { .k = k, .M = ba_type_rows(&k->in[0].type), .N = ba_type_last(&k->out[0].type), .K = k->in[1].type.dim[1], .gelu = p->gelu != 0, .by = 1 };
     float *room = k->scratch;
     j.pre = &k->out[1];
 #if BAI_TILES
     if (k->in[0].type.dtype == BA_BF16) {
         const bai_half x = { k->in[0].data, j.K, 0 }, w = { (const uint16_t *)k->in[1].data + p->from * j.K, j.K, 1 };
         j.bias = bias;
-        bai_tile_linear(k, x, w, j.M, j.N, j.K, k->scratch, finish, &(bai_linear_place){ &j, 0, 0 });
+        bai_tile_linear(k, x, w, j.M, j.N, j.K, k->scratch, bai_linear_finish, &(bai_linear_place){ &j, 0, 0 });
         return BA_OK;
     }
 #endif
-    const int finished = k->in[0].type.dtype == BA_F32 && (!k->out[1].data || !k->out[0].data) && !(p->gelu && k->out[0].data);
+    j.finished = k->in[0].type.dtype == BA_F32 && (!k->out[1].data || !k->out[0].data) && !(p->gelu && k->out[0].data);
     j.start = bias;
     j.y = k->out[0].data ? &k->out[0] : &k->out[1];
-    j.finish = finished ? NULL : finish;
     j.block = block;
     bai_linear_blocks(j.M, j.N, &j.mb, &j.nb);
     j.w = (bai_panels){ .B = bai_widen(k, &k->in[1], p->from * j.K, j.N * j.K, &room), .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };
@@ -163,5 +153,5 @@ BA_OP(linear) = {
         { "from=3", 3, { { BA_F32, 2, { 1, 1 }, 0, -1, 1 }, { BA_F32, 2, { 4, 1 }, 0, -1, 1 }, { BA_F32, 1, { 4 }, 0, -1, 1 } } },
         { "gelu=1", 3, { { BA_BF16, 2, { 9, 16 }, 0, -1, 1 }, { BA_BF16, 2, { 12, 16 }, 0, -1, 1 }, { BA_F32, 1, { 12 }, 0, -1, 1 } }, .fixed = 7 },
         { "", 3, { { BA_BF16, 2, { 197, 400 }, 0, -.1, .1 }, { BA_BF16, 2, { 37, 400 }, 0, -1, 1 }, { BA_F32, 1, { 37 }, 0, -1, 1 } }, .fixed = 7 }),
-    .tolerance = 5e-6,
+    .tolerance = 2e-6, .coarse = 5e-6, /* one chain of thousands of terms */
 };

@@ -67,15 +67,6 @@ static const float *block(const bai_linear *j, int64_t at, int64_t n, float *roo
     return room;
 }
 
-static void finish(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
-{
-    const bai_linear_place *to = ctx;
-    if (to->j->gelu)
-        bai_linear_end(1, 1, to, m, n, rows, cols, t, ldt);
-    else
-        bai_linear_end(0, 1, to, m, n, rows, cols, t, ldt);
-}
-
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     (void)e;
@@ -88,7 +79,6 @@ static int cpu(const ba_kernel *k, ba_err *e)
     j.by = *(const float *)k->in[2].data * *(const float *)k->in[3].data;
     j.bias = k->n_in > 4 && k->in[4].data ? (const float *)k->in[4].data + p->from : NULL;
     j.y = &k->out[0];
-    j.finish = finish;
     j.block = block;
     bai_linear_blocks(j.M, j.N, &j.mb, &j.nb);
     j.w = (bai_panels){ .B = w.wide, .ldb = j.K, .trans = 1, .K = j.K, .N = j.N };

@@ -26,13 +26,13 @@ struct bai_linear {
     const ba_view *pre;          /* a second output, of the sums before the GELU, or NULL */
     const float *start, *bias;   /* b, where the sums begin with it, and where it comes at their end; NULL: neither */
     int gelu;
-    float by;                    /* what sums are multiplied by before b */
+    float by;                    /* what sums are multiplied by before b; 1: as they are */
     bai_panels w;
     char *room;                  /* of each worker: a block of x, and where y is bf16 one of y while it is summed */
     int64_t x_bytes, y_bytes;
     /* n numbers of x from element `at`, as the product takes them, in `room` or where they are. */
     const float *(*block)(const bai_linear *j, int64_t at, int64_t n, float *room);
-    bai_finish_fn finish;        /* of a bai_linear_place; NULL: the sums are what is asked for */
+    int finished;                /* the sums are what is asked for, and where it belongs */
 };
 
 typedef struct bai_linear_place { const bai_linear *j; int64_t at, column; } bai_linear_place; /* the block's first element of y, and its column */
@@ -43,29 +43,6 @@ static inline void bai_linear_blocks(int64_t M, int64_t N, int64_t *mb, int64_t 
     *nb = bai_ceil(M, *mb) >= 8 ? N : bai_min(N, 256);
 }
 
-static inline void bai_linear_task(void *ctx, int64_t t, int worker)
-{
-    const bai_linear *j = ctx;
-    const int64_t per_row = bai_ceil(j->N, j->nb), m0 = t / per_row * j->mb, n0 = t % per_row * j->nb;
-    const int direct = j->y->type.dtype == BA_F32;
-    char *mine = j->room + worker * (j->x_bytes + j->y_bytes);
-    bai_linear_place to = { j, m0 * j->N + n0, n0 };
-    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to, .finish = j->finish };
-    g.bias = j->start ? j->start + n0 : NULL;
-    g.A = j->block(j, m0 * j->K, g.M * j->K, (float *)mine);
-    g.C = direct ? (float *)j->y->data + to.at : (float *)(mine + j->x_bytes);
-    g.ldc = direct ? j->N : j->nb;
-    g.also = direct && j->finish && j->pre && j->pre->data ? (float *)j->pre->data + to.at : NULL;
-    bai_multiply(&g, &j->w, n0);
-}
-
-/* W is filled, everything else set. */
-static inline void bai_linear_run(bai_linear *j)
-{
-    bai_panels_fill(j->k, &j->w);
-    j->k->parallel(j->k, bai_ceil(j->M, j->mb) * bai_ceil(j->N, j->nb), bai_linear_task, j);
-}
-
 static inline void bai_linear_put(const ba_view *v, int64_t at, vf a, int64_t n)
 {
     if (v->type.dtype == BA_F32)
@@ -74,8 +51,7 @@ static inline void bai_linear_put(const ba_view *v, int64_t at, vf a, int64_t n)
         bai_put_halves((uint16_t *)v->data + at, a, n);
 }
 
-/* The end of the sums of a place, as bai_finish_fn gets them. gelu and scaled are known when it is compiled. */
-static inline void bai_linear_end(int gelu, int scaled, const bai_linear_place *to, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
+static inline void bai_linear_end(int gelu, const bai_linear_place *to, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
 {
     const bai_linear *j = to->j;
     const ba_view y = j->k->out[0], pre = j->pre ? *j->pre : (ba_view){ 0 };
@@ -86,8 +62,7 @@ static inline void bai_linear_end(int gelu, int scaled, const bai_linear_place *
         for (int64_t i = 0; i < cols; i += VL) {
             const int64_t c = bai_min(VL, cols - i);
             vf a = v_load_part(t + i, c);
-            if (scaled)
-                a = a * j->by;
+            a = a * j->by;
             if (bias)
                 a += v_load_part(bias + i, c);
             if (pre.data)
@@ -95,6 +70,40 @@ static inline void bai_linear_end(int gelu, int scaled, const bai_linear_place *
             if (y.data)
                 bai_linear_put(&y, at + i, gelu ? v_gelu(a) : a, c);
         }
+}
+
+/* The end of the sums of a place (a bai_finish_fn); whether there is a GELU is known when its loop is compiled. */
+static inline void bai_linear_finish(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
+{
+    const bai_linear_place *to = ctx;
+    if (to->j->gelu)
+        bai_linear_end(1, to, m, n, rows, cols, t, ldt);
+    else
+        bai_linear_end(0, to, m, n, rows, cols, t, ldt);
+}
+
+static inline void bai_linear_task(void *ctx, int64_t t, int worker)
+{
+    const bai_linear *j = ctx;
+    const int64_t per_row = bai_ceil(j->N, j->nb), m0 = t / per_row * j->mb, n0 = t % per_row * j->nb;
+    const int direct = j->y->type.dtype == BA_F32;
+    char *mine = j->room + worker * (j->x_bytes + j->y_bytes);
+    bai_linear_place to = { j, m0 * j->N + n0, n0 };
+    bai_gemm g = { .M = bai_min(j->mb, j->M - m0), .N = bai_min(j->nb, j->N - n0), .K = j->K, .alpha = 1, .lda = j->K, .ctx = &to };
+    g.finish = j->finished ? NULL : bai_linear_finish;
+    g.bias = j->start ? j->start + n0 : NULL;
+    g.A = j->block(j, m0 * j->K, g.M * j->K, (float *)mine);
+    g.C = direct ? (float *)j->y->data + to.at : (float *)(mine + j->x_bytes);
+    g.ldc = direct ? j->N : j->nb;
+    g.also = direct && !j->finished && j->pre && j->pre->data ? (float *)j->pre->data + to.at : NULL;
+    bai_multiply(&g, &j->w, n0);
+}
+
+/* W is filled, everything else set. */
+static inline void bai_linear_run(bai_linear *j)
+{
+    bai_panels_fill(j->k, &j->w);
+    j->k->parallel(j->k, bai_ceil(j->M, j->mb) * bai_ceil(j->N, j->nb), bai_linear_task, j);
 }
 
 /* A slice of y: rows are cut from x, columns are rows of W: range holds the attributes `from` and `to`. */

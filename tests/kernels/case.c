@@ -182,10 +182,9 @@ int case_is_narrow(const op_case *c)
     return narrow;
 }
 
-double case_tolerance(const op_case *c, const ba_device *d)
+double case_tolerance(const op_case *c, int coarse)
 {
-    const int cuda = !strncmp(ba_device_describe(d), "cuda:", 5);
-    return case_is_narrow(c) ? 1e-2 : cuda && c->op->coarse > 0 ? c->op->coarse : c->op->tolerance;
+    return case_is_narrow(c) ? 1e-2 : coarse && c->op->coarse > 0 ? c->op->coarse : c->op->tolerance;
 }
 
 int case_attrs(const op_case *c, ba_attr *attr, int room)

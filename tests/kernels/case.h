@@ -27,7 +27,7 @@ void case_free(op_case *c);
 /* Runs the reference on the inputs x (as c->x) into y; inputs are not changed, what is written in place goes to after (may be NULL). */
 int case_reference(const op_case *c, double *const *x, double *const *y, double *const *after);
 int case_is_narrow(const op_case *c);      /* something is bf16 */
-double case_tolerance(const op_case *c, const ba_device *d); /* of a forward comparison on d */
+double case_tolerance(const op_case *c, int coarse); /* of a forward comparison; coarse: as a GPU sums */
 int case_attrs(const op_case *c, ba_attr *attr, int room); /* the settings as attributes; how many */
 
 uint64_t case_random(uint64_t seed, const char *stream, uint64_t i);        /* 32 random bits */

@@ -109,7 +109,7 @@ static void against_reference(walk *w, const op_case *c, const call *b, const ch
         if (got)
             case_load(k >= 0 ? b->in[k].data : result(b, i), ba_type_count(t), t->dtype, got);
         if (walk_check(w, &w->forward, got != NULL, "no memory"))
-            walk_close(w, &w->forward, what, got, k >= 0 ? c->after[k] : c->y[i], t, case_tolerance(c, w->device));
+            walk_close(w, &w->forward, what, got, k >= 0 ? c->after[k] : c->y[i], t, case_tolerance(c, w->coarse));
         free(got);
     }
 }

@@ -9,16 +9,16 @@
 typedef struct bai_selftest_count { long passed, failed, skipped; } bai_selftest_count;
 
 /* Walks the operation table with inputs made from seed and prints a line an operation and totals. The kernels of the CPU are
- * called directly, on each tier this processor has; any other device runs compiled programs. Returns the number of failures. */
-int bai_selftest(ba_device *d, uint64_t seed, FILE *out);
-/* The same without the closing line; adds to *total. */
-int bai_selftest_counted(ba_device *d, uint64_t seed, FILE *out, bai_selftest_count *total);
+ * called directly, on each tier this processor has; any other device runs compiled programs. coarse: it is a GPU, held to ba_op.coarse. Adds to *total and
+ * returns the number of failures. */
+int bai_selftest(ba_device *d, int coarse, uint64_t seed, FILE *out, bai_selftest_count *total);
 
 /* direct.c and through.c: one sample, each finding reported through walk_check. */
 typedef struct walk_tally { long done, failed; } walk_tally;
 typedef struct walk {
     FILE *out;
     ba_device *device;
+    int coarse;                /* a GPU, which sums as ba_op.coarse says */
     uint64_t seed;
     walk_tally forward, workers, alone, program, gradient;
     long no_gradient, skipped;

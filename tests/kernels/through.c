@@ -103,7 +103,7 @@ static void check_program(walk *w, const op_case *c, setup *u, ba_program *p)
         snprintf(what, sizeof what, "program: output %d", i);
         double *got = read_fetched(p, name, &t, &e);
         if (walk_check(w, &w->program, got != NULL, "program: %s", e.msg))
-            walk_close(w, &w->program, what, got, c->y[i], &c->out[i], case_tolerance(c, w->device));
+            walk_close(w, &w->program, what, got, c->y[i], &c->out[i], case_tolerance(c, w->coarse));
         free(got);
     }
     for (int i = 0; i < c->n_in; i++) {
@@ -118,7 +118,7 @@ static void check_program(walk *w, const op_case *c, setup *u, ba_program *p)
         int ok = raw && got && (v = ba_store_find(u->s, name)) >= 0 && !ba_store_read(u->s, v, raw, n, &e);
         if (walk_check(w, &w->program, ok, "program: %s", e.msg)) {
             case_load(raw, n, BA_F32, got);
-            walk_close(w, &w->program, what, got, c->after[i], &c->in[i], case_tolerance(c, w->device));
+            walk_close(w, &w->program, what, got, c->after[i], &c->in[i], case_tolerance(c, w->coarse));
         }
         free(raw);
         free(got);

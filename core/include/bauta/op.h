@@ -108,7 +108,7 @@ typedef struct ba_op {
     void (*reference)(const ba_ref *r);
     const ba_op_sample *samples; /* attrs NULL at the end */
     double tolerance;         /* largest |kernel - reference| / (1 + |reference|) in fp32 */
-    double coarse;            /* the same on CUDA devices whose units keep fewer digits of a sum than fp32 has; 0: tolerance */
+    double coarse;            /* the same on a GPU, whose units sum in longer chains or with fewer digits; 0: tolerance */
 } ba_op;
 
 #define BA_SAMPLES(...) (const ba_op_sample[]){ __VA_ARGS__, { .attrs = NULL } }
