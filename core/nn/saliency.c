@@ -55,7 +55,7 @@ static ba_tensor *class_rows(ba_build *b, const char *who, const ba_saliency *ho
 {
     ba_type t;
     ba_tensor *a = ba_build_get(b, who, "class_attention", layer, e);
-    int64_t rows = how->rows == BA_ROWS_AUTO ? bai_build_fact_get(b, who, "asks") : how->rows; /* signals put by hand may come without the fact */
+    int64_t rows = how->rows == BA_ROWS_AUTO ? bai_build_fact_get(b, who, "asks") : how->rows; /* signals put by hand may come without any fact */
     if (!a || ba_tensor_type(a, &t, e) || rows == BA_ROWS_EXTRA)
         return a;
     if (rows != BA_ROWS_OTHERS)

@@ -163,6 +163,27 @@ static ba_tensor *random_of(ba_build *b, const char *name, int rank, const int64
     return step ? ba_op_apply(b->g, "uniform", 1, &step, BA_ATTRS(BA_S("shape", shape), BA_S("stream", stream)), e) : NULL;
 }
 
+/* Notes stand beside the signals, as LABEL_NAME of "note", from where the training step takes them. */
+static int note(ba_build *b, const char *name, ba_tensor *t, ba_err *e)
+{
+    char what[200];
+    ba_type type;
+    if (in_call(b, e))
+        return BA_EPLUGIN;
+    if (b->call.who || b->call.reduced)
+        return ba_fail(e, BA_EPLUGIN, "only criteria and losses note numbers");
+    if (!name || !*name || strlen(name) > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
+        return ba_fail(e, BA_EARG, "note '%.64s': 1 to 32 of a-z, 0-9 and _ expected", name ? name : "");
+    if (ba_tensor_type(t, &type, e))
+        return e->code;
+    if (type.dtype != BA_F32 && type.dtype != BA_BF16)
+        return ba_fail(e, BA_EARG, "note %s: f32 or bf16 expected", name);
+    snprintf(what, sizeof what, "%.120s_%s", b->call.label, name);
+    for (char *c = what; *c; c++)
+        *c = strchr("@-.", *c) ? '_' : *c;
+    return ba_build_put(b, "note", what, -1, t, e);
+}
+
 const ba_host bai_host = {
     .size = sizeof(ba_host), .abi_minor = BA_ABI_MINOR, .fail = ba_fail,
     .op = op, .output = output, .scalar = scalar, .constant = constant, .rank = rank_of, .dim = dim_of, .dtype = dtype_of,
@@ -174,5 +195,5 @@ const ba_host bai_host = {
     .vit_facts = bai_nn_vit_facts, .vit_embed = bai_nn_vit_embed, .vit_blocks = bai_nn_vit_blocks, .vit_head = bai_nn_vit_head,
     .vit_table = bai_nn_vit_table, .vit_positions = bai_nn_vit_positions,
     .saliency = bai_nn_saliency, .regrid = bai_nn_regrid,
-    .state = bai_state, .after = bai_after, .attention_layers = bai_nn_attention_layers,
+    .state = bai_state, .after = bai_after, .attention_layers = bai_nn_attention_layers, .note = note,
 };

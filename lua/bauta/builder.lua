@@ -142,6 +142,21 @@ function Builder:fact(who, what)
     return self.known:fact(who, what)
 end
 
+-- The extra tokens, from 0 up to but not with the second, whose attention tells how salient a patch is, as the architecture says (BA_ROWS_CLASS,
+-- _EXTRA, _OTHERS of bauta/plugin.h); 0, 0 without any.
+function Builder:asked(who)
+    local asks, prefix = self:fact(who, "asks"), self:fact(who, "prefix")
+    return asks == 2 and 1 or 0, asks == 0 and math.min(prefix, 1) or prefix
+end
+
+-- A number for the log of training, the mean of a tensor, as ba_host.note has it; label: whose it is.
+function Builder:note(label, name, t)
+    if type(name) ~= "string" or not name:find "^[a-z0-9_]+$" or #name > 32 then
+        errors.fail("note %s: 1 to 32 of a-z, 0-9 and _ expected", errors.show(name))
+    end
+    self:put("note", (label:gsub("[^%w_]", "_")) .. "_" .. name, -1, t:cast { dtype = "f32" })
+end
+
 -- Uniform numbers in [0,1), new at every step.
 function Builder:random(name, shape)
     return self.g:op("uniform", { self:signal("batch", "step") }, { shape = table.concat(shape, ","), stream = name })

@@ -95,6 +95,8 @@ experiment.rows = {
             doc = 'the model that teaches; "ema": the average of the student\'s own weights' },
         { name = "mask", type = "mask", optional = true, doc = 'what the teacher sees; default: bauta.mask "none" {}' },
         { name = "reducer", type = "reducer", optional = true, doc = "takes tokens away inside the teacher's blocks" },
+        { name = "teacher_training", type = "bool", optional = true,
+            doc = "true: the teacher's stochastic depth (drop_path) is on while the student trains, as in the released code of ViTKD" },
         { name = "teacher_precision", type = "any", optional = true, accept = fp8.judge, what = fp8.what,
             doc = "of the linear layers in the teacher's blocks: fp8 (E4M3), calibrated and held against itself before the first step; left out, or run: the run's" },
         { name = "preflight", type = "int", default = 256, min = 0, max = 2 ^ 31, unit = "pictures",
@@ -114,7 +116,7 @@ local function complete_teachers(s)
         s.mask = s.teachers[1].settings.mask
         return
     end
-    for _, name in ipairs { "teacher", "mask", "reducer", "teacher_precision" } do
+    for _, name in ipairs { "teacher", "mask", "reducer", "teacher_training", "teacher_precision" } do
         if s[name] then errors.raise("arg", ("distill: teachers and %s are both given; one of them expected"):format(name)) end
     end
     for _, row in ipairs(teacher.momentum_rows) do
@@ -137,6 +139,7 @@ local function new(kind, given)
     if kind == "distill" and #s.teachers == 0 then s.mask = s.mask or plugin.describe("mask", "none") end
     changes.apply(experiment.rows[kind], s)
     if s.teacher_precision == "run" then s.teacher_precision = nil end
+    s.teacher_training = s.teacher_training or nil
     local own = 0
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
     if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", recipe.loss(s.recipe)) } end

@@ -34,6 +34,10 @@ local function judge_teacher(s, t, alone, lines)
         lines[#lines + 1] = ('%s = fp8: %s is an average of the student, whose weights change at each step, and FP8 codes are made once; "run" expected'):format(
             t.alone and "teacher_precision" or ("teachers.%s.precision"):format(own.name), own.name)
     end
+    if own.training and (a.settings.drop_path or 0) == 0 then
+        lines[#lines + 1] = ("%s = true has no effect: the drop_path of %s (%s) is 0"):format(
+            t.alone and "teacher_training" or ("teachers.%s.training"):format(own.name), own.name, a.name)
+    end
     local who = t:who()
     if who ~= "teacher" and not alone then
         lines[#lines + 1] = ("teachers.%s.mask.who = %s: the student is masked for one teacher only, and there are %d")

@@ -14,15 +14,18 @@ local mask = {}
 
 -- What score() gets. Everything is made when it is asked for; what belongs to patches is on the grid of the model that will be masked:
 --   m.images, m.labels, m.step, m.epoch, m.progress    of the batch; progress: share of the training done, 0 to 1
---   m.class_attention { layer = -1, who = "student" }  f32 [B,heads,N]: how much the class token looks at each patch
+--   m.class_attention { layer = -1, who = "student" }  f32 [B,heads,N]: how much the class token looks at each patch (where the architecture
+--                                                      names other tokens for that, the mean of theirs)
 --   m.attention { layer, who }                         f32 [B,heads,T,T]: the whole map of a block, extra tokens first, on its own grid
 --   m.tokens { layer, who }                            [B,N,dim] after that block, patches only
 --   m.pixels {}                                        f32 [B,N,pixels]: what each patch shows, 0 to 1, channel by channel
 --   m.signal(who, what, layer)                         any signal as it is
 --   m.regrid(who, x)                                   numbers [..,N] of WHO's patches on the masked model's grid
 --   m.fact(who, what)                                  geometry of a model: "depth", "prefix", "heads", ...
+--   m.asked(who)                                       which extra tokens these are: from, to, counted from 0, the second not among them
 --   m.random { name = "noise" }                        uniform [B,N], new at every step
 --   m.constant(numbers, shape)                         a constant
+--   m.note(name, x)                                    the mean of x goes into the log: column note_CRITERION_NAME of every training step
 --   m.params                                           the criterion's own settings
 --   m.batch, m.patches, m.rows, m.columns              sizes
 -- who: "student", "teacher_full" (the teacher, unmasked), "auxiliary" (setting `model`). layer: a number, "first", "middle", "last".
@@ -49,9 +52,11 @@ end
 
 local function class_attention(b, whom, given)
     local a, shape, prefix, who = of_layer(b, given, "class_attention")
-    a = a:slice { axis = 2, from = 0, to = 1 }:slice { axis = 3, from = prefix, to = shape[4] }
-        :reshape { shape = ("%d,%d,%d"):format(shape[1], shape[2], shape[4] - prefix) }
-    return b.known:regrid(who, whom, a)
+    local from, to = b:asked(who)
+    if to == 0 then to = shape[3] end -- no class token: one row, the mean over all queries
+    a = a:slice { axis = 2, from = from, to = to }:slice { axis = 3, from = prefix, to = shape[4] }
+    if to - from > 1 then a = a:mean { axis = 2, keep = 1 } end
+    return b.known:regrid(who, whom, a:reshape { shape = ("%d,%d,%d"):format(shape[1], shape[2], shape[4] - prefix) })
 end
 
 local function tokens(b, whom, given)
@@ -86,18 +91,20 @@ local function new_view(b, description, whom)
     m.tokens = function(given) return tokens(b, whom, given) end
     m.pixels = function(given) return pixels(b, whom, given) end
     m.fact = function(who, what) return b:fact(who, what) end
+    m.asked = function(who) return b:asked(who) end
     m.regrid = function(who, x) return b.known:regrid(who, whom, x) end
     m.signal = function(who, what, layer) return b:signal(who, what, layer) end
     m.random = function(given)
         local s = check.settings({ view_rows.name }, given, "random")
         return b:random(("mask/%s%s/%s"):format(description.name, whom == "teacher" and "" or "@" .. whom, s.name), { m.batch, m.patches })
     end
+    m.note = function(name, t) b:note(description.name .. (whom == "teacher" and "" or "@" .. whom), name, t) end
     m.constant = function(numbers, shape) return b:constant(numbers, shape) end
     return setmetatable(m, { __index = function(_, k)
         if batch_signals[k] then return b:signal("batch", k) end
         errors.fail("criterion %s: %s", description.name, errors.unknown("signal " .. errors.show(k), tostring(k),
             { "images", "labels", "step", "epoch", "progress", "class_attention", "attention", "tokens", "pixels", "signal", "regrid", "fact",
-                "random", "constant", "params", "batch", "patches", "rows", "columns" }))
+                "asked", "random", "constant", "note", "params", "batch", "patches", "rows", "columns" }))
     end })
 end
 

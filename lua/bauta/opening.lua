@@ -102,7 +102,13 @@ local function compile(self, phase, load)
     if phase == self.phase then return end
     if self.program then self.program:free() end
     self.phase, self.program = phase, nil
-    self.program = steps.train(self.e, self.device, self.stores, load, self.phases[phase].first)
+    local before = self.notes and table.concat(self.notes, " ")
+    self.program, self.notes = steps.train(self.e, self.device, self.stores, load, self.phases[phase].first)
+    local now = table.concat(self.notes, " ")
+    if before and before ~= now then
+        errors.raise("arg", ("epoch %d notes other numbers (%s) than those before it (%s); a log has the same columns in all epochs"):format(
+            self.phases[phase].first, now, before), self.e.where)
+    end
 end
 
 -- The program of an epoch.
@@ -171,7 +177,7 @@ function opening.prepare(self, feed)
         errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(e.settings.knn, train), e.where)
     end
     first_program(self)
-    record.declare(self.run, e)
+    record.declare(self.run, e, self.notes)
     self.probe = probe.new(self)
     checkpoint.restore(self)
     if self.done == 0 then opening.look(self, calibration.run, self) end

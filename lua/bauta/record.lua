@@ -12,12 +12,13 @@ local record = {}
 local function f(name, unit, doc) return { name, "f64", unit, doc } end
 local function i(name, unit, doc) return { name, "i64", unit, doc } end
 
-local function train_fields(e)
+local function train_fields(e, notes)
     local out = { i("step", "steps", "optimiser steps done"), i("epoch", "epochs", "from 0"),
         f("loss", "nats", "sum of the losses") }
     for _, l in ipairs(e:losses()) do out[#out + 1] = f(l.column, "nats", l.loss.name .. ", weighted") end
     out[#out + 1] = f("top1", "%", "of the training batch, before the step")
     for _, name in ipairs(steps.teacher_columns(e)) do out[#out + 1] = f(name, "%", "the teacher's, on what it was shown") end
+    for _, name in ipairs(notes) do out[#out + 1] = f(name, nil, "noted by a criterion or a loss") end
     out[#out + 1] = f("grad_norm", nil, "of all gradients together, before clipping")
     out[#out + 1] = f("lr", nil, "learning rate of the step")
     out[#out + 1] = f("time_step", "s", "duration of the step, waiting for data included")
@@ -63,8 +64,9 @@ local result_fields = {
         f("memory_peak", "B", "largest memory of the process"),
 }
 
-function record.declare(run, e)
-    run:stream("train", "every training step", train_fields(e))
+-- notes: columns of what criteria and losses note.
+function record.declare(run, e, notes)
+    run:stream("train", "every training step", train_fields(e, notes))
     run:stream("eval", "every evaluation of the student on the test set", eval_fields)
     run:stream("mask", "what the criterion shows the teacher, on the test set", mask_fields)
     run:stream("cost", "what a training step costs, by role", cost_fields)

@@ -41,6 +41,16 @@ local function build_losses(b, e, list)
     return total
 end
 
+-- What criteria and losses have noted, each fetched by its column; the columns.
+local function fetch_notes(b)
+    local columns = {}
+    for i, note in ipairs(b.known:notes()) do
+        columns[i] = "note_" .. note.name
+        b:fetch(columns[i], note.tensor:cast { dtype = "f32" }:mean { axis = -100 })
+    end
+    return columns
+end
+
 -- Whether a teacher can be right about a label.
 function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
 
@@ -62,7 +72,7 @@ local function resting(e, epoch)
 end
 
 -- A step in parts: `b` holds what is done with one of them.
-local function in_parts(b, e, device, list, loss, load, epoch)
+local function in_parts(b, e, device, list, loss, notes, load, epoch)
     local o, weights = e.settings.optimiser, update.gradients(b, e, list, loss, epoch)
     update.accumulate(b, list, weights, b:input("part_share", "f32"))
     b:update()
@@ -72,12 +82,13 @@ local function in_parts(b, e, device, list, loss, load, epoch)
     out:announce { "loss", "top1" }
     for _, l in ipairs(e:losses()) do out:announce { l.column } end
     out:announce(steps.teacher_columns(e))
+    out:announce(notes)
     return out
 end
 
 -- The training step of an epoch. Inputs: images, labels, step (from 1), epoch, progress, lr, and where they change over the steps
 -- weight_decay and momentum (of an averaged teacher). Fetched: loss, the losses' columns,
--- grad_norm, top1, a teacher's top1 and kept [B,k]. load(stores): called when the stores hold all tensors and none was averaged yet.
+-- grad_norm, top1, a teacher's top1 and kept [B,k], and what criteria and losses note (the second result: their columns). load(stores): called when the stores hold all tensors and none was averaged yet.
 function steps.train(e, device, list, load, epoch)
     local s = e.settings
     if s.batch % s.micro ~= 0 then
@@ -99,13 +110,14 @@ function steps.train(e, device, list, load, epoch)
     end
     b:states(list.state)
     local loss = build_losses(b, e, list)
+    local notes = fetch_notes(b)
     b:fetch("top1", b:accuracy(logits))
-    if s.micro > 1 then return in_parts(b, e, device, list, loss, load, given.epoch) end
+    if s.micro > 1 then return in_parts(b, e, device, list, loss, notes, load, given.epoch), notes end
     b:fetch("grad_norm", update.weights(b, e, list, update.gradients(b, e, list, loss, given.epoch), b:input("lr", "f32")))
     if load then load(list) end
     update.averages(b, e, list)
     b:update()
-    return b:finish(resting(e, given.epoch))
+    return b:finish(resting(e, given.epoch)), notes
 end
 
 -- Bytes of the largest step's arena if its blocks were computed again; nil where that is so already, or of no use.

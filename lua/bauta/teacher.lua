@@ -50,12 +50,15 @@ teacher.rows = {
     { name = "losses", type = "list of loss", default = {}, doc = "what the student learns from it, summed" },
     { name = "weight", type = "float", default = 1, min = 0, max = 1e6, doc = "times the sum of its losses" },
     teacher.momentum_rows[1], teacher.momentum_rows[2],
+    { name = "training", type = "bool", optional = true,
+        doc = "true: its stochastic depth (drop_path) is on while the student trains, as in the released code of ViTKD" },
     { name = "precision", type = "any", optional = true, accept = fp8.judge, what = fp8.what,
         doc = "of the linear layers in its blocks: fp8 (E4M3), calibrated and held against itself before the first step; left out, or run: the run's" },
 }
 
 local function new(settings, alone)
     settings.mask = settings.mask or plugin.describe("mask", "none")
+    settings.training = settings.training or nil -- false is what stands where nothing is said
     return setmetatable({ settings = settings, alone = alone, where = errors.position() }, teacher)
 end
 
@@ -64,7 +67,8 @@ function teacher.describe(given) return new(check.settings(teacher.rows, given, 
 -- The one teacher of the short form; its losses are the experiment's.
 function teacher.only(s)
     return new({ name = "teacher", model = s.teacher, mask = s.mask, reducer = s.reducer, losses = {}, weight = 1,
-        momentum = s.momentum, momentum_end = s.momentum_end, precision = s.teacher_precision }, true)
+        momentum = s.momentum, momentum_end = s.momentum_end, training = s.teacher_training,
+        precision = s.teacher_precision }, true)
 end
 
 -- The architecture: its own, or for an average the student's.
@@ -111,7 +115,7 @@ end
 function teacher:record()
     local s = self.settings
     local out = { name = s.name, model = s.model == "ema" and "ema" or s.model:record(), mask = s.mask:record(), weight = s.weight,
-        losses = {}, momentum = s.momentum, momentum_end = s.momentum_end, reducer = s.reducer and s.reducer:record(),
+        losses = {}, training = s.training, momentum = s.momentum, momentum_end = s.momentum_end, reducer = s.reducer and s.reducer:record(),
         precision = self:fp8() and self:fp8():describe() }
     for i, loss in ipairs(s.losses) do out.losses[i] = loss:record() end
     return out

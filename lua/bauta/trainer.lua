@@ -254,7 +254,9 @@ end
 local function loop(self)
     self.columns = { "loss", "top1", "grad_norm" }
     for _, l in ipairs(self.e:losses()) do self.columns[#self.columns + 1] = l.column end
-    for _, name in ipairs(steps.teacher_columns(self.e)) do self.columns[#self.columns + 1] = name end
+    for _, list in ipairs { steps.teacher_columns(self.e), self.notes } do
+        for _, name in ipairs(list) do self.columns[#self.columns + 1] = name end
+    end
     self.bar = progress.new { label = self.e:path(), total = self.steps, epochs = self.e:whole_epochs(), from = self.done,
         interval = self.options.interval }
     if self.probe and self.done == 0 then opening.look(self, self.probe.epoch, self.probe) end

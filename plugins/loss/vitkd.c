@@ -229,6 +229,15 @@ static ba_tensor *canvas_of(ba_on o, canvas *c, int64_t mine, ba_tensor *teacher
     return o.h->dim(x, 2) == c->D ? x : o.h->project(o.b, label(c, "align", name), x, c->D, o.e);
 }
 
+/* Of how many patches a picture the generation is judged: the hidden ones that the teacher sees. With a masked teacher these can be few. */
+static int note_hidden(ba_on o, const canvas *c, ba_tensor *mask)
+{
+    char name[32];
+    snprintf(name, sizeof name, "hidden_%s", strchr(c->name, '.') + 1);
+    ba_tensor *n = ba_scale(o, ba_sum(o, mask, BA_EVERY, 0), 1 / (double)c->B, 0);
+    return n ? o.h->note(o.b, name, n, o.e) : o.e->code;
+}
+
 static ba_tensor *generate(ba_on o, const vitkd_params *p, int64_t mine, int64_t theirs)
 {
     static ba_tensor *(*const ways[])(ba_on, const canvas *, ba_tensor *) = { convolve, attend_to_itself, attend_across };
@@ -246,6 +255,8 @@ static ba_tensor *generate(ba_on o, const vitkd_params *p, int64_t mine, int64_t
     if (!x || o.h->match(o.b, x, t, 0, pair, o.e) || (c.mask && o.h->match(o.b, c.mask, t, 0, mask, o.e)))
         return NULL;
     ba_tensor *miss = ba_op1(o, "square", ba_sub(o, pair[0], pair[1]), 0, NULL);
+    if (c.mask && note_hidden(o, &c, mask[0]))
+        return NULL;
     miss = c.mask ? ba_mul(o, miss, mask[0]) : miss;
     double share = c.mask && p->form == CODE ? p->share : 1;
     return ba_scale(o, ba_sum(o, miss, BA_EVERY, 0), p->beta * ba_share(o, pair[1]) / (share * over(p, c.B)), 0);

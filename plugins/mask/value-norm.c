@@ -1,6 +1,6 @@
 /* value-norm: attention says how much of a patch's value the class token takes, but not how large that value is: the student's class attention
- * times the length of the patch's value vector, head by head, the mean over the heads. The significance score by which Fayyaz et al. sample tokens
- * inside a model, used here to choose what the teacher sees. */
+ * (of the tokens that its architecture names) times the length of the patch's value vector, head by head, the mean over the heads. The significance
+ * score by which Fayyaz et al. sample tokens inside a model, used here to choose what the teacher sees. */
 #include <bauta/compose.h>
 
 typedef struct value_norm_params { int64_t layer; } value_norm_params;
@@ -16,7 +16,7 @@ static int score(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     ba_tensor *values = attention ? ba_signal_f32(o, "student", "values", layer) : NULL;         /* [B,heads,E+N,dim/heads] */
     if (!values)
         return e->code;
-    attention = ba_cut(o, ba_mean(o, ba_cut(o, attention, 2, 0, 1), 2, 0), 2, E, h->dim(attention, 3)); /* the first extra token's row: [B,heads,N] */
+    attention = ba_cut(o, ba_asked(o, "student", attention), 2, E, h->dim(attention, 3)); /* [B,heads,N] */
     values = ba_op1(o, "square", ba_cut(o, values, 2, E, h->dim(values, 2)), 0, NULL);
     values = ba_op1(o, "sqrt", ba_sum(o, values, 3, 0), 0, NULL);
     *out = ba_mean(o, ba_mul(o, attention, values), 1, 0);

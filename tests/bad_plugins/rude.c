@@ -3,9 +3,9 @@
 
 typedef struct rude_params { int64_t how; } rude_params;
 static const char *const ways[] = { "silent", "code", "null", "rank", "dtype", "length", "unknown-op", "wrong-op", "no-signal", "no-layer", "no-fact", "weight", "publish", "again",
-                                    "shape", "nothing", "many-inputs", "not-a-tensor", "facts", "grid", "bad-random", "fine", "masked", "trunk", "asks", NULL };
+                                    "shape", "nothing", "many-inputs", "not-a-tensor", "facts", "grid", "bad-random", "fine", "masked", "trunk", "asks", "note", "note-name", "note-type", "note-twice", NULL };
 enum { SILENT, CODE, NOTHING_OUT, RANK, DTYPE, LENGTH, UNKNOWN_OP, WRONG_OP, NO_SIGNAL, NO_LAYER, NO_FACT, WEIGHT, PUBLISH, AGAIN, SHAPE, NOTHING, MANY, NOT_A_TENSOR, FACTS,
-       GRID, BAD_RANDOM, FINE, MASKED, TRUNK, ASKS };
+       GRID, BAD_RANDOM, FINE, MASKED, TRUNK, ASKS, NOTE, NOTE_NAME, NOTE_TYPE, NOTE_TWICE };
 
 /* Whatever does not depend on the kind. */
 static int common(const ba_host *h, ba_build *b, int64_t how, ba_tensor **out, ba_err *e)
@@ -30,6 +30,10 @@ static int common(const ba_host *h, ba_build *b, int64_t how, ba_tensor **out, b
     case MANY: *out = h->op(b, "concat", 65, many, 0, NULL, e); break;
     case NOT_A_TENSOR: *out = (ba_tensor *)data; break;
     case BAD_RANDOM: *out = h->random(b, "", 1, dim, e); break;
+    case NOTE: return h->note(b, "n", h->scalar(b, 1, e), e);
+    case NOTE_NAME: return h->note(b, "a b", h->scalar(b, 1, e), e);
+    case NOTE_TYPE: return h->note(b, "n", h->signal(b, "batch", "step", -1, e), e);
+    case NOTE_TWICE: return h->note(b, "n", h->scalar(b, 1, e), e) || h->note(b, "n", h->scalar(b, 1, e), e) ? e->code : -1;
     default: *out = h->scalar(b, 1, e); break;
     }
     return *out ? BA_OK : e->code;

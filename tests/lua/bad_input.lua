@@ -22,7 +22,7 @@ end
 raises("distill.epohcs: no such setting; did you mean epochs?", distill { epohcs = 3 })
 raises("distill.lr_decy: no such setting; known: after_epoch, batch, checkpoint_every, data, ema, epochs, evaluate_every, " ..
     "freeze, freeze_epochs, head_deviation, knn, losses, mask, micro, minutes, mixing, momentum, momentum_end, name, optimiser, overlays, precision, preflight, probe, recipe, recompute, reducer, schedule, seed, shadow, steps, student, " ..
-    "teacher, teacher_precision, teachers, trains, views",
+    "teacher, teacher_precision, teacher_training, teachers, trains, views",
     distill { lr_decy = 3 })
 raises("optimiser.lrr: no such setting; did you mean lr?", function() bauta.optimiser "adamw" { lrr = 1 } end)
 raises("schedule.warmpu: no such setting; did you mean warmup?", function() bauta.schedule "cosine" { warmpu = 1 } end)

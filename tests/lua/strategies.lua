@@ -136,6 +136,71 @@ do
 end
 t.group "rollout"
 
+-- ---- YOLOS: the detection tokens tell how salient a patch is, wherever class attention is asked for ----
+do
+    local store, side, tokens = bauta.store(seed), 64, 20 -- class token, three detection tokens, 16 patches
+    local yolos = bauta.arch "yolos" { dim = 24, depth = 2, heads = 3, rows = side, columns = side, detections = 3, classes = 4 }
+    local from, to
+    bauta.mask.define { name = "looks", doc = "the class attention as it is", score = function(m)
+        from, to = m.asked "student"
+        return m.class_attention {}:mean { axis = 1 }
+    end }
+    local step = bauta.graph({ batch = B, image = side }, function(g)
+        g:model("student", yolos, { store = store })
+        g:declare("teacher", bauta.arch "deit" { dim = 24, depth = 1, heads = 3, image = side, patch = 16, classes = 5 })
+        for _, name in ipairs { "looks", "value-norm", "rollout", "student" } do g:fetch(name, g:score(bauta.mask(name) {}, "teacher")) end
+        g:fetch("class", g:signal("student", "class_attention", -1))
+        g:fetch("values", g:signal("student", "values", -1))
+        for l = 0, 1 do g:fetch("map" .. l, g:signal("student", "attention", l):mean { axis = 1 }) end
+    end)
+    for l = 0, 1 do
+        local name = ("backbone.blocks.%d.attn.qkv.weight"):format(l)
+        local w = store:read(name)
+        for i = 1, #w do w[i] = w[i] * 8 end
+        store:write(name, w)
+    end
+    local det = store:read "backbone.det_token"
+    for i = 1, #det do det[i] = math.random() - 0.5 end
+    store:write("backbone.det_token", det)
+    local big = {}
+    for i = 1, B * side * side * 3 do big[i] = math.random(0, 255) end
+    step:feed("images", big)
+    step:run()
+    t.equal(("%d to %d"):format(from, to), "1 to 4", "m.asked")
+    local rows, values, maps = step:read "class", step:read "values", { [0] = step:read "map0", step:read "map1" }
+    local looks, lengths, rolled, first = {}, {}, {}, 0
+    for b = 0, B - 1 do
+        local row = {}
+        for j = 1, tokens do row[j] = j >= 2 and j <= 4 and 1 / 3 or 0 end
+        for l = 1, 0, -1 do
+            local next_row = {}
+            for j = 1, tokens do
+                next_row[j] = 0.5 * row[j]
+                for i = 1, tokens do next_row[j] = next_row[j] + 0.5 * row[i] * maps[l][(b * tokens + i - 1) * tokens + j] end
+            end
+            row = next_row
+        end
+        for j = 5, tokens do
+            local look, reach = 0, 0
+            for h = 0, 2 do
+                local own, square = 0, 0
+                for r = 1, 3 do own = own + rows[((b * 3 + h) * 4 + r) * tokens + j] / 3 end
+                for c = 1, 8 do square = square + values[((b * 3 + h) * tokens + j - 1) * 8 + c] ^ 2 end
+                look, reach = look + own / 3, reach + own * math.sqrt(square) / 3
+                first = math.max(first, math.abs(own - rows[(b * 3 + h) * 4 * tokens + j]))
+            end
+            looks[#looks + 1], lengths[#lengths + 1], rolled[#rolled + 1] = look, reach, row[j]
+        end
+    end
+    t.check(first > 1e-4, "the class token looks elsewhere")
+    near(step:read "looks", looks, 1e-6, "m.class_attention of YOLOS")
+    near(step:read "student", looks, 1e-6, "criterion student of YOLOS")
+    near(step:read "value-norm", lengths, 1e-5, "value-norm of YOLOS")
+    near(step:read "rollout", rolled, 1e-6, "rollout of YOLOS")
+    step:free()
+end
+t.group "detection tokens"
+
 -- ---- diverse: each next one is the farthest from those before ----
 one = run(function(g)
     g:fetch("scores", g:score(bauta.mask "diverse" { power = 0 }, "teacher"))

@@ -71,6 +71,39 @@ local one = run(describe { teachers = { teacher("big", { losses = {} }) }, losse
 t.near(one.loss, single.loss, 1e-6, "the losses of an experiment with one teacher are that teacher's")
 t.group "several teachers"
 
+-- ---- a teacher in training mode: its stochastic depth alone tells it from the same teacher at rest ----
+do
+    local function with(more, ...)
+        local s = { teacher = vit { dim = 36, depth = 4, drop_path = 0.6 }, mask = bauta.mask "random" { keep = 0.5 }, losses = { ce, logit } }
+        for k, v in pairs(more) do s[k] = v end
+        return run(describe(s), { "loss_kd", ... })
+    end
+    local calm, still, wild, again = with({}, "kept"), with { teacher = vit { dim = 36, depth = 4 } }, with({ teacher_training = true }, "kept"), with { teacher_training = true }
+    t.equal(calm.loss_kd, still.loss_kd, "at rest drop_path says nothing")
+    t.check(math.abs(wild.loss_kd - calm.loss_kd) > 1e-6, "branches are dropped: %g against %g", wild.loss_kd, calm.loss_kd)
+    t.equal(wild.loss_kd, again.loss_kd, "the same ones in every run")
+    t.equal(table.concat(wild.kept, " "), table.concat(calm.kept, " "), "the patches are drawn as before")
+    t.equal(with { teacher_training = false }.loss_kd, calm.loss_kd, "false is what stands where nothing is said")
+    local list = run(describe { teachers = { teacher("a", { model = vit { dim = 36, depth = 4, drop_path = 0.6 }, training = true }), teacher "b" } }, { "loss_a_kd", "loss_b_kd" })
+    local calm_list = run(describe { teachers = { teacher("a", { model = vit { dim = 36, depth = 4, drop_path = 0.6 } }), teacher "b" } }, { "loss_a_kd", "loss_b_kd" })
+    t.check(math.abs(list.loss_a_kd - calm_list.loss_a_kd) > 1e-6, "one of two")
+    t.equal(list.loss_b_kd, calm_list.loss_b_kd, "and not the other")
+    -- student masked: its criterion asks the teacher, which is built once, as it teaches
+    local both = {}
+    for i, training in ipairs { false, true } do
+        both[i] = with { mask = bauta.mask "teacher" { keep = 0.5, who = "student" }, teacher_training = training }.loss_kd
+    end
+    t.check(math.abs(both[1] - both[2]) > 1e-6, "where the criterion has asked for the teacher first")
+    t.equal(describe { teacher = vit(), teacher_training = false }:record().teacher_training, nil, "what a run notes where nothing is said")
+    t.equal(describe { teacher = vit { drop_path = 0.1 }, teacher_training = true }:record().teacher_training, true, "and else")
+end
+t.raises("teacher_training = true has no effect: the drop_path of teacher (deit) is 0", function() describe { teacher = vit(), teacher_training = true } end)
+t.raises("teachers.b.training = true has no effect: the drop_path of b (deit) is 0",
+    function() describe { teachers = { teacher "a", teacher("b", { training = true }) } } end)
+t.raises("distill: teachers and teacher_training are both given; one of them expected",
+    function() describe { teacher_training = true, teachers = { teacher "a" } } end)
+t.group "a teacher in training mode"
+
 t.raises("distill.teacher is missing; expected an arch or \"ema\", or a list of bauta.teacher {...} as teachers",
     function() describe {} end)
 t.raises("distill: teachers and teacher are both given; one of them expected",

@@ -77,6 +77,9 @@ static void test_masks(ba_store *s)
         { "weight", BA_EARG, "plugin rude: learned tensor 'w': there is no store for learned tensors in this call" },
         { "publish", BA_EPLUGIN, "plugin rude: only an architecture publishes signals" },
         { "many-inputs", BA_EARG, "plugin rude: concat: 65 inputs given, 0 to 64 expected" },
+        { "note-name", BA_EARG, "plugin rude: note 'a b': 1 to 32 of a-z, 0-9 and _ expected" },
+        { "note-type", BA_EARG, "plugin rude: note n: f32 or bf16 expected" },
+        { "note-twice", BA_EARG, "plugin rude: note.rude_n is known already" },
         { "not-a-tensor", BA_EPLUGIN, "plugin rude: its scores are no tensor" } };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         rig r = scene(s);
@@ -186,6 +189,7 @@ static void test_archs(ba_store *s)
         { "again", BA_EARG, "plugin rude: other.logits is known already" },
         { "shape", BA_EPLUGIN, "plugin rude: published logits are f32[2,4]; [2,3] expected" },
         { "publish", BA_EPLUGIN, "plugin rude: published logits of layer 5; logits belong to no layer" },
+        { "note", BA_EPLUGIN, "plugin rude: only criteria and losses note numbers" },
         { "facts", BA_EPLUGIN, "plugin rude: says classes = -1; 1 to 2147483647 expected" },
         { "grid", BA_EPLUGIN, "plugin rude: says 5 patches in a grid of 2x2" },
         { "trunk", BA_EPLUGIN, "plugin rude: says trunk = 2 and joins = 0 of 1 blocks" },

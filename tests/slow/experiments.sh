@@ -18,7 +18,7 @@ check() { # check NAME STATUS FILE: the file is shown when it failed
 
 for script in "$here"/experiments/maskedkd/*.lua; do
     name=$(basename "$script" .lua)
-    grep -q 'lab:grid' "$script" || continue
+    grep -q '^return lab:grid' "$script" || continue
     "$program" grid run "$script" --scale smoke --out "$folder" --jobs 2 >"$folder/log" 2>&1
     check "$name: run" $? "$folder/log"
     "$program" grid report "$script" --scale smoke --out "$folder" >"$folder/log" 2>&1 &&

@@ -94,6 +94,15 @@ static inline ba_tensor *ba_signal_f32(ba_on o, const char *who, const char *wha
     return ba_as_f32(o, o.h->signal(o.b, who, what, layer, o.e));
 }
 
+/* Of the class attention [B,heads,E,T] of a model the rows that tell how salient a patch is, as its architecture says (fact asks), their mean: [B,heads,T]. */
+static inline ba_tensor *ba_asked(ba_on o, const char *who, ba_tensor *attention)
+{
+    int64_t asks = attention ? o.h->fact(o.b, who, "asks", o.e) : -1;
+    if (asks < 0)
+        return NULL;
+    return ba_mean(o, ba_cut(o, attention, 2, asks == BA_ROWS_OTHERS, asks == BA_ROWS_CLASS ? 1 : o.h->dim(attention, 2)), 2, 0);
+}
+
 /* The label of each sample, i32 [B]: the given one, or the likeliest class of the soft targets of mixed pictures. */
 static inline ba_tensor *ba_labels(ba_on o)
 {

@@ -82,7 +82,7 @@ int64_t ba_build_count(const ba_build *b);                 /* signals known */
 /* *t NULL: offered, and nobody has asked for it yet. */
 int ba_build_entry(const ba_build *b, int64_t i, const char **who, const char **what, int64_t *layer, ba_tensor **t, ba_err *e);
 /* Geometry of a model ("patches", "prefix", "grid_rows", "grid_columns", "depth", "heads", "dim", "classes", "image_rows", "image_columns",
- * "channels", "trunk", "joins", "asks"); -1 when unknown. */
+ * "channels", "trunk", "joins", "asks": the class token, 0, where a description by hand does not say it); -1 when unknown. */
 int64_t ba_build_fact(ba_build *b, const char *who, const char *what, ba_err *e);
 /* Says a fact of a model that is described by hand and not by ba_arch_build. What was said before can only be repeated. */
 int ba_build_say(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e);

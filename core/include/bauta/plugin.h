@@ -15,7 +15,7 @@
 
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
-#define BA_ABI_MINOR 4            /* raised when something is appended */
+#define BA_ABI_MINOR 5            /* raised when something is appended */
 #ifndef BA_WANT_MINOR
 #define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
 #endif
@@ -122,6 +122,10 @@ typedef struct ba_host {          /* append only */
 
     /* For losses; since 1.4. layers, for what blocks attend to: those behind the trunk count, too. */
     int64_t (*attention_layers)(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
+
+    /* For criteria and losses; since 1.5. A number for the log: the mean of all elements of t (f32 or bf16) becomes the column note_LABEL_NAME of every
+     * training step; LABEL is the criterion's or the loss's. name: 1 to 32 of a-z, 0-9 and _. Costs what t costs, and no gradient goes through it. */
+    int (*note)(ba_build *b, const char *name, ba_tensor *t, ba_err *e);
 } ba_host;
 
 /* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */

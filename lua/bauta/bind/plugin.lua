@@ -125,6 +125,16 @@ function Build:get(who, what, layer)
         M.whole(layer or -1, "layer")))
 end
 
+-- What criteria and losses have noted so far: { name, tensor }, in order.
+function Build:notes()
+    local out, who, what, layer, t = {}, M.new("const char *[1]"), M.new("const char *[1]"), M.new("int64_t[1]"), M.new("ba_tensor *[1]")
+    for i = 0, M.number(M.C.ba_build_count(bp(self))) - 1 do
+        M.call("ba_build_entry", bp(self), i, who, what, layer, t)
+        if M.text(who[0]) == "note" then out[#out + 1] = { name = M.text(what[0]), tensor = graph.tensor(self.graph, t[0]) } end
+    end
+    return out
+end
+
 function Build:alias(alias, who) M.call("ba_build_alias", bp(self), alias, who) end
 function Build:fact(who, what) return M.call("ba_build_fact", bp(self), who, what) end
 function Build:say(who, what, value)

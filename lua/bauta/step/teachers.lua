@@ -24,6 +24,7 @@ local function helpers(e, t, given, mask, own)
     local full = helper(t:called "teacher_full", t:arch(e.settings.student), stores.of(given.stores, t))
     if t:who() == "student" then -- it is shown everything anyhow
         full.who, full.given.role, full.given.reducer, full.given.fp8 = t:called(), t:role(), t.settings.reducer, teachers.narrow(t, given)
+        full.given.training = given.training and t.settings.training
     end
     local model = mask.settings.model
     return { teacher = full, teacher_full = full, auxiliary = model and helper(own.who, model, own.store) or nil }
@@ -91,7 +92,8 @@ function teachers.shown(b, e, t, given) return kept_by(b, e, t, given, given.epo
 function teachers.build(b, e, t, given, kept)
     if b.built[t:called()] then return b:signal(t:called(), "logits") end -- its criterion has asked for it
     return b:model(t:called(), t:arch(e.settings.student), { store = stores.of(given.stores, t), kept = kept,
-        normalise = given.normalise, role = t:role(), reducer = t.settings.reducer, fp8 = teachers.narrow(t, given) })
+        training = given.training and t.settings.training, normalise = given.normalise, role = t:role(), reducer = t.settings.reducer,
+        fp8 = teachers.narrow(t, given) })
 end
 
 return teachers
