@@ -137,7 +137,7 @@ function evaluation.epoch(self, last, again)
     local seconds = ffi.clock() - begun
     local steps = self.done - (self.epoch - 1) * self.per_epoch -- of the epoch; of the last one perhaps not all
     local rate, loss = steps * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9), self.sum / steps
-    self.time_total = self.time_total + self.epoch_seconds + seconds
+    self.time_total = self.time_total + seconds
     self.run:row("eval", {
         epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = loss,
         ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })

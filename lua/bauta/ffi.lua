@@ -57,6 +57,7 @@ typedef struct bauta_dirent { uint64_t ino; int64_t off; uint16_t reclen; uint8_
 void *opendir(const char *path);
 bauta_dirent *readdir(void *dir);
 int closedir(void *dir);
+char *strerror(int why);
 void *calloc(size_t count, size_t size);
 void free(void *block);
 ]]
@@ -77,6 +78,9 @@ function M.array(of, count)
     if p == nil then errors.raise("machine", ("no memory for %d numbers of %d bytes each"):format(count, size)) end
     return ffi.gc(ffi.cast(of .. " *", p), ffi.C.free)
 end
+
+-- Bytes of an array; nil for a pointer, which does not know how much it points at.
+function M.array_bytes(v) return tostring(ffi.typeof(v)):find "%[" and ffi.sizeof(v) or nil end
 
 local now = ffi.new("bauta_timespec")
 
@@ -140,7 +144,11 @@ end
 -- The names in a folder in their order, hidden ones left out; empty when there is no such folder.
 function M.names(path)
     local out, dir = {}, ffi.C.opendir(path)
-    if dir == nil then return out end
+    if dir == nil then
+        local why = ffi.errno()
+        if why == 2 or why == 20 then return out end -- there is none (ENOENT), or it is a file (ENOTDIR)
+        errors.raise("machine", ("cannot look into the folder %s: %s"):format(path, ffi.string(ffi.C.strerror(why))))
+    end
     local f = ffi.C.readdir(dir)
     while f ~= nil do
         local name = ffi.string(f.name)

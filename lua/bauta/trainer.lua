@@ -181,7 +181,7 @@ local function train_epoch(self)
         end
     end
     self.epoch = self.epoch + 1
-    self.time_train = self.time_train + self.epoch_seconds
+    self.time_train, self.time_total = self.time_train + self.epoch_seconds, self.time_total + self.epoch_seconds
     bad.close_epoch(self)
     tick(self)
     return true
@@ -299,8 +299,11 @@ function trainer.run(e, options)
     if not ok then
         pcall(self.run.finish, self.run, "failed", errors.status[why.code] or 70, table.concat(why.lines, "; "):sub(1, 300))
     end
+    if not ok then
+        pcall(close, self) -- what it says would stand in front of the reason
+        error(why, 0)
+    end
     close(self)
-    if not ok then error(why, 0) end
     return self.stopped or 0
 end
 

@@ -50,6 +50,15 @@ status, out = shell.bauta(shell.tiny("--set kind=train --set name=longer", "a"))
 status, out, err = shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=3 --resume --accept-changes", "a"))
 t.equal(status, 0, "one epoch more: " .. err)
 t.equal(tables "a/longer".eval.n, 3, "evaluations of three epochs")
+t.equal(shell.bauta(shell.tiny("--set kind=train --set name=seldom --set epochs=7 --set evaluate_every=3", "a")), 0, "evaluated seldom")
+local seldom = tables "a/seldom"
+t.equal(seldom.eval.n, 3, "after epochs 3, 6 and 7")
+local evaluating, stepping = 0, 0
+for _, s in ipairs(seldom.eval.time_eval) do evaluating = evaluating + s end
+for _, s in ipairs(seldom.train.time_step) do stepping = stepping + s end
+t.near(seldom.result.time_train[1], stepping, 1e-9, "time_train: every step")
+t.check(seldom.result.time_total[1] >= stepping + evaluating - 1e-9, "time_total: every step and every evaluation, %g s of %g and %g",
+    seldom.result.time_total[1], stepping, evaluating)
 t.group "a run and its files"
 
 -- ---- the same again ----

@@ -22,13 +22,15 @@ end
 
 function Dataset:class_name(i) return M.text(M.C.ba_dataset_class(M.ptr(self, Dataset), M.whole(i, "class"))) or tostring(i) end
 
--- Sample i (from 0): { rows, columns, channels, label, box, pixels (bytes, or the numbers of a spectrogram; lent until the next call) }.
+-- Sample i (from 0): { rows, columns, channels, label, box, pixels (bytes, or the numbers of a spectrogram) }.
 function Dataset:read(i)
     local s = M.new("ba_sample")
     M.call("ba_dataset_read", M.ptr(self, Dataset), M.whole(i, "sample"), s)
     local box = s.box[2] > s.box[0] and { s.box[0], s.box[1], s.box[2], s.box[3] } or nil
-    return { rows = M.number(s.rows), columns = M.number(s.columns), channels = self.channels, label = M.number(s.label), box = box,
-        pixels = self.channels == 1 and s.values or s.pixels }
+    local sound, rows, columns = self.channels == 1, M.number(s.rows), M.number(s.columns)
+    local pixels = M.new(sound and "float[?]" or "uint8_t[?]", rows * columns * self.channels) -- the sample's own is lent until the next call
+    M.copy(pixels, sound and s.values or s.pixels, M.sizeof(pixels))
+    return { rows = rows, columns = columns, channels = self.channels, label = M.number(s.label), box = box, pixels = pixels }
 end
 
 -- Decoded pictures stay in memory when the whole set fits into so many bytes.

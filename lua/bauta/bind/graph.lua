@@ -76,6 +76,13 @@ local function find(self, name)
     return p, i
 end
 
+-- Raw memory has to hold so many bytes. What is an array knows its size; a pointer, which only the files of lua/bauta hold, is trusted.
+local function judge_memory(name, p, bytes)
+    local size = M.array_bytes(p)
+    if size and size ~= bytes then errors.fail("%s: %d bytes expected, the memory has %d", name, bytes, size) end
+    return p
+end
+
 -- The numbers of a tensor, as a plain Lua list.
 function Store:read(name)
     local p, i = find(self, name)
@@ -91,7 +98,7 @@ function Store:write(name, numbers)
     local p, i = find(self, name)
     local n = self:list()[i + 1].count
     if type(numbers) == "cdata" then
-        M.call("ba_store_write", p, i, numbers, n)
+        M.call("ba_store_write", p, i, judge_memory(name, numbers, 4 * n), n)
         return
     end
     if #numbers ~= n then errors.fail("%s: %d numbers expected, got %d", name, n, #numbers) end
@@ -317,13 +324,16 @@ function Program:feed(name, value)
         if #value ~= s.count then errors.fail("%s: %d numbers expected, got %d", name, s.count, #value) end
         p = buffer_of(s)
         for i = 1, s.count do p[i - 1] = value[i] end
-    elseif type(value) == "cdata" then p = value
+    elseif type(value) == "cdata" then p = judge_memory(name, value, s.bytes)
     else errors.fail("%s: a number or a list of numbers expected, got %s", name, errors.show(value)) end
     M.call("ba_program_feed", M.ptr(self, Program), name, p, s.bytes)
 end
 
 -- Starts a feed of raw memory that `take` ends: it can travel while a step runs, and keeps what it holds until then.
-function Program:send(name, value) M.call("ba_program_send", M.ptr(self, Program), name, value, slot(self, name).bytes) end
+function Program:send(name, value)
+    local s = slot(self, name)
+    M.call("ba_program_send", M.ptr(self, Program), name, judge_memory(name, value, s.bytes), s.bytes)
+end
 function Program:take(name) M.call("ba_program_take", M.ptr(self, Program), name) end
 
 function Program:run() M.call("ba_program_run", M.ptr(self, Program)) end

@@ -1,6 +1,7 @@
 -- disk: which runs of a grid are there already, and which are left of an earlier form of its script. The folders are the only
 -- book that is kept: a run is LABEL-DIGEST, complete when its own state says so, so a kill at any moment leaves nothing to mend.
 local archive = require "bauta.archive"
+local ffi = require "bauta.ffi"
 
 local disk = {}
 
@@ -21,15 +22,6 @@ function disk.mode(task, out)
     return (s and s.alive or archive.saved(task.run, out)) and "resume" or "restart"
 end
 
--- The names in a folder.
-function disk.names(path)
-    local out = {}
-    local pipe = io.popen("ls -1 '" .. path:gsub("'", "'\\''") .. "' 2>/dev/null")
-    for name in pipe:lines() do out[#out + 1] = name end
-    pipe:close()
-    return out
-end
-
 local pattern = "^(.+)%-(" .. ("%x"):rep(12) .. ")$"
 
 -- The label of a run by the name of its folder, or nil.
@@ -38,7 +30,7 @@ function disk.label(name) return (name:match(pattern)) end
 -- Names of runs in a folder by the beginning of their digest: equal settings are one run, whatever a script calls it.
 function disk.by_digest(path)
     local out = {}
-    for _, name in ipairs(disk.names(path)) do
+    for _, name in ipairs(ffi.names(path)) do
         local _, digest = name:match(pattern)
         if digest then out[digest] = name end
     end
@@ -60,7 +52,7 @@ function disk.stale(grid, out)
         by_label[task.label] = task
     end
     local base = out .. "/" .. grid.folder
-    for _, name in ipairs(disk.names(base)) do
+    for _, name in ipairs(ffi.names(base)) do
         local label = disk.label(name)
         if label and not current[name] then
             local task = by_label[label]

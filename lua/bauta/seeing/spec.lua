@@ -3,6 +3,7 @@ local archive = require "bauta.archive"
 local check = require "bauta.check"
 local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
+local ffi = require "bauta.ffi"
 local plugin = require "bauta.plugin"
 local session = require "bauta.session"
 
@@ -80,7 +81,7 @@ local function origin(documents, part, name, folder)
     end
     local beside, found = folder .. "/..", {}
     if session.exists(beside .. "/" .. name .. "/.") then return beside .. "/" .. name end
-    for _, other in ipairs(disk.names(beside)) do
+    for _, other in ipairs(ffi.names(beside)) do
         if disk.label(other) == name then found[#found + 1] = other end
     end
     if #found ~= 1 then
