@@ -2,7 +2,7 @@
 """tests/summary.py LOG...: adds up what the tests of one or more `meson test` runs said.
 
 LOG is meson's testlog.json. A program's own closing line "N passed, N failed, N skipped" counts as it stands; a program
-without one counts as one. A program that crashed, timed out or failed without admitting it counts as one more failure.
+without one counts as one, but for those that count: they have failed. A program that crashed, timed out or failed without admitting it counts as one more failure.
 Prints one such line, alone, at the end. Exit status 1 when something failed or nothing at all was run."""
 
 import json
@@ -17,6 +17,9 @@ def count(test):
     lines = CLOSING.findall(test.get("stdout") or "")
     good = test["result"] in ("OK", "EXPECTEDFAIL", "SKIP")
     if not lines:
+        if "checks so far" in (test.get("stdout") or ""):
+            print(f"{test['name']}: it counts its checks, and has no closing line")
+            return 0, 1, 0
         if test["result"] == "SKIP":
             return 0, 0, 1
         return (1, 0, 0) if good else (0, 1, 0)

@@ -5,6 +5,7 @@
 
 #include "bauta/op.h"
 #include "../base/crash.h"
+#include "../nn/features.h"
 #include "../nn/blocks.h"
 #include "build.h"
 #include "manners.h"
@@ -383,4 +384,16 @@ int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_stor
     r = r ? failed(d, r, &said, e) : judge_loss(d, t = bai_sum_joined(b, t), e);
     *out = r ? NULL : t;
     return r;
+}
+
+int ba_loss_match(ba_build *b, ba_tensor *student, ba_tensor *teacher, int32_t extras, ba_tensor **out, ba_err *e)
+{
+    return out ? bai_nn_match(b, student, teacher, extras, out, e) : ba_fail(e, BA_EARG, "match: a place for two tensors expected");
+}
+
+int64_t ba_loss_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
+{
+    if (!chosen || !theirs || most < 1 || !student || !teacher)
+        return ba_fail(e, BA_EARG, "layers: blocks by name or number, and places for at least one pair expected");
+    return bai_nn_layers(b, chosen, theirs, most, student, teacher, e);
 }

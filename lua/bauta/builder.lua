@@ -154,6 +154,7 @@ function Builder:note(label, name, t)
     if type(name) ~= "string" or not name:find "^[a-z0-9_]+$" or #name > 32 then
         errors.fail("note %s: 1 to 32 of a-z, 0-9 and _ expected", errors.show(name))
     end
+    if type(t) ~= "table" or getmetatable(t) ~= graph.Tensor then errors.fail("note %s: tensor expected, got %s", name, errors.show(t)) end
     self:put("note", (label:gsub("[^%w_]", "_")) .. "_" .. name, -1, t:cast { dtype = "f32" })
 end
 
@@ -193,7 +194,11 @@ end
 function Builder:loss(loss, label, store)
     if check.class_of(loss) ~= "loss" then errors.fail("loss expected, got %s", errors.show(loss)) end
     self.g:role("loss")
-    return self.known:loss(label or loss.name, loss:params(), store)
+    if not loss.plugin.define then return self.known:loss(label or loss.name, loss:params(), store) end
+    self.g:place("loss " .. loss.name)
+    local value = loss.plugin.define(self, loss, label or loss.name, store)
+    self.g:place("")
+    return value
 end
 
 -- Where losses keep what lives from step to step (queues, centres); update() adds what renews it, behind the optimiser.

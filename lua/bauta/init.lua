@@ -1,6 +1,6 @@
 -- bauta: the Lua API. A script describes experiments with it and returns one; `bauta run` carries it out.
 --
---   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or criteria of mask.define
+--   bauta.data NAME {..} bauta.arch NAME {..} bauta.mask NAME {..} bauta.loss NAME {..} plugins, or what mask.define and loss.define define
 --   bauta.losses NAME {..} what a paper minimises, a list of losses   bauta.optimiser NAME {..}   bauta.schedule NAME {..}
 --   bauta.train {..}   bauta.distill {..}   bauta.suite {..}   bauta.grid {..}                     what a script returns
 --   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs   bauta.mixing {..} mixup
@@ -13,6 +13,7 @@ local experiment = require "bauta.experiment"
 local ffi = require "bauta.ffi"
 local graph = require "bauta.graph"
 local grid = require "bauta.grid"
+local loss = require "bauta.loss"
 local losses = require "bauta.losses"
 local keep = require "bauta.keep"
 local mask = require "bauta.mask"
@@ -48,7 +49,7 @@ for kind in pairs(plugin.common) do
     end)
 end
 
--- bauta.mask and bauta.reducer are called and have functions besides.
+-- bauta.mask, bauta.loss and bauta.reducer are called and have functions besides.
 local function with(kind, functions)
     local make = bauta[kind]
     bauta[kind] = setmetatable(functions, { __call = function(_, name, given)
@@ -58,6 +59,7 @@ local function with(kind, functions)
 end
 
 with("mask", { define = mask.define })
+with("loss", { define = loss.define })
 with("reducer", { cost = reducer.cost, matched = reducer.matched })
 
 local function of_kinds(what, module)

@@ -133,19 +133,12 @@ local rows = {
 -- Defines a criterion and returns its constructor, which is also bauta.mask NAME from now on.
 function mask.define(given)
     local s = check.settings(rows, given, "mask.define")
-    if not s.name:find("^[a-z0-9_-]+$") then
-        errors.fail('mask.define.name = %s; lower-case letters, digits, "-" and "_" expected', errors.show(s.name))
-    end
-    if plugin.defined[s.name] and plugin.defined[s.name].where ~= errors.position() then
-        errors.fail("mask.define: criterion %s is defined already at %s", s.name, plugin.defined[s.name].where)
-    end
-    plugin.defined[s.name] = { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
-        where = errors.position(), score = s.score,
+    return plugin.define("mask", "mask.define", { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
+        where = errors.position(), body = s.score,
         define = function(b, description, whom)
             local m = new_view(b, description, whom)
             return judge_scores(description, m, s.score(m))
-        end }
-    return function(settings) return plugin.describe("mask", s.name, settings) end
+        end })
 end
 
 return mask

@@ -191,15 +191,15 @@ local function defects(self)
     return self.kind == "arch" and arch_defects(self.name, self.settings) or {}
 end
 
--- Criteria defined in Lua, by name.
-plugin.defined = {}
+-- Criteria and losses defined in Lua, by kind and name.
+plugin.defined = { mask = {}, loss = {} }
 
 -- A criterion that comes with Bauta as a file of lua/bauta/strategies; true when there is one, which has then defined itself.
 local function strategy(name)
     local module = type(name) == "string" and name:find "^[a-z0-9_-]+$" and "bauta.strategies." .. name
     if not module or not package.searchpath(module, package.path) then return false end
     require(module)
-    return plugin.defined[name] ~= nil
+    return plugin.defined.mask[name] ~= nil
 end
 
 -- The names of all criteria in Lua: those that come with Bauta, and those of the script.
@@ -207,9 +207,9 @@ function plugin.in_lua()
     local folder, out = package.searchpath("bauta.plugin", package.path):match "^(.*)plugin%.lua$" .. "strategies", {}
     for _, file in ipairs(ffi.names(folder)) do
         local name = file:match "^(.*)%.lua$"
-        if name and not plugin.defined[name] then strategy(name) end
+        if name and not plugin.defined.mask[name] then strategy(name) end
     end
-    for name in pairs(plugin.defined) do out[#out + 1] = name end
+    for name in pairs(plugin.defined.mask) do out[#out + 1] = name end
     table.sort(out)
     return out
 end
@@ -227,12 +227,27 @@ local function no_mask(name, sentence)
 end
 
 function plugin.find(kind, name)
+    local own = plugin.defined[kind]
+    if own and own[name] then return own[name] end
     if kind ~= "mask" then return bind.find(kind, name) end
-    if plugin.defined[name] or strategy(name) then return plugin.defined[name] end
+    if strategy(name) then return own[name] end
     local ok, found = pcall(bind.find, kind, name)
     if ok then return found end
     if errors.is(found) and found.lines[1]:find "^no mask '" then errors.raise(found.code, no_mask(name, found.lines[1])) end
     error(found, 0)
+end
+
+-- Takes note of a criterion or loss that is written in Lua, under a name that no other place has. what: the function that defines it.
+function plugin.define(kind, what, found)
+    if not found.name:find("^[a-z0-9_-]+$") then
+        errors.fail('%s.name = %s; lower-case letters, digits, "-" and "_" expected', what, errors.show(found.name))
+    end
+    local own = plugin.defined[kind]
+    if own[found.name] and own[found.name].where ~= found.where then
+        errors.fail("%s: %s %s is defined already at %s", what, kind == "mask" and "criterion" or kind, found.name, own[found.name].where)
+    end
+    own[found.name] = found
+    return function(settings) return plugin.describe(kind, found.name, settings) end
 end
 
 -- Makes a description; given: the table the script wrote.
@@ -327,7 +342,7 @@ function Description:record()
     end
     local out = { plugin = self.name, settings = settings, version = self.plugin.version }
     if self.plugin.desc then out.sha256 = bind.hash(self.plugin)
-    elseif self.plugin.score then out.sha256 = source.digest(self.plugin.score) end
+    elseif self.plugin.body then out.sha256 = source.digest(self.plugin.body) end
     return out
 end
 

@@ -52,7 +52,7 @@ local function of_kind(kind, home)
             out[#out + 1] = bind.find(kind, p.name)
         end
     end
-    for _, name in ipairs(kind == "mask" and plugin.in_lua() or {}) do out[#out + 1] = plugin.defined[name] end
+    for _, name in ipairs(kind == "mask" and plugin.in_lua() or {}) do out[#out + 1] = plugin.defined.mask[name] end
     table.sort(out, function(a, b) return a.name < b.name end)
     return out
 end

@@ -1,5 +1,6 @@
 -- notes: numbers that criteria and losses put into the log: their columns, their values, what they may not do, and that nothing else changes by them.
 local bauta = require "bauta"
+local errors = require "bauta.errors"
 local session = require "bauta.session"
 local steps = require "bauta.steps"
 local t = require "harness"
@@ -81,21 +82,25 @@ program:free()
 t.group "several teachers, a step in parts"
 
 -- ---- mistakes ----
+local count = 0
 local function noting(what)
-    bauta.mask.define { name = "wrong" .. tostring(what):gsub("%W", ""), doc = "x", params = {}, score = function(m)
+    count = count + 1
+    local name = "wrong-" .. count
+    bauta.mask.define { name = name, doc = "x", params = {}, score = function(m)
         what(m)
         return m.class_attention {}:mean { axis = 1 }
     end }
-    return function() run { mask = bauta.mask("wrong" .. tostring(what):gsub("%W", "")) { keep = 0.5 }, losses = { logit } } end
+    return function() run { mask = bauta.mask(name, { keep = 0.5 }), losses = { logit } } end
 end
 for _, name in ipairs { "", "A", "a b", "a-b", ("x"):rep(33), 5, true } do
-    t.raises("note " .. (type(name) == "string" and ("%q"):format(name) or tostring(name)) .. ": 1 to 32 of a-z, 0-9 and _ expected",
-        noting(function(m) m.note(name, m.random {}) end))
+    t.raises("note " .. errors.show(name) .. ": 1 to 32 of a-z, 0-9 and _ expected", noting(function(m) m.note(name, m.random {}) end))
 end
-t.raises("is known already", noting(function(m)
+t.raises("note.wrong_8_n is known already", noting(function(m)
     m.note("n", m.random {})
     m.note("n", m.random {})
 end))
-for _, v in ipairs { 5, "x", {} } do t.refused(noting(function(m) m.note("n", v) end), "a note of " .. type(v)) end
-t.refused(noting(function(m) m.note("n") end), "a note of nothing")
+t.raises("note n: tensor expected, got 5", noting(function(m) m.note("n", 5) end))
+t.raises("note n: tensor expected, got a table", noting(function(m) m.note("n", {}) end))
+t.raises("note n: tensor expected, got nil", noting(function(m) m.note("n") end))
 t.group "mistakes"
+return t.done()

@@ -115,6 +115,9 @@ int ba_mask_score(ba_build *b, const char *whom, const ba_params *mask, ba_tenso
 /* A scalar, already weighted. label names the instance: its learned tensors are LABEL.name, its random streams LABEL/name; NULL: the plugin's
  * name. store: where its learned tensors are; NULL: it may not have any. */
 int ba_loss_build(ba_build *b, const char *label, const ba_params *loss, ba_store *store, ba_tensor **out, ba_err *e);
+/* ba_host.match and ba_host.layers for losses that are written in a script. out: 2 tensors. */
+int ba_loss_match(ba_build *b, ba_tensor *student, ba_tensor *teacher, int32_t extras, ba_tensor **out, ba_err *e);
+int64_t ba_loss_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
 /* Where losses that are built from now on keep what lives from step to step (queues, centres), as LABEL.name; NULL: they may not have any. */
 int ba_build_states(ba_build *b, ba_store *s, ba_err *e);
 /* Adds the operations with which they renew it. Call it after those of the optimiser. */

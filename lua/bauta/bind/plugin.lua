@@ -178,6 +178,22 @@ function Build:loss(label, params, store)
     return graph.tensor(self.graph, out[0])
 end
 
+-- Tokens [B,T,D] of student and teacher at the places that both have, as ba_host.match has them.
+function Build:match(student, teacher, extras)
+    local out = M.new("ba_tensor *[2]")
+    M.call("ba_loss_match", bp(self), graph.tensor_ptr(student, "student"), graph.tensor_ptr(teacher, "teacher"), extras and 1 or 0, out)
+    return graph.tensor(self.graph, out[0]), graph.tensor(self.graph, out[1])
+end
+
+-- Pairs of blocks, { student, teacher }, as ba_host.layers has them.
+function Build:layers(chosen, theirs)
+    local most, out = 64, {}
+    local mine, others = M.new("int64_t[?]", most), M.new("int64_t[?]", most)
+    local n = M.number(M.call("ba_loss_layers", bp(self), M.string(chosen, "layers"), M.string(theirs, "layers"), most, mine, others))
+    for i = 1, n do out[i] = { M.number(mine[i - 1]), M.number(others[i - 1]) } end
+    return out
+end
+
 -- The store in which losses keep what lives from step to step.
 function Build:states(store)
     if store then self.graph.stores[store] = true end

@@ -24,7 +24,7 @@ local function list(kind)
         elseif not kind or p.kind == kind then rows[#rows + 1] = { p.kind, p.name, p.version, p.doc } end
     end
     for _, name in ipairs(kind and kind ~= "mask" and {} or plugin.in_lua()) do
-        rows[#rows + 1] = { "mask", name, "Lua", plugin.defined[name].doc }
+        rows[#rows + 1] = { "mask", name, "Lua", plugin.defined.mask[name].doc }
     end
     table.sort(rows, function(a, b) return a[1] .. " " .. a[2] < b[1] .. " " .. b[2] end)
     table.insert(rows, 1, { "kind", "name", "version", "what it does" })
