@@ -12,7 +12,7 @@ mkdir "$here/bin" "$here/work"
 cat >"$here/bin/bauta" <<END
 #!/bin/sh
 case \$1 in
-run) exec "$bauta" "\$@" --set train=100 --set test=100 --set epochs=1 --set probe=16 --no-preflight ;;
+grid) exec "$bauta" "\$@" --set train=100 --set test=100 --set epochs=1 --set probe=16 ;;
 bench) exec "$bauta" "\$@" --image 32 --patch 8 --batch 2 --steps 2 --rough ;;
 *) exec "$bauta" "\$@" ;;
 esac
@@ -38,13 +38,13 @@ while read -r line <&3; do
     esac
     ok "$line" $?
     case $line in
-    *criteria=central,edge*)
-        awk '$1 ~ "^compare/(central|edge)$" { print $2, $3, $4, $6, $7, $8, $(NF - 1) }' "$here/out" >"$here/two"
-        ok "the criterion in C and the one in Lua give the same run" "$(test "$(wc -l <"$here/two")" = 2 && test "$(uniq "$here/two" | wc -l)" = 1; echo $?)"
+    *grid\ report*criteria=random,central,edge*)
+        sed -n '/^Results$/,/^Differences/p' "$here/out" | awk '$1 == "central" || $1 == "edge" { print $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 }' >"$here/two"
+        ok "the criterion in C and the one in Lua give the same runs" "$(test "$(wc -l <"$here/two")" = 2 && test "$(uniq "$here/two" | wc -l)" = 1; echo $?)"
         ;;
     esac
 done 3<commands
-test -f runs/compare/central/report/teacher-view.png
+test -f runs/compare/central_s0-*/report/teacher-view.png
 ok "the picture it speaks of" $?
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -4,6 +4,7 @@ local csv = require "bauta.grid.csv"
 local ffi = require "bauta.ffi"
 local html = require "bauta.grid.html"
 local markdown = require "bauta.grid.markdown"
+local report = require "bauta.report"
 local results = require "bauta.grid.results"
 local sections = require "bauta.grid.sections"
 local session = require "bauta.session"
@@ -25,6 +26,17 @@ local function put_files(folder, s, number)
     return out
 end
 
+-- What came out, for the terminal: the tables of results and differences.
+local function print_tables(list)
+    for _, s in ipairs(list) do
+        if s.table and (s.title == "Results" or s.title:find "^Differences") then
+            local rows = { s.table.head }
+            for _, row in ipairs(s.table.rows) do rows[#rows + 1] = row end
+            io.stdout:write(s.title, "\n\n", report.table(rows), "\n\n")
+        end
+    end
+end
+
 -- Returns the exit status.
 function page.write(grid, out, folder)
     local all = results.collect(grid, out)
@@ -37,6 +49,7 @@ function page.write(grid, out, folder)
     bind.put(folder .. "/means.csv", csv.means(all))
     local papers = csv.papers(all)
     if papers then bind.put(folder .. "/papers.csv", papers) end
+    print_tables(list)
     io.stdout:write(("%s: %d of %d cells complete; %s/index.html, report.md, cells.csv, means.csv%s\n"):format(grid.name, all.complete,
         all.all, folder, papers and ", papers.csv" or ""))
     return 0
