@@ -225,6 +225,32 @@ static void describe(const bai_match *m, char *out, size_t size)
     snprintf(out + at, size - at, ";");
 }
 
+/* `; prefix = "student/" or "teacher/" takes one of the models that it holds`: of a checkpoint with several dictionaries, none of which was named. */
+static void name_parts(const bai_match *m, char *out, size_t size)
+{
+    char part[4][64];
+    int parts = 0;
+    size_t at = 0;
+    ba_weight_info t;
+    *out = 0;
+    for (int64_t i = 0; i < ba_store_count(m->s); i++)
+        if (m->of[i] >= 0)
+            return; /* some of it is this model */
+    for (int64_t j = 0; !*m->prefix && j < ba_weights_count(m->w) && !ba_weights_info(m->w, j, &t, NULL); j++) {
+        const char *slash = strchr(t.name, '/');
+        size_t n = slash ? (size_t)(slash - t.name) + 1 : 0;
+        int known = !n || n >= sizeof part[0];
+        for (int k = 0; k < parts && !known; k++)
+            known = !strncmp(part[k], t.name, n);
+        if (!known && parts < 4)
+            snprintf(part[parts++], sizeof part[0], "%.*s", (int)n, t.name);
+    }
+    for (int k = 0; k < parts && at < size; k++)
+        at += (size_t)snprintf(out + at, size - at, "%s\"%s\"", k ? " or " : "; prefix = ", part[k]);
+    if (parts && at < size)
+        snprintf(out + at, size - at, " takes one of the models that it holds");
+}
+
 int bai_match_all(bai_match *m, ba_err *e)
 {
     for (int64_t i = 0; i < ba_store_count(m->s); i++)
@@ -239,16 +265,17 @@ int bai_match_all(bai_match *m, ba_err *e)
     }
     if (!m->wrong)
         return BA_OK;
-    char fits[160], more[64] = "";
+    char fits[160], more[64] = "", parts[400];
     describe(m, fits, sizeof fits);
+    name_parts(m, parts, sizeof parts);
     if (m->wrong > NAMED && m->report && m->report_at < m->report_size)
         snprintf(m->report + m->report_at, (size_t)(m->report_size - m->report_at), "and %lld more\n",
             (long long)m->wrong - NAMED);
     if (m->wrong > m->in_line)
         snprintf(more, sizeof more, "; and %lld more", (long long)(m->wrong - m->in_line));
     const char *base = strrchr(bai_weights_label(m->w), '/');
-    return ba_fail(e, BA_EDATA, "%.80s%s %lld of its tensors do not match: %s%s", base ? base + 1 : bai_weights_label(m->w),
-        *fits ? fits : ":", (long long)m->wrong, m->line, more);
+    return ba_fail(e, BA_EDATA, "%.80s%s %lld of its tensors do not match: %s%s%s", base ? base + 1 : bai_weights_label(m->w),
+        *fits ? fits : ":", (long long)m->wrong, *parts ? "no name is a tensor of the model" : m->line, *parts ? "" : more, parts);
 }
 
 int bai_match_open(bai_match *m, const char *path, const ba_weights_how *how, ba_err *e)

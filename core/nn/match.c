@@ -52,6 +52,9 @@ static int look(ba_build *b, int who, int patches_only, const ba_type *t, side *
     else if (t->rank != 3 || t->dim[1] != s->extras + s->here) {
         char have[100];
         bai_shape_text(t, have, sizeof have);
+        if (t->rank == 3 && bai_build_fact_get(b, names[who], "reduced") > 0)
+            return ba_fail(e, BA_EARG, "the %s's tokens are %s: its reducer takes tokens away, and here they are compared one by one; a %s without a reducer expected",
+                           names[who], have, names[who]);
         return ba_fail(e, BA_EARG, "the %s's tokens are %s; [B,%lld,..] expected: %lld in front and %lld patches", names[who], have,
                        (long long)(s->extras + s->here), (long long)s->extras, (long long)s->here);
     }

@@ -200,6 +200,8 @@ static int call_arch(ba_build *b, const char *who, const ba_params *arch, const 
         return failed(d, r, &said, e);
     if (in->reducer && !blocks)
         return ba_fail(e, BA_EARG, "reducer %s: %s has no blocks in which tokens could be reduced", ba_params_desc(in->reducer)->name, d->name);
+    if (in->reducer && bai_build_fact_put(b, who, "reduced", 1, e))
+        return e->code;
     return bai_build_has(b, who, "logits") ? bai_nn_fp8_judge(b, d->name, e) : ba_fail(e, BA_EPLUGIN, "plugin %s: published no logits", d->name);
 }
 

@@ -248,6 +248,17 @@ refused(function() store:read("q") end, "a tensor that is not there")
 refused(function() store:write("w", { 1 }) end, "too few numbers")
 refused(function() store:load("/nonexistent.safetensors", {}) end, "no file")
 refused(function() store:load(5, {}) end, "no path")
+local two, path = bauta.store(1), os.tmpname()
+for _, who in ipairs { "student/", "teacher/" } do two:add(who .. "cls_token", { 1, 1, 8 }) end
+two:save(path)
+local own = bauta.store(2)
+own:add("cls_token", { 1, 1, 8 })
+own:add("norm.bias", { 8 })
+t.raises(("%s: 4 of its tensors do not match: no name is a tensor of the model; prefix = \"student/\" or \"teacher/\" takes one of the models that it holds"):format(
+    path:match "[^/]+$"), function() own:load(path, { prefix = "", partial = "", keys = "plain" }) end, "data")
+t.raises(("%s: 1 of its tensors do not match: missing norm.bias"):format(path:match "[^/]+$"),
+    function() own:load(path, { prefix = "student/", partial = "", keys = "plain" }) end, "data")
+os.remove(path)
 refused(function() store:save("/nonexistent/folder/x.safetensors") end, "no folder")
 refused(function() bauta.store({}) end, "a table as seed")
 refused(function() bauta.store(0.5) end, "a fraction as seed")

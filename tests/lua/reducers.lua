@@ -1,6 +1,9 @@
 -- reducers: golden values of one ToMe step (spec: G-M7) and of its costs (1.9), and what must hold for any model: merging nothing changes
 -- nothing, merging equal tokens changes nothing either when attention is weighed, dropping none is the plain model.
 local bauta = require "bauta"
+local errors = require "bauta.errors"
+local session = require "bauta.session"
+local steps = require "bauta.steps"
 local t = require "harness"
 
 local seed = os.time() % 100000
@@ -99,6 +102,25 @@ local off, worst = grey_logits(bauta.reducer "tome" { r = 3, proportional = fals
 for i = 1, #all do worst = math.max(worst, math.abs(off[i] - all[i])) end
 t.check(worst > 1e-4, "not weighed: the class token sees fewer of them, off by %g only", worst)
 t.group "merging equal tokens"
+
+-- Losses that compare tokens need all of them.
+do
+    local data = bauta.data "scenes" { size = 16, train = 20, test = 10 }
+    local function step_of(loss, reducer)
+        local s = { dim = 24, depth = 4, heads = 3, image = 16, patch = 4, classes = 10, drop_path = 0 }
+        local e = bauta.distill { name = "x", data = data, student = bauta.arch "deit"(s), teacher = bauta.arch "deit"(s), reducer = reducer, batch = 4,
+            losses = { bauta.loss(loss, {}) } }
+        return steps.train(e, session.device(), steps.stores(e, session.device())):free()
+    end
+    for _, loss in ipairs { "fitnet", "manifold", "attention" } do
+        local ok, e = pcall(step_of, loss, bauta.reducer "tome" { r = 2 })
+        t.check(not ok and e.lines[1]:find("takes tokens away", 1, true) and e.lines[1]:find("a teacher without a reducer expected", 1, true), "%s: %s", loss,
+            errors.text(e))
+    end
+    t.check(pcall(step_of, "logit", bauta.reducer "tome" { r = 2 }), "logits are compared")
+    t.check(pcall(step_of, "fitnet", nil), "without a reducer")
+end
+t.group "reducers beside losses that compare tokens"
 
 -- ---- drop ----
 near((logits(vit(), { reducer = bauta.reducer "drop" { keep = 16 } })), plain, 1e-6, "none is dropped")
