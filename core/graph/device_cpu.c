@@ -74,7 +74,10 @@ static void cpu_close(void *self)
 static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
 
 /* "bf16": the tiers with tiles. The others take it too (converted to fp32 block by block), but no faster than fp32. */
-static int cpu_has(void *self, const char *what) { return ((cpu *)self)->tier >= BAI_TIER_AMX && !strcmp(what, "bf16"); }
+static int cpu_has(void *self, const char *what)
+{
+    return !strcmp(what, "host") || (((cpu *)self)->tier >= BAI_TIER_AMX && !strcmp(what, "bf16"));
+}
 
 static int cpu_workers(void *self) { return bai_pool_workers(((cpu *)self)->pool); }
 bai_pool *bai_device_cpu_pool(void *self) { return ((cpu *)self)->pool; }

@@ -233,6 +233,7 @@ static void test_errors(void)
     said("no input 'xx'", ba_program_feed(p, "xx", data, 24, &err));
     ba_program_free(p);
     ba_graph_free(g);
+    CHECK(ba_device_has(dev, "host") == 1 && !ba_device_has(dev, "hos") && !ba_device_has(dev, NULL) && !ba_device_has(NULL, "host"), "has");
     said("device 'cuba' cannot be had", ba_device_open("cuba", 0, NULL, &err) ? 0 : err.code);
     said("tier 'avx9'", ba_device_open("cpu", 0, "avx9", &err) ? 0 : err.code);
     said("threads = -1", ba_device_open("cpu", -1, NULL, &err) ? 0 : err.code);

@@ -54,6 +54,7 @@ static void narrow(void)
         ba_fetch(g, "y", ba_op_apply(g, "linear_fp8", 4, in, 0, NULL, &err), &err);
         ba_program *p = ba_compile(g, &err);
         int r = p ? ba_program_run(p, &err) : BA_EBUG;
+        CHECK(d && !ba_device_has(d, "host") && ba_device_has(d, "tf32"), "what it has");
         CHECK(d && p && ba_device_has(d, "fp8") == (major > 8), "compute capability %d.0: %s", major, err.msg);
         CHECK(major > 8 ? !r : r == BA_EMACHINE && strstr(err.msg, "linear_fp8: this device multiplies no FP8; compute capability 8.9"), "%s", r ? err.msg : "it ran");
         ba_program_free(p);

@@ -22,7 +22,9 @@ ba_device *ba_device_open(const char *name, int64_t threads, const char *tier, b
 void ba_device_free(ba_device *d);
 const char *ba_device_describe(const ba_device *d);   /* one line: name, tier, threads, GEMM library */
 int64_t ba_device_peak(ba_device *d, int32_t anew);   /* most bytes its buffers ever held together; anew: from now on */
-int ba_device_has(const ba_device *d, const char *what); /* 1 or 0: "bf16" (fast matrix products in bf16) */
+/* 1 or 0. "host": tensors lie in the program's own memory (the CPU). "bf16", "tf32": matrix products in it are faster than in fp32; where they are
+ * not, it is computed in all the same ("tf32": as fp32). "fp8": linear_fp8 by the device's own products. Anything else: 0. */
+int ba_device_has(const ba_device *d, const char *what);
 
 /* ---- stores: named, persistent fp32 tensors (weights, optimiser state, averages) ---- */
 ba_store *ba_store_new(ba_device *d, uint64_t seed, ba_err *e);     /* seed of the initialisers: stream "init/NAME" */
