@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bauta/run.h"
+#include "clock.h"
 
 enum { SLOTS = 256, STACK = 65536, STATUS_PLUGIN = 4, STATUS_BUG = 70 };
 
@@ -131,12 +131,7 @@ static void at_exit(void)
 }
 
 /* ---- notes ---- */
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec + 1;
-}
+static int64_t now(void) { return (int64_t)bai_now(CLOCK_MONOTONIC) + 1; } /* never 0 */
 
 /* A stack to speak on; NULL: none any more. AddressSanitizer has its own, and its own handler, which says more than ours. */
 #ifdef __SANITIZE_ADDRESS__

@@ -4,6 +4,7 @@
  * moment its first piece is handed out until the caller asks for batch b+1. What a sample becomes depends on (seed,
  * epoch, sample) only, also which other one takes its place where it cannot be read, so neither the number of threads
  * nor who does what shows in the result. */
+#include "../base/clock.h"
 #include "augment.h"
 #include "dataset.h"
 #include "colour.h"
@@ -11,13 +12,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bauta/rng.h"
+#include "bauta/run.h"
 
 enum { PIECE = 16, MAX_THREADS = 64, OTHERS = 16 };
 
@@ -294,9 +294,8 @@ static int start_threads(ba_loader *l, ba_err *e)
 
 int bai_loader_threads(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    return n < 1 ? 1 : n > 16 ? 16 : n;
+    int n = ba_processors();
+    return n > 16 ? 16 : n;
 }
 
 static int judge_options(const ba_dataset *d, const ba_loader_options *o, ba_err *e)
@@ -478,12 +477,7 @@ int ba_loader_next(ba_loader *l, const ba_batch **out, ba_err *e)
     return status;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return bai_now(CLOCK_MONOTONIC); }
 
 double ba_loader_speed(ba_loader *l, double seconds, ba_err *e)
 {

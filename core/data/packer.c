@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,17 +71,10 @@ static int judge(const ba_pack_how *h, ba_err *e)
     return BA_OK;
 }
 
-static int processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    return n < 1 ? 1 : n > 16 ? 16 : n;
-}
-
 static int begin(ba_packer *p, ba_err *e)
 {
     const char *base;
-    int threads = p->how.threads ? p->how.threads : processors();
+    int threads = p->how.threads ? p->how.threads : bai_loader_threads();
     p->folder = bai_folder_of(p->path, &base);
     if (p->folder < 0 || bai_put_begin(&p->put, p->folder, base))
         return failed(p, e);

@@ -1,12 +1,12 @@
 /* device_cpu: the built-in device. Memory is the host's; a program is its kernels called one after the other, each
  * spread over the pool by itself. */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bauta/run.h"
+#include "../base/clock.h"
 #include "../base/mem.h"
 #include "../base/pace.h"
 #include "../base/pool.h"
@@ -17,12 +17,6 @@ enum { PACES = 16 }; /* programs whose number of threads is watched; more take t
 
 typedef struct pace { const bai_step *program; bai_pace pace; } pace;
 typedef struct cpu { bai_pool *pool; int tier, next; pace paces[PACES]; char text[160]; } cpu;
-
-static int processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-}
 
 static int tier_of(const char *name, ba_err *e)
 {
@@ -54,7 +48,7 @@ static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
     }
     c->tier = tier_of(tier, e);
     if (c->tier >= 0)
-        c->pool = bai_pool_new(threads ? (int)threads : processors(), bai_gemm_thread, e);
+        c->pool = bai_pool_new(threads ? (int)threads : ba_processors(), bai_gemm_thread, e);
     if (!c->pool) {
         free(c);
         return NULL;
@@ -115,12 +109,7 @@ static void parallel(const ba_kernel *k, int64_t tasks, void (*fn)(void *, int64
     bai_pool_run(k->pool, tasks, fn, ctx);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return bai_now(CLOCK_MONOTONIC); }
 
 static const ba_op *own(const cpu *c, const ba_op *op)
 {

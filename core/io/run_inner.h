@@ -3,8 +3,8 @@
 #define BAI_RUN_INNER_H
 
 #include <limits.h>
-#include <time.h>
 
+#include "../base/clock.h"
 #include "checkpoint.h"
 #include "lock.h"
 #include "log.h"
@@ -34,7 +34,6 @@ struct ba_run {
     char full[508];              /* why the reserved space was needed; "" as long as it was not */
 };
 
-double bai_now(clockid_t clock);
 int bai_run_check(const ba_run *r, ba_err *e);
 void bai_run_notice(ba_run *r, const char *line);
 /* Frees the reserved space, if there still is some; 1 when something may be tried once more. */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "run_inner.h"
@@ -13,13 +12,6 @@
 #define SYNC_EVERY 5.0
 #define DRAW_EVERY 10.0
 #define DRAW_SHARE 50.0 /* and never more than 1/50 of the time */
-
-double bai_now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int bai_run_check(const ba_run *r, ba_err *e)
 {

@@ -13,8 +13,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../base/clock.h"
 
 enum { LOADED = 0, REFUSED = 1 }; /* exit statuses of the child; a REFUSED one has written its sentence */
 
@@ -62,12 +63,7 @@ static void child(const char *path, int report)
     _exit(r ? REFUSED : LOADED);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t now_ms(void) { return (int64_t)(1e3 * bai_now(CLOCK_MONOTONIC)); }
 
 /* Reads until the child has closed its end. 0 when that took too long. */
 static int listen_to(int fd, char *text, size_t size, size_t *used, int limit_ms)

@@ -1,7 +1,9 @@
 /* The thread pool: every task once, for many sizes and thread counts, in bursts and after pauses, and for changing parts of the threads. */
 #include "../../core/base/pool.h"
+#include "bauta/run.h"
 #include "../check.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,8 +54,25 @@ static void limits(void)
     check_group("a part of the threads");
 }
 
+/* Where this process is held to one processor, there is one. */
+static void processors(void)
+{
+    cpu_set_t all, one;
+    const int n = ba_processors();
+    CHECK(!sched_getaffinity(0, sizeof all, &all) && n == CPU_COUNT(&all), "%d processors, %d in the set", n, CPU_COUNT(&all));
+    int first = 0;
+    while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    CHECK(!sched_setaffinity(0, sizeof one, &one) && ba_processors() == 1, "held to one of %d: %d", n, ba_processors());
+    CHECK(!sched_setaffinity(0, sizeof all, &all) && ba_processors() == n, "held no more: %d of %d", ba_processors(), n);
+    check_group("processors that may be used");
+}
+
 int main(void)
 {
+    processors();
     limits();
     for (int workers = 1; workers <= 5; workers++) {
         ba_err e = { 0 };

@@ -135,6 +135,9 @@ int ba_file_put(const char *path, const void *data, int64_t bytes, ba_err *e);
 int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e);
 int ba_file_digest(const char *path, char out[65], ba_err *e);
 
+/* ---- the machine ---- */
+int32_t ba_processors(void);                          /* that this process may use (its affinity, not all that there are); at least 1 */
+
 /* ---- other processes (to be used from one thread) ---- */
 /* Starts the program argv[0] (a path; the list ends with NULL) with no input and everything it says appended to the file `output`.
  * It gets a process group of its own, and SIGTERM when this process ends. Returns its number. */
