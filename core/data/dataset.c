@@ -1,14 +1,18 @@
 /* dataset: one split of a data plugin. What the plugin answers is checked before anyone else sees it; decoded pictures are
- * kept in memory when the whole set fits, so that small pictures are decoded once and not in every epoch. */
+ * kept in memory when the whole set fits, so that small pictures are decoded once and not in every epoch.
+ *
+ * Whether it fits decides more than the time: a set that is kept is decoded whole, and damage outside of what is shown is then an error.
+ * So the decision is a function of the set alone: of PROBE of its samples, spread evenly, whoever reads first and however many read at once. */
 #include "../base/crash.h"
 #include "dataset.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE = 32 }; /* pictures kept before their mean size tells whether all will fit */
+enum { PROBE = 32, UNDECIDED = -1 };
 
 struct ba_dataset {
     const ba_plugin_desc *desc;
@@ -17,8 +21,9 @@ struct ba_dataset {
     void *self;
     ba_data_facts facts;
     int64_t keep;                         /* bytes */
-    _Atomic int64_t kept, kept_bytes;
-    _Atomic int full;                     /* the set does not fit: keep no more */
+    pthread_mutex_t deciding;
+    _Atomic int keeps;                    /* whether the set fits; UNDECIDED until pictures are read for batches */
+    _Atomic int64_t kept_bytes;
     _Atomic(ba_picture *) *pictures;      /* [count]; NULL: not kept */
     bai_scratch scratch;                  /* of ba_dataset_read */
     int64_t left, *stored;                /* where samples are left out: how many are left, and the plugin's number of each; otherwise NULL */
@@ -56,18 +61,18 @@ static int judge_desc(const ba_plugin_desc *desc, const void *params, const char
     return BA_OK;
 }
 
-/* Errors of files name the file already; for all others it is the plugin that speaks. */
-static int prefixed(const ba_dataset *d, int status, ba_err *e)
+static int is_code(int code) { return code < BA_OK && code >= BA_EBUG; }
+
+/* A failed call: the plugin's own sentence, or ours where it has none. Its code is the sentence's; the call's where there is none. Errors of
+ * files name the file already; for all others it is the plugin that speaks. */
+static int failed(const ba_dataset *d, int status, const ba_err *said, ba_err *e)
 {
-    if (e && (!e->msg[0] || e->code != status)) {
-        ba_fail(e, status < 0 && status >= BA_EBUG ? status : BA_EPLUGIN, "plugin %.100s: failed without saying why",
-            d->desc->name);
-    } else if (e && status != BA_EDATA && status != BA_EMACHINE) {
-        char why[sizeof e->msg];
-        memcpy(why, e->msg, sizeof why);
-        ba_fail(e, status, "plugin %.100s: %.380s", d->desc->name, why);
-    }
-    return e ? e->code : status;
+    int code = said->msg[0] && is_code(said->code) ? said->code : is_code(status) ? status : BA_EPLUGIN;
+    if (!said->msg[0])
+        return ba_fail(e, code, "plugin %.100s: failed without saying why", d->desc->name);
+    if (code == BA_EDATA || code == BA_EMACHINE)
+        return ba_fail(e, code, "%s", said->msg);
+    return ba_fail(e, code, "plugin %.100s: %.380s", d->desc->name, said->msg);
 }
 
 /* Whether samples are spectrograms. */
@@ -91,15 +96,15 @@ static int judge_facts(const ba_dataset *d, ba_err *e)
 
 static int open_split(ba_dataset *d, const void *params, const char *split, ba_err *e)
 {
-    ba_err own = { 0 };
+    ba_err said = { 0 };
     d->facts.size = sizeof d->facts;
     bai_note before = bai_crash_enter(d->desc->name, "open", -1, 1);
-    int status = d->ops->open(&d->host, params, split, &d->self, &d->facts, e ? e : &own);
+    int status = d->ops->open(&d->host, params, split, &d->self, &d->facts, &said);
     bai_crash_leave(before);
     if (status < 0) {
         d->self = NULL;
         d->ops = NULL; /* nothing to close */
-        return prefixed(d, status, e);
+        return failed(d, status, &said, e);
     }
     if ((status = judge_facts(d, e)) < 0)
         return status;
@@ -121,6 +126,8 @@ ba_dataset *ba_dataset_open(const struct ba_plugin_desc *desc, const void *param
     d->ops = desc->ops;
     d->host = (ba_host){ .size = sizeof d->host, .abi_minor = BA_ABI_MINOR, .fail = ba_fail, .data = &bai_data_host };
     d->keep = 512 << 20;
+    d->keeps = UNDECIDED;
+    pthread_mutex_init(&d->deciding, NULL);
     bai_scratch_begin(&d->scratch);
     if (open_split(d, params, split, e) >= 0)
         return d;
@@ -142,6 +149,7 @@ void ba_dataset_free(ba_dataset *d)
     free(d->pictures);
     free(d->stored);
     bai_scratch_end(&d->scratch);
+    pthread_mutex_destroy(&d->deciding);
     free(d);
 }
 
@@ -217,7 +225,7 @@ int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e)
     if (!d || bytes < 0)
         return ba_fail(e, BA_EARG, "data set: %lld bytes to keep; 0 or more expected", (long long)bytes);
     d->keep = bytes;
-    atomic_store(&d->full, 0);
+    atomic_store(&d->keeps, UNDECIDED);
     return BA_OK;
 }
 
@@ -270,45 +278,42 @@ static int judge_picture(const ba_dataset *d, int64_t i, const ba_picture *p, ba
     return BA_OK;
 }
 
-/* A copy of p goes into place i if there is room; a picture and its pixels or numbers are one block. */
+/* Of a picture in memory; it and its pixels or numbers are one block. */
+static int64_t kept_bytes(const ba_dataset *d, int64_t rows, int64_t columns)
+{
+    return bai_dataset_bytes(d, rows, columns) + (int64_t)sizeof(ba_picture);
+}
+
+/* A copy of p goes into place i if there is room. */
 static void keep_picture(ba_dataset *d, int64_t i, const ba_picture *p)
 {
-    int64_t content = bai_dataset_bytes(d, p->rows, p->columns), bytes = content + (int64_t)sizeof *p;
-    int64_t n = atomic_load(&d->kept) + 1, sum = atomic_load(&d->kept_bytes) + bytes;
-    if (sum > d->keep || (n >= PROBE && (double)sum / (double)n * (double)d->facts.count > (double)d->keep)) {
-        atomic_store(&d->full, 1);
+    int64_t bytes = kept_bytes(d, p->rows, p->columns), content = bytes - (int64_t)sizeof *p;
+    ba_picture *copy = atomic_load(&d->kept_bytes) + bytes > d->keep ? NULL : malloc((size_t)bytes), *none = NULL;
+    if (!copy)
         return;
-    }
-    ba_picture *copy = malloc((size_t)bytes), *none = NULL;
-    if (!copy) {
-        atomic_store(&d->full, 1);
-        return;
-    }
     *copy = *p;
     copy->pixels = numeric(d) ? NULL : (uint8_t *)(copy + 1);
     copy->values = numeric(d) ? (float *)(copy + 1) : NULL;
     memcpy(copy + 1, numeric(d) ? (const void *)p->values : p->pixels, (size_t)content);
-    if (!atomic_compare_exchange_strong(&d->pictures[i], &none, copy)) {
+    if (atomic_compare_exchange_strong(&d->pictures[i], &none, copy))
+        atomic_fetch_add(&d->kept_bytes, bytes);
+    else
         free(copy); /* another thread was faster */
-        return;
-    }
-    atomic_fetch_add(&d->kept, 1);
-    atomic_fetch_add(&d->kept_bytes, bytes);
 }
 
 static int read_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
 {
-    ba_err own = { 0 };
+    ba_err said = { 0 };
     if (!OFFERS(d->ops, encoded))
         return 0;
     out->label = 0;
     out->box = (ba_box){ 0 };
     out->name[0] = 0;
     bai_note before = bai_crash_enter(d->desc->name, "read of sample", i, 0);
-    int status = d->ops->encoded(&d->host, d->self, i, out, e ? e : &own);
+    int status = d->ops->encoded(&d->host, d->self, i, out, &said);
     bai_crash_leave(before);
     if (status < 0)
-        return prefixed(d, status, e);
+        return failed(d, status, &said, e);
     if (status && (!out->bytes || out->n < 0 || out->n > out->capacity || !memchr(out->name, 0, sizeof out->name)))
         return ba_fail(e, BA_EPLUGIN, "plugin %.100s: sample %lld: %lld bytes in a room of %lld", d->desc->name, (long long)i, (long long)out->n,
             (long long)out->capacity);
@@ -322,13 +327,13 @@ int bai_dataset_encoded(ba_dataset *d, int64_t i, ba_encoded *out, ba_err *e)
 
 static int read_whole(ba_dataset *d, int64_t i, ba_picture *p, ba_err *e)
 {
-    ba_err own = { 0 };
+    ba_err said = { 0 };
     p->label = 0;
     p->box = (ba_box){ 0 };
     bai_note before = bai_crash_enter(d->desc->name, "read of sample", i, 0);
-    int status = d->ops->read(&d->host, d->self, i, p, e ? e : &own);
+    int status = d->ops->read(&d->host, d->self, i, p, &said);
     bai_crash_leave(before);
-    return status < 0 ? prefixed(d, status, e) : status;
+    return status < 0 ? failed(d, status, &said, e) : status;
 }
 
 /* 1: the part that is wanted is there; 0: the plugin does not give this sample encoded. */
@@ -343,17 +348,72 @@ static int read_part(ba_dataset *d, int64_t i, bai_scratch *s, const bai_wish *w
     return status < 0 ? status : 1;
 }
 
+/* The part that is wished for, where the plugin gives it, or all of it; judged. */
+static int read_some(ba_dataset *d, int64_t i, bai_scratch *s, const bai_wish *wish, ba_err *e)
+{
+    int status = wish ? read_part(d, i, s, wish, e) : 0;
+    if (!status)
+        status = read_whole(d, i, &s->picture, e);
+    return status < 0 ? status : judge_picture(d, i, &s->picture, e);
+}
+
+/* ---- whether the set is kept ---- */
+
+static int corner(void *ctx, int64_t rows, int64_t columns, bai_region *out, ba_err *e)
+{
+    (void)ctx, (void)rows, (void)columns, (void)e;
+    *out = (bai_region){ 0, 0, 1, 1 };
+    return BA_OK;
+}
+
+/* Bytes of all samples in memory, from the mean of those of the probe that can be read; BA_EMACHINE when one fails for another reason than itself. */
+static int estimate(ba_dataset *d, double *bytes, ba_err *e)
+{
+    int64_t count = d->facts.count, n = count < PROBE ? count : PROBE, read = 0;
+    bai_scratch s;
+    ba_err why;
+    int status = BA_OK;
+    double sum = 0;
+    bai_scratch_begin(&s);
+    for (int64_t k = 0; k < n && status != BA_EMACHINE; k++) /* the size is all that is wanted: of a JPEG a corner will do */
+        if ((status = read_some(d, k * count / n, &s, &(bai_wish){ corner, NULL }, &why)) >= 0) {
+            sum += (double)kept_bytes(d, s.picture.rows, s.picture.columns);
+            read++;
+        }
+    bai_scratch_end(&s);
+    *bytes = read ? sum / (double)read * (double)count : 0;
+    return status == BA_EMACHINE ? ba_fail(e, status, "%s", why.msg) : BA_OK;
+}
+
+static int decide(ba_dataset *d, ba_err *e)
+{
+    double bytes = numeric(d) ? (double)kept_bytes(d, d->facts.rows, d->facts.columns) * (double)d->facts.count : 0;
+    int status = numeric(d) || !d->keep ? BA_OK : estimate(d, &bytes, e);
+    if (status < 0)
+        return status;
+    atomic_store(&d->keeps, d->keep && bytes <= (double)d->keep);
+    return BA_OK;
+}
+
+/* 1 or 0, or negative. */
+static int keeps(ba_dataset *d, ba_err *e)
+{
+    int status = BA_OK;
+    if (atomic_load(&d->keeps) == UNDECIDED) {
+        pthread_mutex_lock(&d->deciding);
+        if (atomic_load(&d->keeps) == UNDECIDED)
+            status = decide(d, e);
+        pthread_mutex_unlock(&d->deciding);
+    }
+    return status < 0 ? status : atomic_load(&d->keeps);
+}
+
 int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const bai_wish *wish, const ba_picture **out, ba_err *e)
 {
     i = stored(d, i);
     if ((*out = atomic_load_explicit(&d->pictures[i], memory_order_acquire)))
         return BA_OK;
-    int keep = d->keep && !atomic_load_explicit(&d->full, memory_order_relaxed);
-    int status = wish && !keep ? read_part(d, i, scratch, wish, e) : 0;
-    if (!status)
-        status = read_whole(d, i, &scratch->picture, e);
-    if (status >= 0)
-        status = judge_picture(d, i, &scratch->picture, e);
+    int keep = keeps(d, e), status = keep < 0 ? keep : read_some(d, i, scratch, keep ? NULL : wish, e);
     if (status < 0)
         return status;
     if (keep)
@@ -364,15 +424,17 @@ int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const ba
 
 int ba_dataset_read(ba_dataset *d, int64_t i, ba_sample *out, ba_err *e)
 {
-    const ba_picture *p;
     if (!d || !out)
         return ba_fail(e, BA_EARG, "data set: a data set and a sample to fill expected");
     if (i < 0 || i >= ba_dataset_count(d))
         return ba_fail(e, BA_EARG, "data %.100s: sample %lld; 0 to %lld expected", d->desc->name, (long long)i,
             (long long)ba_dataset_count(d) - 1);
-    int status = bai_dataset_picture(d, i, &d->scratch, NULL, &p, e);
+    i = stored(d, i);
+    const ba_picture *p = atomic_load_explicit(&d->pictures[i], memory_order_acquire);
+    int status = p ? BA_OK : read_some(d, i, &d->scratch, NULL, e);
     if (status < 0)
         return status;
+    p = p ? p : &d->scratch.picture;
     *out = (ba_sample){ .rows = p->rows, .columns = p->columns, .pixels = numeric(d) ? NULL : p->pixels,
                         .values = numeric(d) ? p->values : NULL, .label = p->label,
                         .box = { p->box.x0, p->box.y0, p->box.x1, p->box.y1 } };

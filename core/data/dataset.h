@@ -9,8 +9,8 @@ typedef struct bai_scratch { ba_picture picture; ba_encoded encoded; } bai_scrat
 void bai_scratch_begin(bai_scratch *s);
 void bai_scratch_end(bai_scratch *s);
 
-/* Sample i, kept or read into scratch; *out points to one of them. Where it is not kept in memory and its plugin gives it encoded, only the
- * part that `wish` chooses may be decoded; NULL: all of it. Any thread, each with its own scratch. */
+/* Sample i, kept or read into scratch; *out points to one of them. Where the set is not kept in memory and its plugin gives the sample encoded,
+ * only the part that `wish` chooses may be decoded; NULL: all of it. Any thread, each with its own scratch. */
 int bai_dataset_picture(ba_dataset *d, int64_t i, bai_scratch *scratch, const bai_wish *wish, const ba_picture **out, ba_err *e);
 /* Bytes of one sample of so many rows and columns: a pixel is three, a number of a spectrogram four. */
 int64_t bai_dataset_bytes(const ba_dataset *d, int64_t rows, int64_t columns);

@@ -192,6 +192,50 @@ static void test_loader(void)
     check_group("a loader that decodes parts gives the same batches");
 }
 
+/* Tall pictures that are cut off below their centre. Whether that is an error is a question of how large the set is, and of nothing else. */
+static void test_damage_below(void)
+{
+    char path[4096];
+    ba_picture top = { .size = sizeof top };
+    bai_region corner = { 0, 0, 1, 1 };
+    int parts = 1;
+    for (int i = 0; i < 40; i++) {
+        char name[64];
+        uint8_t *p = noise(64 * 256 * 3);
+        bytes b = make_jpeg(p, 64, 256, (jpeg_kind){ .channels = 3, .quality = 85 });
+        snprintf(name, sizeof name, "tall/train/a/%02d.jpg", i);
+        put_file(name, b.p, b.n * 9 / 10);
+        parts &= bai_decode_part(b.p, b.n * 9 / 10, name, &(bai_wish){ choose, &corner }, &top, &e) == BA_OK;
+        bytes_end(&b);
+        free(p);
+    }
+    free(top.pixels);
+    if (!parts)
+        check_skip("damage below what is shown", "this libjpeg decodes whole pictures only");
+    snprintf(path, sizeof path, "%s/tall", scratch());
+    for (int threads = 1; threads <= 4; threads++)
+        for (int fits = !parts; fits < 2; fits++) {
+            ba_loader_options o;
+            const ba_batch *b;
+            int got = -1, n = 0;
+            ba_loader_defaults(&o);
+            o.threads = threads;
+            o.batch = 8;
+            o.augment = (ba_augment){ .size = sizeof o.augment, .policy = BA_AUGMENT_EVALUATE, .image = 32, .crop = 1 };
+            ba_dataset *d = open_data(&plugin_images, path, "train", "", &e);
+            CHECK(d && !ba_dataset_keep(d, fits ? 1 << 29 : 1 << 20, &e), "%s", e.msg);
+            ba_loader *l = d ? ba_loader_new(d, &o, &e) : NULL;
+            CHECK(l && !ba_loader_start(l, 0, 0, &e), "%s", e.msg);
+            while (l && (got = ba_loader_next(l, &b, &e)) == 1)
+                n++;
+            CHECK(fits ? got == BA_EDATA && !n : !got && n == 5, "%d threads, %s: %d batches, %d %s", threads, fits ? "kept" : "in parts", n, got, e.msg);
+            ba_loader_free(l);
+            ba_dataset_free(d);
+        }
+    scratch_end();
+    check_group("damage below what is shown: the same for any number of threads");
+}
+
 int main(void)
 {
     const char *seed = getenv("BAUTA_SEED");
@@ -200,5 +244,6 @@ int main(void)
     test_edges();
     test_refusals();
     test_loader();
+    test_damage_below();
     return check_done();
 }

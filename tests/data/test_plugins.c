@@ -141,6 +141,11 @@ static void bad_trees(void)
     CHECK(ba_dataset_read(d, 3, &s, &e) == BA_OK, "%s", e.msg);
     ba_dataset_free(d);
     CHECK(!open_limited(&plugin_images, "", "train", 0) && strstr(e.msg, "path is empty"), "%s", e.msg);
+    static char name[5000];
+    const struct { const char *path, *test; int64_t limit, upright; } given = { in_scratch("bad"), name, 0, 0 }; /* the plugin's own settings */
+    memset(name, 'x', sizeof name - 1);
+    CHECK(plugin_images.params_size == sizeof given && !ba_dataset_open(&plugin_images, &given, "test", &e) && e.code == BA_EARG
+        && strstr(e.msg, "plugin images: test: xxx") && strstr(e.msg, "... is too long"), "%d %s", e.code, e.msg);
     check_group("images: trees with mistakes");
 }
 

@@ -31,7 +31,8 @@ int64_t ba_dataset_channels(const ba_dataset *d);
 /* The size of every spectrogram; 0 where samples are pictures. */
 int64_t ba_dataset_rows(const ba_dataset *d);
 int64_t ba_dataset_columns(const ba_dataset *d);
-/* Decoded pictures are kept in memory as long as the whole set fits into this many bytes (at first 536870912; 0: never). */
+/* Decoded samples are kept in memory where the whole set fits into this many bytes (at first 536870912; 0: never), as 32 of them tell, spread
+ * evenly over the set. To be set before anything is read. */
 int ba_dataset_keep(ba_dataset *d, int64_t bytes, ba_err *e);
 
 typedef struct ba_sample {

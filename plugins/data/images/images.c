@@ -231,11 +231,11 @@ static void close_images(const ba_host *h, void *self)
 static int list(images *s, const char *split, ba_err *e)
 {
     char train[2 * MAX_NAME];
-    if (find_top(s, e) < 0 || find_split(s, split, e) < 0)
-        return BA_EDATA;
+    int status = find_top(s, e);
+    if (status < 0 || (status = find_split(s, split, e)) < 0)
+        return status;
     snprintf(train, sizeof train, "%strain/", s->top);
-    int status = find_classes(s, has_folder(s, "train/") ? train : s->folder, e);
-    if (status < 0)
+    if ((status = find_classes(s, has_folder(s, "train/") ? train : s->folder, e)) < 0)
         return status;
     int annotated = images_tiny(s) && !strcmp(s->folder + strlen(s->top), "val/");
     status = annotated ? images_annotations(s, e) : find_pictures(s, e);
