@@ -11,6 +11,7 @@ typedef struct bai_sha256 { uint32_t h[8]; uint64_t bytes; uint8_t rest[64]; } b
 void bai_sha256_begin(bai_sha256 *s);
 void bai_sha256_add(bai_sha256 *s, const void *p, size_t n);
 void bai_sha256_end(bai_sha256 *s, uint8_t out[32]);
+void bai_sha256_text(bai_sha256 *s, char out[65]); /* the end as 64 hexadecimal digits and a zero */
 
 extern int bai_crc32c_plain, bai_sha256_plain; /* tests: 1 for the way without special instructions */
 

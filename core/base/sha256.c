@@ -145,3 +145,15 @@ void bai_sha256_end(bai_sha256 *s, uint8_t out[32])
     for (int i = 0; i < 32; i++)
         out[i] = (uint8_t)(s->h[i / 4] >> (24 - 8 * (i % 4)));
 }
+
+void bai_sha256_text(bai_sha256 *s, char out[65])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t sum[32];
+    bai_sha256_end(s, sum);
+    for (int i = 0; i < 32; i++) {
+        out[2 * i] = digits[sum[i] >> 4];
+        out[2 * i + 1] = digits[sum[i] & 15];
+    }
+    out[64] = 0;
+}

@@ -67,7 +67,6 @@ int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e)
 {
     ba_sample s;
     bai_sha256 h;
-    uint8_t sum[32];
     if (!out)
         return ba_fail(e, BA_EARG, "room for 65 characters expected");
     int status = ba_dataset_read(d, i, &s, e);
@@ -77,8 +76,6 @@ int ba_dataset_hash(ba_dataset *d, int64_t i, char out[65], ba_err *e)
     bai_sha256_add(&h, &s.rows, sizeof s.rows);
     bai_sha256_add(&h, &s.columns, sizeof s.columns);
     bai_sha256_add(&h, s.values ? (const void *)s.values : s.pixels, (size_t)bai_dataset_bytes(d, s.rows, s.columns));
-    bai_sha256_end(&h, sum);
-    for (int b = 0; b < 32; b++)
-        snprintf(out + 2 * b, 3, "%02x", sum[b]);
+    bai_sha256_text(&h, out);
     return (int)s.label;
 }

@@ -1,7 +1,6 @@
 /* digest: SHA-256 of bytes and of files as text: what a cell of a grid is known by. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,14 +9,6 @@
 #include "../base/file.h"
 #include "bauta/run.h"
 
-static void as_text(bai_sha256 *s, char out[65])
-{
-    uint8_t sum[32];
-    bai_sha256_end(s, sum);
-    for (int i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
-}
-
 int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e)
 {
     bai_sha256 s;
@@ -25,7 +16,7 @@ int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e)
         return ba_fail(e, BA_EARG, "digest: bytes and a place for the answer expected");
     bai_sha256_begin(&s);
     bai_sha256_add(&s, data, (size_t)bytes);
-    as_text(&s, out);
+    bai_sha256_text(&s, out);
     return BA_OK;
 }
 
@@ -41,14 +32,15 @@ int ba_file_digest(const char *path, char out[65], ba_err *e)
     char *piece = malloc(PIECE);
     bai_sha256 s;
     bai_sha256_begin(&s);
-    ssize_t n = piece ? 0 : -1;
+    ssize_t n = -1;
+    errno = ENOMEM;
     while (piece && (n = read(fd, piece, PIECE)) > 0)
         bai_sha256_add(&s, piece, (size_t)n);
     int why = errno;
     free(piece);
     close(fd);
     if (n < 0)
-        return ba_fail(e, BA_EMACHINE, "%.300s: %s", path, piece ? strerror(why) : "no memory");
-    as_text(&s, out);
+        return ba_fail(e, BA_EMACHINE, "%.300s: %s", path, strerror(why));
+    bai_sha256_text(&s, out);
     return BA_OK;
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/crash.h"
 #include "bauta/run.h"
 
 enum { MOST = 4096 };
@@ -26,6 +27,22 @@ static int disturbed(int32_t before)
     return ba_signal_pending() != before;
 }
 
+/* The child's last words, on what it has as standard error: `output` as soon as that is in place, else what it was started with. */
+static void give_up(const char *program, int status)
+{
+    const char *why = strerrordesc_np(errno);
+    char line[600];
+    int n = 0;
+    bai_crash_text(line, sizeof line - 1, &n, "bauta: ");
+    bai_crash_text(line, 400, &n, program);
+    bai_crash_text(line, sizeof line - 1, &n, " cannot be started: ");
+    bai_crash_text(line, sizeof line - 1, &n, why ? why : "unknown error");
+    line[n++] = '\n';
+    ssize_t wrote = write(2, line, (size_t)n);
+    (void)wrote;
+    _exit(status);
+}
+
 /* In the child, between fork and exec: only calls that are safe there. */
 static void become(const char *const *argv, int output, pid_t parent)
 {
@@ -35,10 +52,12 @@ static void become(const char *const *argv, int output, pid_t parent)
         signal(taken[i], SIG_DFL);
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent || input < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
-        _exit(5);
+    if (getppid() != parent)
+        _exit(5); /* nobody is left to be told */
+    if (dup2(output, 2) < 0 || input < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0)
+        give_up(argv[0], 5);
     execv(argv[0], (char *const *)argv);
-    _exit(127);
+    give_up(argv[0], 127);
 }
 
 int64_t ba_process_start(const char *const *argv, const char *output, ba_err *e)

@@ -246,7 +246,6 @@ int ba_run_finish(ba_run *r, int32_t how, int32_t exit_code, const char *reason,
     if (how < BA_RUN_COMPLETE || how > BA_RUN_FAILED)
         return ba_fail(e, BA_EARG, "run: ending %d; BA_RUN_COMPLETE, _STOPPED or _FAILED expected", how);
     bai_run_make_room(r);
-    bai_last_words_end(r);
     int bad = ba_run_sync(r, &mine);
     if (!bad)
         bad = ba_run_snapshot(r, &mine);
@@ -263,6 +262,7 @@ int ba_run_finish(ba_run *r, int32_t how, int32_t exit_code, const char *reason,
         bad = later.code;
         mine = later;
     }
+    bai_last_words_end(r); /* not before: a crash on the way here is a reason, too */
     r->finished = 1;
     return bad ? ba_fail(e, mine.code ? mine.code : BA_EMACHINE, "%s", mine.msg) : BA_OK;
 }

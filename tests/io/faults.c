@@ -1,5 +1,5 @@
 /* faults: stands in front of the C library's file functions in this program. One operation (or all from one on) can fail,
- * be cut short, or end the process; and the order of writes, flushes and renames can be watched.
+ * be cut short, crash, or end the process; and the order of writes, flushes and renames can be watched.
  *
  * Every function goes to the kernel itself, so that nothing else has to be replaced. */
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -54,6 +55,10 @@ static int fails(int is_write)
     if (kind == FAULT_TORN && !hit)
         return 0;
     hit = 1;
+    if (kind == FAULT_CRASH) {
+        kind = FAULT_NONE; /* what a handler does is let through */
+        abort();
+    }
     if (kind == FAULT_KILL) {
         if (is_write)
             return 3;

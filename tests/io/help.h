@@ -19,7 +19,7 @@ void spill(const char *path, const void *data, int64_t size);
 uint64_t noise(uint64_t *state);              /* splitmix64: the same numbers on every machine */
 
 /* ---- faults (faults.c stands in front of the C library's file functions) ---- */
-enum fault { FAULT_NONE, FAULT_ONCE, FAULT_FOREVER, FAULT_TORN, FAULT_KILL };
+enum fault { FAULT_NONE, FAULT_ONCE, FAULT_FOREVER, FAULT_TORN, FAULT_KILL, FAULT_CRASH };
 void fault_arm(enum fault kind, long at, int error); /* the at-th operation from now on (1 is the next) */
 long fault_disarm(void);                             /* how many operations there were */
 int fault_hit(void);                                 /* whether one has failed since fault_arm */

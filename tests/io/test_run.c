@@ -515,6 +515,64 @@ static void test_live_readers(void)
     check_group("reading while it is written");
 }
 
+/* A process that crashes at the n-th file operation of a run's end: 0 when there are fewer, and the run is complete. */
+static int crash_at(long n, const char *name)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t p = fork();
+    if (!p) {
+        ba_err e = { 0 };
+        dup2(open("/dev/null", O_WRONLY), 2);
+        ba_run *r = ba_crash_install(0, &e) ? NULL : ba_run_open(folder, name, BA_RUN_NEW, 0, &e);
+        fault_arm(FAULT_CRASH, n, 0);
+        _exit(!r ? 3 : ba_run_finish(r, BA_RUN_COMPLETE, 0, NULL, &e) ? 4 : 0);
+    }
+    CHECK(waitpid(p, &status, 0) == p && WIFEXITED(status) && (WEXITSTATUS(status) == 70 || !status), "operation %ld: status %x", n, status);
+    return status != 0;
+}
+
+/* Whatever a crash interrupts at the end of a run, the state says that there was one. */
+static void test_last_words(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    check_skip("crashes at the end of a run", "AddressSanitizer has its own handler");
+#else
+    char name[40];
+    long n = 0;
+    for (int crashed = 1; crashed;) {
+        ba_run_state s = { .state = "" };
+        snprintf(name, sizeof name, "crash-%ld", ++n);
+        crashed = crash_at(n, name);
+        CHECK(!ba_run_state_read(at(name), &s, NULL) && !strcmp(s.state, crashed ? "failed" : "complete"), "operation %ld: %s", n, s.state);
+        CHECK(!crashed || (s.exit_code == 70 && !strcmp(s.reason, "internal error: SIGABRT (step 0)")), "operation %ld: %d %s", n, s.exit_code, s.reason);
+    }
+    CHECK(n > 10, "only %ld file operations", n - 1);
+    check_group("crashes at the end of a run");
+#endif
+}
+
+/* Programs that cannot be started say so where they would have spoken. */
+static void test_processes(void)
+{
+    static const struct { const char *name, *why; } bad[] = { { "no-such-program", "No such file or directory" }, { "not-a-program", "Permission denied" } };
+    ba_err e = { 0 };
+    char want[1000];
+    spill(at("not-a-program"), "text", 4);
+    for (int i = 0; i < 2; i++) {
+        const char *const argv[] = { at(bad[i].name), NULL };
+        int64_t size = 0, pid = ba_process_start(argv, at("said"), &e);
+        int32_t status = 0;
+        CHECK(pid > 0 && ba_process_wait(60, &status, &e) == pid && status == 127, "%s: %d %s", bad[i].name, status, e.msg);
+        char *said = slurp(at("said"), &size);
+        snprintf(want, sizeof want, "bauta: %s cannot be started: %s\n", argv[0], bad[i].why);
+        CHECK(said && (size_t)size == strlen(want) && !memcmp(said, want, (size_t)size), "%.*s", (int)size, said ? said : "");
+        free(said);
+        unlink(at("said"));
+    }
+    check_group("programs that cannot be started");
+}
+
 static void test_signals(void)
 {
     int status;
@@ -575,6 +633,8 @@ int main(void)
     test_foreign();
     test_lock();
     test_live_readers();
+    test_last_words();
+    test_processes();
     test_signals();
     test_speed();
     return check_done();
