@@ -115,8 +115,6 @@ static inline uint8_t clip(int32_t v)
 
 /* ---- the two passes, plain and, since plain SSE2 has no 32-bit multiply, for AVX2 ---- */
 
-int bai_resize_plain;
-
 /* Two rows to one row each, of which the second may be the first again. */
 typedef struct rows { const uint8_t *in[2]; uint8_t *out[2]; } rows;
 
@@ -221,7 +219,7 @@ __attribute__((target("avx2"))) static void down_avx2(const int32_t *k, int32_t 
     }
     down_any(k, count, in + x, stride, out + x, bytes - x);
 }
-#define HAS_AVX2 (!bai_resize_plain && __builtin_cpu_supports("avx2"))
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
 #else
 #define across_avx2 across_any
 #define down_avx2 down_any
@@ -235,9 +233,8 @@ static void mirror_row(const uint8_t *in, uint8_t *out, int64_t columns)
 }
 
 /* Rows top..top+n-1 of the part, at the window's columns. */
-static void pass_across(const bai_resizer *r, const bai_part *in, const bai_window *w, int64_t top, int64_t n, uint8_t *out)
+static void pass_across(const bai_resizer *r, const bai_part *in, const bai_window *w, int64_t top, int64_t n, int fast, uint8_t *out)
 {
-    int fast = HAS_AVX2;
     int64_t bytes = w->columns * 3;
     const uint8_t *p = in->pixels + top * in->stride;
     if (in->columns != w->full_columns)
@@ -255,11 +252,10 @@ static void pass_across(const bai_resizer *r, const bai_part *in, const bai_wind
         }
 }
 
-static void pass_down(const bai_resizer *r, const bai_window *w, int64_t top, uint8_t *out)
+static void pass_down(const bai_resizer *r, const bai_window *w, int64_t top, int fast, uint8_t *out)
 {
     const struct bai_taps *t = &r->down;
     int64_t bytes = w->columns * 3;
-    int fast = HAS_AVX2;
     for (int64_t y = 0; y < w->rows; y++)
         (fast ? down_avx2 : down_any)(t->weight + y * t->width, t->count[y], r->between + (t->first[y] - top) * bytes, bytes,
             out + y * bytes, bytes);
@@ -282,13 +278,18 @@ static int judge(const bai_part *in, const bai_window *w, int interpolation, ba_
 
 int bai_resize(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, uint8_t *out, ba_err *e)
 {
+    return bai_resize_by(r, in, w, interpolation, HAS_AVX2, out, e);
+}
+
+int bai_resize_by(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, int fast, uint8_t *out, ba_err *e)
+{
     int status = judge(in, w, interpolation, e), failed = 0;
     if (status < 0)
         return status;
     if (in->columns != w->full_columns)
         failed = prepare(r, &r->across, in->columns, w->full_columns, w->column, w->columns, interpolation);
     if (in->rows == w->full_rows && !failed) {
-        pass_across(r, in, w, w->row, w->rows, out);
+        pass_across(r, in, w, w->row, w->rows, fast, out);
         return BA_OK;
     }
     failed = failed || prepare(r, &r->down, in->rows, w->full_rows, w->row, w->rows, interpolation);
@@ -297,8 +298,8 @@ int bai_resize(bai_resizer *r, const bai_part *in, const bai_window *w, int inte
         int64_t top = t->first[0], end = t->first[w->rows - 1] + t->count[w->rows - 1];
         failed = room((void **)&r->between, &r->between_room, (end - top) * w->columns * 3, 1);
         if (!failed) {
-            pass_across(r, in, w, top, end - top, r->between);
-            pass_down(r, w, top, out);
+            pass_across(r, in, w, top, end - top, fast, r->between);
+            pass_down(r, w, top, fast, out);
         }
     }
     return failed ? ba_fail(e, BA_EMACHINE, "resize: no memory") : BA_OK;

@@ -30,6 +30,7 @@ typedef struct bai_resizer {
 void bai_resize_reads(int64_t in, int64_t full, int64_t first, int64_t n, int interpolation, int64_t *from, int64_t *end);
 int bai_resize(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, uint8_t *out, ba_err *e);
 void bai_resizer_end(bai_resizer *r);
-extern int bai_resize_plain; /* for tests: 1 takes the way of machines without AVX2 */
+/* The same, fast (AVX2; only where the processor has it) or by the way of machines without: what a test compares. */
+int bai_resize_by(bai_resizer *r, const bai_part *in, const bai_window *w, int interpolation, int fast, uint8_t *out, ba_err *e);
 
 #endif
