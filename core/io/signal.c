@@ -1,21 +1,40 @@
-/* signal: a signal only sets a flag, which the loop over steps looks at. The second Ctrl-C ends the process at once; what
- * is on the disk is complete at every moment, so nothing needs to be tidied up first. */
+/* signal: a signal only sets a flag, which the loop over steps looks at. The second Ctrl-C ends the process at once, and so does a second
+ * SIGTERM; what is on the disk is complete at every moment, so nothing needs to be tidied up first. One request to end may arrive as two
+ * SIGTERM (from a batch system, and passed on by the grid that it was sent to as well), so the second one counts from a few seconds on. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bauta/run.h"
 
-static volatile sig_atomic_t pending, interrupted;
+enum { APART = 3 }; /* seconds from the first SIGTERM to one that is a second */
+
+static volatile sig_atomic_t pending, interrupted, asked;
+static volatile time_t asked_at; /* written before `asked`: two threads may be in the handler at once */
+
+/* Whether this SIGTERM is a second one. */
+static int asked_again(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (asked)
+        return now.tv_sec - asked_at >= APART;
+    asked_at = now.tv_sec;
+    asked = 1;
+    return 0;
+}
 
 static void note(int number)
 {
     if (number == SIGINT) {
         if (interrupted)
-            _exit(130);
+            _exit(128 + SIGINT);
         interrupted = 1;
     }
+    if (number == SIGTERM && asked_again())
+        _exit(128 + SIGTERM);
     pending = number;
 }
 

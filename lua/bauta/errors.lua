@@ -13,7 +13,10 @@ local class = {}
 class.__index = class
 class.__tostring = function(e) return errors.text(e) end
 
-local function ours(source) return source:sub(1, 1) ~= "@" or source:sub(2, #home + 1) == home end
+-- Whether a chunk is one of our files.
+function errors.is_home(source) return source:sub(1, 1) == "@" and source:sub(2, #home + 1) == home end
+
+local function ours(source) return source:sub(1, 1) ~= "@" or errors.is_home(source) end
 
 -- While a script describes, its latest line: `return f { ... }` is a tail call, which leaves no trace on the stack.
 errors.latest = nil
@@ -23,11 +26,14 @@ function errors.follow(line)
     if info and info.what ~= "C" and not ours(info.source) then errors.latest = info.source:gsub("^@", "") .. ":" .. line end
 end
 
+-- The function through which those of a script are called (watch.lua).
+errors.boundary = nil
+
 -- "script.lua:12" of the nearest caller outside of Bauta, or nil.
 function errors.position()
     for level = 2, 200 do
-        local info = debug.getinfo(level, "Sl")
-        if not info then return errors.latest end
+        local info = debug.getinfo(level, "Slf")
+        if not info or (info.func == errors.boundary and errors.latest) then return errors.latest end
         if info.what ~= "C" and info.currentline > 0 and not ours(info.source) then
             return (info.source:gsub("^@", "")) .. ":" .. info.currentline
         end
@@ -61,6 +67,15 @@ local function is_mine(path)
         end
     end
     return false
+end
+
+-- A message that Lua gave to a function f of a script. The line is the one it names, or the script's latest one, or f's first.
+function errors.of_script(text, f, latest)
+    local file, line, what = text:match("^([^\n]-):(%d+): ([^\n]*)")
+    if file and not is_mine((file:gsub("^%.%.%.", ""))) then return errors.new("arg", what, file .. ":" .. line) end
+    local info = debug.getinfo(f, "S")
+    local first = info.what ~= "C" and info.source:sub(1, 1) == "@" and ("%s:%d"):format(info.source:sub(2), info.linedefined) or nil
+    return errors.new("arg", what or text:match "^[^\n]*", latest or first)
 end
 
 -- Any caught error as one of ours: a message of Lua itself is the script's, unless it comes from one of our files.

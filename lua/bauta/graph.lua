@@ -12,6 +12,7 @@ local builder = require "bauta.builder"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 local session = require "bauta.session"
+local watch = require "bauta.watch"
 
 local graph = {}
 
@@ -64,7 +65,7 @@ function graph.new(options, describe)
     local b = builder.new { device = session.device(), seed = s.seed, precision = s.precision, batch = s.batch }
     b.batch_size = s.batch
     b:recompute(s.recompute)
-    local result = describe(b, declare(b, s))
+    local result = watch.call("bauta.graph: the function", describe, b, declare(b, s))
     local step = setmetatable({ program = b:finish(), result = result }, Step)
     step.program:feed("step", 1)
     step.program:feed("epoch", 0)

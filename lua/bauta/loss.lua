@@ -12,6 +12,7 @@ local bind = require "bauta.bind.graph"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 local plugin = require "bauta.plugin"
+local watch = require "bauta.watch"
 
 local loss = {}
 
@@ -59,9 +60,7 @@ local function project(b, store, label, name, x, out)
 end
 
 local function new_view(b, description, label, store)
-    local own = {}
-    for _, row in ipairs(description.plugin.rows) do own[row.name] = description.settings[row.name] end
-    local l = { params = own, batch = b.batch_size }
+    local l = { params = description:own_settings(), batch = b.batch_size }
     l.logits = function(given) return as_f32(b:signal(check.settings({ who_row }, given, "logits").who, "logits")) end
     l.features = function(given) return as_f32(b:signal(check.settings({ who_row }, given, "features").who, "features")) end
     l.tokens = function(given)
@@ -113,7 +112,8 @@ function loss.define(given)
     return plugin.define("loss", "loss.define", { kind = "loss", name = s.name, doc = s.doc, rows = own, version = "script", where = errors.position(),
         body = s.build,
         define = function(b, description, label, store)
-            return judge(description, s.build(new_view(b, description, label, store))) * description.settings.weight
+            local value = watch.call(("loss %s: build"):format(s.name), s.build, new_view(b, description, label, store))
+            return judge(description, value) * description.settings.weight
         end })
 end
 

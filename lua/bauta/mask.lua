@@ -9,6 +9,7 @@ local bind = require "bauta.bind.graph"
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 local plugin = require "bauta.plugin"
+local watch = require "bauta.watch"
 
 local mask = {}
 
@@ -82,9 +83,7 @@ local function pixels(b, whom, given)
 end
 
 local function new_view(b, description, whom)
-    local own = {}
-    for _, row in ipairs(description.plugin.rows) do own[row.name] = description.settings[row.name] end
-    local m = { params = own, batch = b.batch_size, patches = b:fact(whom, "patches"), rows = b:fact(whom, "grid_rows"),
+    local m = { params = description:own_settings(), batch = b.batch_size, patches = b:fact(whom, "patches"), rows = b:fact(whom, "grid_rows"),
         columns = b:fact(whom, "grid_columns") }
     m.class_attention = function(given) return class_attention(b, whom, given) end
     m.attention = function(given) return (of_layer(b, given, "attention")) end
@@ -137,7 +136,7 @@ function mask.define(given)
         where = errors.position(), body = s.score,
         define = function(b, description, whom)
             local m = new_view(b, description, whom)
-            return judge_scores(description, m, s.score(m))
+            return judge_scores(description, m, watch.call(("criterion %s: score"):format(s.name), s.score, m))
         end })
 end
 

@@ -5,7 +5,7 @@ local errors = require "bauta.errors"
 local params = { declared = nil, given = {} }
 
 -- Raised to end a script after its declaration when only its help is wanted.
-params.only_help = {}
+params.only_help = errors.new("arg", "the help of the script was wanted, nothing else")
 
 -- rows: list of bauta.int(...), bauta.float(...), ... Returns a table of values; reading another name is an error.
 function params.read(rows)

@@ -191,6 +191,8 @@ local function defects(self)
     return self.kind == "arch" and arch_defects(self.name, self.settings) or {}
 end
 
+local words = { mask = "criterion" } -- what messages call a plugin of a kind, where that is not the kind
+
 -- Criteria and losses defined in Lua, by kind and name.
 plugin.defined = { mask = {}, loss = {} }
 
@@ -244,7 +246,7 @@ function plugin.define(kind, what, found)
     end
     local own = plugin.defined[kind]
     if own[found.name] and own[found.name].where ~= found.where then
-        errors.fail("%s: %s %s is defined already at %s", what, kind == "mask" and "criterion" or kind, found.name, own[found.name].where)
+        errors.fail("%s: %s %s is defined already at %s", what, words[kind] or kind, found.name, own[found.name].where)
     end
     own[found.name] = found
     return function(settings) return plugin.describe(kind, found.name, settings) end
@@ -263,6 +265,16 @@ function plugin.describe(kind, name, given)
     local lines = defects(self)
     if #lines > 0 then errors.raise("arg", lines) end
     return self
+end
+
+-- The plugin's own settings by name, for a function in Lua: another name is a mistake there and not nil.
+function Description:own_settings()
+    local own, names = {}, {}
+    for i, row in ipairs(self.plugin.rows) do own[row.name], names[i] = self.settings[row.name], row.name end
+    return setmetatable(own, { __index = function(_, k)
+        errors.fail("%s %s: params.%s: %s", words[self.kind] or self.kind, self.name, tostring(k),
+            errors.unknown("parameter", tostring(k), { unpack(names) }))
+    end })
 end
 
 -- The plugin's own settings, checked by C as well.

@@ -5,6 +5,7 @@ local errors = require "bauta.errors"
 local options = require "bauta.options"
 local params = require "bauta.params"
 local session = require "bauta.session"
+local watch = require "bauta.watch"
 
 local script = {}
 
@@ -48,38 +49,6 @@ function script.compile(path, text)
     return chunk
 end
 
--- Runs f; a script that describes for longer than `seconds` is stopped. Time of the processor, not of the wall: on a busy machine a
--- script that is merely kept waiting is not at fault.
-function script.watched(f, seconds, name)
-    local begun = os.clock()
-    debug.sethook(function(event, line)
-        if event == "line" then
-            errors.follow(line)
-            return
-        end
-        if seconds > 0 and os.clock() - begun > seconds then
-            debug.sethook()
-            errors.raise("arg", ("still running after %g s of processor time (--script-timeout)"):format(seconds), name)
-        end
-    end, "l", 100000)
-    local ok, result = xpcall(f, function(e)
-        debug.sethook()
-        if e == params.only_help or e == "not enough memory" then return e end
-        local wrapped = errors.wrap(e)
-        wrapped.trace = wrapped.trace or debug.traceback("", 2)
-        return wrapped
-    end)
-    debug.sethook()
-    local where = errors.latest
-    errors.latest = nil
-    if not ok and result == "not enough memory" then
-        collectgarbage()
-        errors.raise("arg", "not enough memory (script limit 1024 MiB)", where or name)
-    end
-    if not ok then error(result, 0) end
-    return result
-end
-
 local function arguments(given, path)
     local used = {}
     local values = { [0] = path, data = given.data }
@@ -104,7 +73,7 @@ function script.load(given, path)
     session.script = { path = path, text = text }
     package.loaded.bauta = require "bauta"
     strict()
-    local result = script.watched(chunk, given.script_timeout or 60, path)
+    local result = watch.script(path, chunk, given.script_timeout or 60)
     if given.data and not used.data then errors.raise("arg", "--data: this script does not use arg.data", path) end
     return result, { path = path, text = text }
 end

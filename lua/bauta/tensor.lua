@@ -60,9 +60,9 @@ end
 local function both(name, a, b)
     local g = (is_tensor(a) and a or b).graph
     if type(a) == "number" then a = g:constant(a) elseif type(b) == "number" then b = g:constant(b) end
-    if not is_tensor(a) or not is_tensor(b) then
-        errors.fail("%s: a tensor and %s cannot be combined", name, errors.show(is_tensor(a) and b or a))
-    end
+    local other = a
+    if is_tensor(a) then other = b end
+    if not is_tensor(other) then errors.fail("%s: a tensor and %s cannot be combined", name, errors.show(other)) end
     return g:op(name, { a, b })
 end
 

@@ -12,6 +12,7 @@ local inputs = require "bauta.step.inputs"
 local opening = require "bauta.opening"
 local progress = require "bauta.progress"
 local steps = require "bauta.steps"
+local watch = require "bauta.watch"
 
 local trainer = {}
 local Run = { class = "run" }
@@ -225,11 +226,10 @@ local function call_hook(self)
     if not hook then return end
     local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done,
         top1 = self.last and self.last.top1 }
-    local ok, why = pcall(hook, view)
-    if not ok then
-        errors.raise("arg", ("%s (in after_epoch, at step %d)"):format(errors.text(why), self.done),
-            errors.is(why) and why.where or "script")
-    end
+    local ok, why = pcall(watch.freely, hook, view)
+    if ok then return end
+    for i, line in ipairs(why.lines) do why.lines[i] = ("%s (in after_epoch, at step %d)"):format(line, self.done) end
+    error(why, 0)
 end
 
 -- What follows an epoch: evaluation, checkpoint, run.h5, the hook. False when a signal came.

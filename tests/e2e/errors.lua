@@ -84,6 +84,51 @@ script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
 script_fails(2, 'SCRIPT:3: mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected',
     "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
 script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do end", "--script-timeout 1")
+
+-- A function of a script is called while a step is described: it has a limit, and its mistakes are its own.
+local function own_criterion(body, more)
+    return ([[
+local bauta = require "bauta"
+local own = bauta.mask.define { name = "own", params = { bauta.int("most", 3, 0, 9, "patches") }, score = function(m)
+    local s = m.class_attention {}:mean { axis = 1 }
+    %s
+end }
+local vit = bauta.arch "deit" { dim = 8, depth = 1, heads = 2, image = 32, patch = 8, classes = 10 }
+return bauta.distill { name = "own", data = bauta.data "scenes" { train = 32, test = 16 }, student = vit, teacher = vit, epochs = 1, batch = 16,
+    mask = own { keep = 0.5 }, probe = 0, overlays = 0 %s }]]):format(body, more or "")
+end
+local late = "SCRIPT:4: criterion own: score: still running after 1 s of processor time (--script-timeout)"
+script_fails(2, late, own_criterion "while true do end", "--script-timeout 1")
+script_fails(2, late, own_criterion "while true do pcall(function() while true do end end) end", "--script-timeout 1")
+script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do pcall(function() while true do end end) end",
+    "--script-timeout 1")
+script_fails(2, "SCRIPT:4: bad argument #1 to 'math.min' (number expected, got table)", own_criterion "return math.min(s, s)")
+script_fails(2, "SCRIPT:5: bad argument #2 to 'tonumber' (base out of range)", own_criterion "\nreturn tonumber('x', 99)")
+script_fails(2, "SCRIPT:1: bad argument #1 to 'math.min' (number expected, got string)", "return math.min 'x'")
+script_fails(2, "SCRIPT:4: stack overflow", own_criterion "local function f() return 1 + f() end return f()")
+script_fails(2, 'SCRIPT:4: constant: number 2 is "x"', own_criterion "return m.constant({ 1, 'x' }, { 2 })")
+script_fails(2, "SCRIPT:4: my own words", own_criterion "error('my own words', 0)")
+script_fails(2, "SCRIPT:4: criterion own: params.mots: no such parameter; did you mean most?", own_criterion "return s * m.params.mots")
+script_fails(2, "SCRIPT:8: bad argument #1 to 'math.min' (number expected, got table) (in after_epoch, at step 2)",
+    own_criterion("return s", ", after_epoch = function(run) return math.min(run, 1) end"))
+script_fails(2, "SCRIPT:8: attempt to index field 'nothing' (a nil value) (in after_epoch, at step 2)",
+    own_criterion("return s", ", after_epoch = function(run) return run.nothing.there end"), "--restart")
+local grid_of = "local bauta = require 'bauta'\nreturn bauta.grid { name = 'g', axes = { a = { 1 } }, cell = function(c)\n%s\nend }"
+script_fails(2, "SCRIPT:3: bad argument #1 to 'math.min' (number expected, got string) (cell a1)", grid_of:format "return math.min 'x'")
+script_fails(2, "SCRIPT:3: grid.cell: still running after 1 s of processor time (--script-timeout) (cell a1)", grid_of:format "while true do end",
+    "--script-timeout 1")
+
+-- Without a limit a second signal ends it at once, in every state.
+local function ends_at_second(signal, wanted)
+    local began = shell.folder .. "/began-" .. signal
+    local arguments = script(own_criterion(("io.open('%s', 'w'):close() while true do end"):format(began)), "--restart --script-timeout 0")
+    local status = shell.sh(("'%s' %s & p=$!; until [ -e '%s' ] || ! kill -0 $p; do sleep 0.05; done; kill -%s $p; sleep 4; kill -0 $p && kill -%s $p; wait $p")
+        :format(shell.program, arguments, began, signal, signal))
+    t.equal(status, wanted, "a second SIG" .. signal)
+end
+ends_at_second("INT", 130)
+ends_at_second("TERM", 143)
+
 local _, mistaken = script "local bauta = require 'bauta'\nbauta.mask.define { name = 'studious', score = print }\nbauta.mask 'studnet' {}"
 local _, _, message = shell.bauta(("run '%s'"):format(mistaken))
 t.check(message:find(":3: no mask 'studnet'; did you mean 'student'? (there are: anneal, bottom-k, ", 1, true) and message:find("studious", 1, true),

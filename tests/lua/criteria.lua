@@ -64,6 +64,9 @@ t.raises("class_attention.leyer: no such setting; did you mean layer?",
 t.raises('criterion unknown: no such signal "atention"; did you mean attention?',
     try(broken("unknown", function(m) return m.atention end)))
 t.raises("criterion near: no such signal \"imagse\"; did you mean images?", try(broken("near", function(m) return m.imagse end)))
+t.raises("mul: a tensor and nil cannot be combined", try(broken("nil", function(m) return m.random {} * nil end)))
+t.raises("sub: a tensor and a table cannot be combined", try(broken("table", function(m) return {} - m.random {} end)))
+t.raises("criterion unset: params.mx: no such parameter; there is none", try(broken("unset", function(m) return m.random {} * m.params.mx end)))
 t.refused(try(broken("deep", function(m) return m.class_attention { layer = 17 } end)), "a layer that is not there")
 t.refused(try(broken("stranger", function(m) return m.signal("nobody", "logits") end)), "a model that is not there")
 t.raises("tensor: no operation \"meen\"; did you mean mean? (bauta ops lists them)",

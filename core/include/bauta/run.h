@@ -119,8 +119,8 @@ const char *ba_log_document(const ba_log *l, int64_t i, const char **text, int64
 int ba_log_hdf5(const ba_log *l, const char *path, ba_err *e);
 
 /* ---- signals ---- */
-/* SIGINT, SIGTERM, SIGUSR1 and SIGHUP only set a flag from now on (a second SIGINT ends the process with status 130);
- * SIGPIPE and SIGXFSZ are ignored. */
+/* SIGINT, SIGTERM, SIGUSR1 and SIGHUP only set a flag from now on; a second SIGINT ends the process with status 130, a second SIGTERM,
+ * three seconds or more behind the first, with 143. SIGPIPE and SIGXFSZ are ignored. */
 int ba_signal_install(ba_err *e);
 int32_t ba_signal_pending(void);                      /* number of the last signal that came, or 0 */
 /* From now on a crash ends the process with one line that names the plugin and what it was doing (status 4; 70 when no plugin was at

@@ -6,6 +6,7 @@ local errors = require "bauta.errors"
 local experiment = require "bauta.experiment"
 local identity = require "bauta.grid.identity"
 local session = require "bauta.session"
+local watch = require "bauta.watch"
 
 local grid = {}
 local Grid = { class = "grid" }
@@ -119,15 +120,14 @@ end
 
 local function new_cell(self, list)
     local given, values = values_table(self.names, list)
-    if self.skip and self.skip(given) then return end
+    if self.skip and watch.call("grid.skip", self.skip, given) then return end
     local parts = {}
     for i, name in ipairs(self.names) do parts[i] = label_of(name, list[i]) end
     local label = table.concat(parts, "_")
     experiment.default_name = label
-    local ok, e = pcall(self.cell, given)
+    local ok, e = pcall(watch.call, "grid.cell", self.cell, given)
     experiment.default_name = nil
     if not ok then
-        e = errors.wrap(e)
         for i, line in ipairs(e.lines) do e.lines[i] = ("%s (cell %s)"):format(line, label) end
         error(e, 0)
     end

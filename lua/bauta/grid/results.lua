@@ -4,6 +4,7 @@ local bind = require "bauta.bind.run"
 local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
 local statistics = require "bauta.grid.statistics"
+local watch = require "bauta.watch"
 
 local results = {}
 
@@ -253,7 +254,7 @@ end
 function results.paper(all, paper)
     local rows, reference = {}, nil
     for _, group in ipairs(all.groups) do
-        local id = paper.row(group.values)
+        local id = watch.call("report.papers.row", paper.row, group.values)
         if id ~= nil then
             local printed, name = value_of(paper, id)
             local row = { id = id, name = name, label = group.label, paper = printed, measured = results.metric(group, paper.metric) }

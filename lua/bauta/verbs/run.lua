@@ -90,7 +90,7 @@ local function finish_suite(suite, given)
     local results = {}
     for i, e in ipairs(suite.runs) do results[i] = archive.result(e, given.out) end
     local folder = given.out .. (suite.name and "/" .. suite.name or "")
-    local text = suite.report and suite.report(results)
+    local text = suite.report and require("bauta.watch").freely(suite.report, results)
     local told = type(text) == "string"
     if told then io.stdout:write("\n", text, "\n") end
     if told and suite.name then bind.put(folder .. "/report.txt", text .. "\n") end
