@@ -49,7 +49,6 @@ int isatty(int fd);
 int mkdir(const char *path, unsigned mode);
 typedef struct bauta_rusage { long time[4]; long maxrss; long other[13]; } bauta_rusage;
 int getrusage(int who, bauta_rusage *u);
-long sysconf(int name);
 char *realpath(const char *path, char *out);
 int gethostname(char *name, size_t size);
 char *getcwd(char *out, size_t size);
@@ -101,7 +100,7 @@ M.started = M.clock() -- as near to the program's start as Lua comes
 function M.version() return ffi.string(M.C.ba_version()) end
 function M.is_terminal() return ffi.C.isatty(1) == 1 end
 function M.make_folder(path) ffi.C.mkdir(path, 493) end -- rwxr-xr-x
-function M.processors() return tonumber(ffi.C.sysconf(84)) end
+function M.processors() return tonumber(ffi.C.ba_processors()) end -- that this process may use
 
 -- Lets the largest memory be counted from now on, where the kernel offers that.
 function M.peak_reset()

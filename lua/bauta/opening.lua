@@ -127,7 +127,7 @@ local function first_program(self)
         costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
     end
     self.cost = cost.mean(costs)
-    local free = self.device:describe():find "^cpu:" and ffi.memory_free() -- another device says so itself
+    local free = self.device:has "host" and ffi.memory_free() -- another device says so itself
     if free and self.cost.arena > free then
         errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro, steps.recomputed(e, self.device, self.stores)), e:path())
     end
@@ -138,7 +138,7 @@ local function choose_precision(self)
     self.e.precision = precision
     if why then self:say(why) end
     if #calibration.teachers(self.e) == 0 or self.device:has "fp8" then return end
-    if not self.device:describe():find "^cpu:" then
+    if not self.device:has "host" then
         errors.raise("machine", "a teacher in fp8: this device multiplies no FP8; compute capability 8.9 or later is needed", self.e:path())
     end
     self:say "fp8 on this device: its numbers, at no gain in speed"

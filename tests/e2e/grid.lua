@@ -98,10 +98,13 @@ t.check(picture and picture == shown(made.student_s0, ("--teacher 'deit:dim=24:d
 t.group "mask show"
 
 -- ---- a path is one word for the shell ----
-status, out = shell.bauta(grid("slurm", ('--set epochs=5 --to "%s"'):format(path "it's a script.sh")))
+status, out = shell.bauta(grid("slurm", ('--threads 2 --set epochs=5 --to "%s"'):format(path "it's a script.sh")))
 local command = out:match "submit them with: bash ([^\n]+)\n"
 t.check(status == 0 and command, "slurm: %s", out)
 t.equal(shell.sh("bash -n " .. tostring(command)), 0, tostring(command))
+t.check(shell.read(path "it's a script.sh"):find "cpus%-per%-task=2", "so many processors are asked for")
+status, out, err = shell.bauta(grid("slurm", "--set epochs=5"))
+t.check(status == 2 and err:find("grid slurm: --threads N expected", 1, true), "how many has to be said: %d %s", status, err)
 t.group "slurm"
 
 local function fails(want_status, want, arguments)
@@ -119,7 +122,7 @@ fails(2, shell.here .. "/grid_tiny.lua: the script returned a grid; bauta grid r
 fails(2, shell.here .. "/tiny.lua: the script returned an experiment; return bauta.grid { ... }", ("grid plan '%s/tiny.lua'"):format(shell.here))
 fails(2, shell.here .. '/grid_tiny.lua: cell "99"; a number 1..7 expected', grid("cell", "99"))
 fails(6, shell.here .. "/grid_tiny.lua: cell 1, teacher, is another run since the script has changed", grid("cell", "1 --expect 0000"))
-fails(2, 'command line: --sbatch "time"; an option of sbatch as --time=12:00:00 expected', grid("slurm", "--sbatch time", "slurm"))
+fails(2, 'command line: --sbatch "time"; an option of sbatch as --time=12:00:00 expected', grid("slurm", "--threads 1 --sbatch time", "slurm"))
 fails(2, "command line: --to has no effect on grid run; bauta grid --help says where it has one", grid("run", "--to x"))
 fails(2, "command line: --sbatch has no effect on grid plan; bauta grid --help says where it has one", grid("plan", "--sbatch --time=1"))
 fails(2, "command line: --json has no effect on grid report; bauta grid --help says where it has one", grid("report", "--json"))

@@ -89,7 +89,7 @@ function steps.step(given)
             lines[#lines + 1] = steps.eta_line(f.masking)
         end
     end
-    f.ceilings, f.gate, f.peak_mib = head.ceilings, head.gate, (f.device:find "^cpu" and f.memory.process or f.memory.device) / 2 ^ 20
+    f.ceilings, f.gate, f.peak_mib = head.ceilings, head.gate, (require("bauta.session").device():has "host" and f.memory.process or f.memory.device) / 2 ^ 20
     rig.free { one }
     return rig.write(given, f, lines)
 end

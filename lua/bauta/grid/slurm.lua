@@ -108,6 +108,10 @@ local function words_of(list)
 end
 
 local function text_of(grid, list, given, words, file)
+    if given.threads == 0 then
+        errors.raise("arg", ("grid slurm: --threads N expected: that many processors are asked for each run (this machine, which need not be like the nodes, has %d)"):format(
+            ffi.processors()), "command line")
+    end
     local numbers, digests, counts, options = {}, {}, {}, {}
     for i, tasks in ipairs(list) do
         counts[i] = tostring(#tasks)
@@ -123,7 +127,7 @@ local function text_of(grid, list, given, words, file)
     end
     local values = { NAME = grid.name:gsub("/", "-"), COUNT = tostring(#numbers), FILE = quoted((file:gsub("%c", "?"))), NUMBERS = table.concat(numbers, " "),
         DIGESTS = table.concat(digests, " "), LAYERS = table.concat(counts, " "), OPTIONS = table.concat(options, "\n"),
-        THREADS = tostring(given.threads > 0 and given.threads or ffi.processors()), LIMIT = given.jobs > 1 and "%" .. given.jobs or "",
+        THREADS = tostring(given.threads), LIMIT = given.jobs > 1 and "%" .. given.jobs or "",
         LOG = folder_of_logs(absolute(("%s/%s/log"):format(given.out, grid.folder))), FOLDER = quoted(ffi.folder()),
         PROGRAM = quoted(session.places.program), SCRIPT = quoted(given[2]), WORDS = words_of(words) }
     return (template:gsub("@(%u+)@", values)), #numbers

@@ -27,7 +27,7 @@ local function memory_line(m, device)
     local iec = require("bauta.cost").iec
     local host = m.batches + m.pictures + m.base
     local parts = ("batches ahead %s, decoded pictures %s, program and libraries %s"):format(iec(m.batches), iec(m.pictures), iec(m.base))
-    if device:describe():find "^cpu" then
+    if device:has "host" then
         return ("peak of a run: %s (buffers of all programs, evaluation and probe too, %s; %s)"):format(iec(m.total), iec(m.device), parts)
     end
     return ("peak of a run: %s on the device (all programs, evaluation and probe too), %s of the process (%s)"):format(iec(m.device), iec(host), parts)
