@@ -131,7 +131,7 @@ experiment.default_name = nil
 
 local function new(kind, given)
     if type(given) == "table" and given.name == nil then given.name = experiment.default_name end
-    local named = changes.early "recipe" or type(given) == "table" and given.recipe
+    local named = changes.early("recipe", type(given) == "table" and given.name) or type(given) == "table" and given.recipe
     if named and type(given) == "table" then given = recipe.filled(named, given) end
     local s = check.settings(experiment.rows[kind], given, kind)
     s.optimiser = s.optimiser or optimiser.new("adamw")

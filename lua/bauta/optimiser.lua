@@ -75,7 +75,7 @@ optimiser.kinds = {
 
 function optimiser.new(kind, given)
     local s = check.settings(optimiser.kinds[kind].rows, given, "optimiser")
-    s.kind = kind
+    s.kind, s.given = kind, given or {} -- what was said, where --set puts another kind in its place
     return setmetatable(s, optimiser)
 end
 

@@ -120,7 +120,7 @@ end
 function options.changes(list)
     local out = {}
     for i, text in ipairs(list) do
-        local key, value = text:match("^([%w_%-%.]+)=(.*)$")
+        local key, value = text:match("^([%w_%-%./]+)=(.*)$")
         if not key then
             local what = "--set %s: key=value expected, as epochs=2 or student.depth=3"
             errors.raise("arg", what:format(errors.show(text)), "command line")

@@ -167,7 +167,7 @@ end
 function schedule.new(kind, given)
     local k = schedule.kinds[kind]
     local s = check.settings(k.rows, given, "schedule")
-    s.kind = kind
+    s.kind, s.given = kind, given or {} -- what was said, where --set puts another kind in its place
     return setmetatable(s, schedule)
 end
 

@@ -90,7 +90,25 @@ local function paths_of(runs)
     return out
 end
 
-local function refuse_unused(path, runs)
+-- Why --set runs.NAME.PATH changed nothing: no run has this name, or its runs no such setting. nil for other keys.
+local function no_run(key, runs)
+    local rest = key:match "^runs%.(.+)$"
+    if not rest then return nil end
+    local names = {}
+    for i, e in ipairs(runs) do
+        local front = e.settings.name .. "."
+        if rest:sub(1, #front) == front then
+            return ("run %s: %s"):format(e.settings.name, errors.unknown("setting", rest:sub(#front + 1), e:paths()))
+        end
+        names[i] = e.settings.name
+    end
+    local called = rest:match "^[^.]*"
+    if #names > 30 and not errors.nearest(called, names) then return ("no such run among %d"):format(#names) end
+    return errors.unknown("run", called, names)
+end
+
+-- runs: those whose settings stand for all; all: every one that has a name.
+local function refuse_unused(path, runs, all)
     local unused, names = {}, nil
     for _, c in ipairs(changed.unused()) do
         if not names then
@@ -98,7 +116,8 @@ local function refuse_unused(path, runs)
             for _, row in ipairs(params.declared or {}) do names[#names + 1] = row.name end
         end
         local near = not c.option and errors.nearest(c.key, names)
-        unused[#unused + 1] = ("--%s: no parameter of the script and no setting of its runs; %s"):format(c.option or "set " .. c.key,
+        local why = no_run(c.key, all)
+        unused[#unused + 1] = why and ("--set %s: %s"):format(c.key, why) or ("--%s: no parameter of the script and no setting of its runs; %s"):format(c.option or "set " .. c.key,
             near and "did you mean " .. near .. "?" or "bauta run " .. path .. " --help lists both")
     end
     if #unused > 0 then errors.raise("arg", unused, path) end
@@ -114,7 +133,7 @@ function script.experiments(result, path)
             "... }"):format(
             result == nil and "nothing" or errors.show(result)), path)
     end
-    refuse_unused(path, list)
+    refuse_unused(path, list, list)
     return list, class == "suite" and result or nil
 end
 
@@ -124,7 +143,9 @@ function script.grid(result, path)
         errors.raise("arg", ("the script returned %s; return bauta.grid { ... }"):format(result == nil and "nothing"
             or errors.show(result)), path)
     end
-    refuse_unused(path, { result.cells[1].run })
+    local runs = {}
+    for i, task in ipairs(result.tasks) do runs[i] = task.run end
+    refuse_unused(path, { result.cells[1].run }, runs)
     return result
 end
 
@@ -149,6 +170,7 @@ local function settings_help(given, path)
     for _, front in ipairs(order) do
         out[#out + 1] = ("  %s%s\n"):format(front == "" and "" or front .. ".  ", table.concat(parts[front], ", "))
     end
+    if #runs > 1 or class == "grid" then out[#out + 1] = "\na path is for every run; runs.NAME.path=value is for the run of this name alone\n" end
     return table.concat(out)
 end
 

@@ -161,6 +161,8 @@ local function tiny_fails(status, want, more) fails(status, want and want:gsub("
     shell.tiny(more), more) end
 tiny_fails(2, "TINY: --set epohcs: no parameter of the script and no setting of its runs; did you mean epochs?", "--set epohcs=2")
 tiny_fails(2, "TINY: --set optimizer.lr: no parameter of the script and no setting of its runs; did you mean optimiser.lr?", "--set optimizer.lr=4")
+tiny_fails(2, "TINY: --set runs.tyni.epochs: no such run; did you mean tiny?", "--set runs.tyni.epochs=2")
+tiny_fails(2, "TINY: --set runs.tiny.epohcs: run tiny: no such setting; did you mean epochs?", "--set runs.tiny.epohcs=2")
 tiny_fails(2, "TINY: --set wheels: no parameter of the script and no setting of its runs; bauta run TINY --help lists both", "--set wheels=4")
 tiny_fails(2, '--set student.detph: arch deit.detph: no such setting; did you mean depth?', "--set student.detph=2")
 tiny_fails(2, '--set student.depth: arch deit.depth = "x" is not a number; expected an integer 0..1000', "--set student.depth=x")
