@@ -42,16 +42,6 @@ ba_tensor *bai_resolve(ba_tensor *t)
     return t;
 }
 
-void bai_type_text(const ba_type *t, char *out, size_t size)
-{
-    static const char *const names[] = { "?", "f32", "bf16", "i32", "u8" };
-    size_t n = (size_t)snprintf(out, size, "%s[", names[t->dtype >= BA_F32 && t->dtype <= BA_U8 ? t->dtype : 0]);
-    for (int i = 0; i < t->rank && n < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? "," : "", (long long)t->dim[i]);
-    if (n < size)
-        snprintf(out + n, size - n, "]");
-}
-
 static int no_memory(ba_err *e)
 {
     return ba_fail(e, BA_EMACHINE, "no memory for the graph");
@@ -109,9 +99,6 @@ void bai_graph_unref(ba_graph *g)
     free(g->texts);
     free(g->fetch);
     free(g->nominal);
-    for (bai_node *n = g->first; n; n = n->next)
-        for (int i = 0; i < n->n_out; i++)
-            n->out[i].tag = 0;
     bai_arena_free(&g->arena);
     free(g);
 }

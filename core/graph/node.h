@@ -3,6 +3,7 @@
 #define BAI_NODE_H
 
 #include "../base/mem.h"
+#include "../base/type.h"
 #include "bauta/op.h"
 #include "bauta/recompute.h"
 
@@ -82,7 +83,6 @@ int bai_tensor_in(const ba_graph *g, const ba_tensor *t, const char *what, ba_er
 void bai_graph_unref(ba_graph *g);
 ba_tensor *bai_root(ba_tensor *t);                  /* the tensor whose memory t is: looks through aliases */
 int bai_graph_text(ba_graph *g, const char *s, ba_err *e); /* index of the text, made when new */
-void bai_type_text(const ba_type *t, char *out, size_t size); /* "f32[32,197,192]" */
 bai_node *bai_node_new(ba_graph *g, bai_kind kind, int n_in, int n_out, ba_err *e);
 void bai_in_types(const bai_node *n, const ba_type **types);
 

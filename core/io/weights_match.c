@@ -7,18 +7,10 @@
 #include <string.h>
 
 #include "../base/nearest.h"
+#include "../base/type.h"
 #include "safetensors.h"
 
 enum { NAMED = 20 }; /* mismatches given by name; the rest is counted */
-
-static void shape_text(int rank, const int64_t *dim, char *out, size_t size)
-{
-    size_t at = (size_t)snprintf(out, size, "[");
-    for (int k = 0; k < rank && at < size; k++)
-        at += (size_t)snprintf(out + at, size - at, "%s%lld", k ? "," : "", (long long)dim[k]);
-    if (at < size)
-        snprintf(out + at, size - at, "]");
-}
 
 /* One mismatch: into the report while it is among the first, into the error's line while it fits. */
 static void wrong(bai_match *m, const char *what)
@@ -196,8 +188,8 @@ static int match_one(bai_match *m, int64_t i, ba_err *e)
     if (fits(m, j, name, &t, &type, &m->grids[i]))
         m->of[i] = j;
     else if (!excused(m, name)) {
-        shape_text(t.rank, t.dim, have, sizeof have);
-        shape_text(type.rank, type.dim, want, sizeof want);
+        bai_dims_text(t.rank, t.dim, have, sizeof have);
+        bai_dims_text(type.rank, type.dim, want, sizeof want);
         snprintf(what, sizeof what, "%.200s is %s in the file, %s in the model%s", name, have, want,
                  m->grids[i].width ? " (resize = \"bicubic\" or another way brings one to the other)" : "");
         wrong(m, what);

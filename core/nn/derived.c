@@ -2,15 +2,9 @@
  * the softmax and the whole attention; all come from the packed queries, keys and values [B,T,3D], which are cut here as the rule for dead
  * rows cuts them, so that a model whose last block computes one row only goes on doing so. And a block's tokens after the model's final norm. */
 #include <math.h>
-#include <stdio.h>
 
-#include "../plugin/build.h"
 #include "blocks.h"
-
-static ba_tensor *cut(ba_build *b, ba_tensor *t, int64_t from, int64_t to, ba_err *e)
-{
-    return t ? ba_op_apply(b->g, "slice", 1, &t, BA_ATTRS(BA_I("axis", 2), BA_I("from", from), BA_I("to", to)), e) : NULL;
-}
+#include "short.h"
 
 /* [B,T,D] -> [B,heads,T,D/heads] */
 static ba_tensor *by_head(ba_build *b, ba_tensor *t, int64_t heads, ba_err *e)
@@ -27,63 +21,54 @@ static int64_t width(const bai_signal *s) /* D */
 
 static ba_tensor *queries(ba_build *b, const bai_signal *s, ba_err *e)
 {
-    return by_head(b, cut(b, s->t, 0, width(s), e), s->heads, e);
+    return by_head(b, bai_nn_slice(b, s->t, 2, 0, width(s), e), s->heads, e);
 }
 
 static ba_tensor *keys(ba_build *b, const bai_signal *s, ba_err *e)
 {
     int64_t D = width(s);
-    return by_head(b, cut(b, cut(b, s->t, D, 3 * D, e), 0, D, e), s->heads, e);
+    return by_head(b, bai_nn_slice(b, bai_nn_slice(b, s->t, 2, D, 3 * D, e), 2, 0, D, e), s->heads, e);
 }
 
 static ba_tensor *values(ba_build *b, const bai_signal *s, ba_err *e)
 {
     int64_t D = width(s);
-    return by_head(b, cut(b, cut(b, s->t, D, 3 * D, e), D, 2 * D, e), s->heads, e);
+    return by_head(b, bai_nn_slice(b, bai_nn_slice(b, s->t, 2, D, 3 * D, e), 2, D, 2 * D, e), s->heads, e);
 }
 
 /* A signal of the same block, as fp32. */
 static ba_tensor *other(ba_build *b, const bai_signal *s, const char *what, ba_err *e)
 {
-    ba_type x;
-    ba_tensor *t = bai_build_own(b, s->who, what, s->layer, e);
-    if (!t || ba_tensor_type(t, &x, e))
-        return NULL;
-    return x.dtype == BA_F32 ? t : ba_op_apply(b->g, "cast", 1, &t, BA_ATTRS(BA_S("dtype", "f32")), e);
+    return bai_nn_cast(b, bai_build_own(b, s->who, what, s->layer, e), BA_F32, e);
 }
 
 /* Adds the logarithm of how many tokens a key stands for: it then attracts as much attention as they would together. */
 static ba_tensor *by_size(ba_build *b, ba_tensor *logits, ba_tensor *sizes, ba_err *e)
 {
     ba_type t;
-    char shape[64];
     if (ba_tensor_type(sizes, &t, e))
         return NULL;
-    snprintf(shape, sizeof shape, "%lld,1,1,%lld", (long long)t.dim[0], (long long)t.dim[1]);
-    ba_tensor *in[] = { logits, ba_op_apply(b->g, "reshape", 1, &sizes, BA_ATTRS(BA_S("shape", shape)), e) };
-    in[1] = in[1] ? ba_op_apply(b->g, "log", 1, &in[1], 0, NULL, e) : NULL;
-    return in[1] ? ba_op_apply(b->g, "add", 2, in, 0, NULL, e) : NULL;
+    sizes = bai_nn_reshape(b, sizes, 4, (const int64_t[]){ t.dim[0], 1, 1, t.dim[1] }, e);
+    return bai_nn_op2(b, "add", logits, bai_nn_op1(b, "log", sizes, 0, NULL, e), 0, NULL, e);
 }
 
 static ba_tensor *attention_logits(ba_build *b, const bai_signal *s, ba_err *e)
 {
-    ba_tensor *q = other(b, s, "queries", e), *in[2] = { q, q ? other(b, s, "keys", e) : NULL };
-    ba_tensor *t = in[1] ? ba_op_apply(b->g, "matmul", 2, in, BA_ATTRS(BA_I("transpose_b", 1)), e) : NULL;
-    t = t ? ba_op_apply(b->g, "scale", 1, &t, BA_ATTRS(BA_F("by", 1 / sqrt((double)(width(s) / s->heads)))), e) : NULL;
+    ba_tensor *q = other(b, s, "queries", e), *k = q ? other(b, s, "keys", e) : NULL;
+    ba_tensor *t = bai_nn_op2(b, "matmul", q, k, BA_ATTRS(BA_I("transpose_b", 1)), e);
+    t = bai_nn_op1(b, "scale", t, BA_ATTRS(BA_F("by", 1 / sqrt((double)(width(s) / s->heads)))), e);
     return t && s->sizes ? by_size(b, t, s->sizes, e) : t;
 }
 
 static ba_tensor *attention(ba_build *b, const bai_signal *s, ba_err *e)
 {
-    ba_tensor *t = other(b, s, "attention_logits", e);
-    return t ? ba_op_apply(b->g, "softmax", 1, &t, 0, NULL, e) : NULL;
+    return bai_nn_op1(b, "softmax", other(b, s, "attention_logits", e), 0, NULL, e);
 }
 
 /* Without a class token: what the patches attend to on the average, [B,heads,1,T]. */
 static ba_tensor *average_attention(ba_build *b, const bai_signal *s, ba_err *e)
 {
-    ba_tensor *t = other(b, s, "attention", e);
-    return t ? ba_op_apply(b->g, "mean", 1, &t, BA_ATTRS(BA_I("axis", 2), BA_I("keep", 1)), e) : NULL;
+    return bai_nn_mean(b, other(b, s, "attention", e), 2, 1, e);
 }
 
 int bai_nn_offer(ba_build *b, int64_t layer, int64_t heads, int64_t prefix, ba_tensor *qkv, ba_tensor *sizes, ba_err *e)

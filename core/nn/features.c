@@ -7,22 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../plugin/build.h"
 #include "bauta/op.h"
 #include "blocks.h"
-
-static ba_tensor *op1(ba_build *b, const char *name, ba_tensor *x, int n, const ba_attr *a, ba_err *e)
-{
-    return x ? ba_op_apply(b->g, name, 1, &x, n, a, e) : NULL;
-}
-
-static ba_tensor *as(ba_build *b, ba_tensor *x, int dtype, ba_err *e)
-{
-    ba_type t;
-    if (!x || ba_tensor_type(x, &t, e))
-        return NULL;
-    return t.dtype == dtype ? x : op1(b, "cast", x, BA_ATTRS(BA_S("dtype", dtype == BA_BF16 ? "bf16" : "f32")), e);
-}
+#include "short.h"
 
 /* NAME.weight and NAME.bias, the weight in the graph's precision. */
 static int learned(ba_build *b, const char *name, int rank, const int64_t *dim, ba_tensor *out[2], ba_err *e)
@@ -32,7 +19,7 @@ static int learned(ba_build *b, const char *name, int rank, const int64_t *dim, 
     for (int i = 1; i < rank; i++)
         fan *= (double)dim[i];
     snprintf(full, sizeof full, "%.100s.weight", name);
-    out[0] = as(b, bai_nn_weight(b, full, rank, dim, BA_INIT_UNIFORM, 1 / sqrt(fan), 0, e), ba_graph_dtype(b->g), e);
+    out[0] = bai_nn_cast(b, bai_nn_weight(b, full, rank, dim, BA_INIT_UNIFORM, 1 / sqrt(fan), 0, e), ba_graph_dtype(b->g), e);
     snprintf(full, sizeof full, "%.100s.bias", name);
     out[1] = out[0] ? bai_nn_weight(b, full, 1, dim, BA_INIT_UNIFORM, 1 / sqrt(fan), 0, e) : NULL;
     return out[1] ? BA_OK : BA_EARG;
@@ -47,7 +34,7 @@ static ba_tensor *input(ba_build *b, const char *name, ba_tensor *x, int rank, b
         ba_fail(e, BA_EARG, "%.100s: a name of 1 to 100 bytes and an input of %d axes expected, got one of %d", name ? name : "", rank ? rank : 2, t->rank);
         return NULL;
     }
-    return as(b, x, ba_graph_dtype(b->g), e);
+    return bai_nn_cast(b, x, ba_graph_dtype(b->g), e);
 }
 
 ba_tensor *bai_nn_project(ba_build *b, const char *name, ba_tensor *x, int64_t out, ba_err *e)
@@ -59,14 +46,13 @@ ba_tensor *bai_nn_project(ba_build *b, const char *name, ba_tensor *x, int64_t o
     const int64_t dim[] = { out, ba_type_last(&t) };
     if (learned(b, name, 2, dim, w, e))
         return NULL;
-    return as(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e);
+    return bai_nn_cast(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e);
 }
 
 ba_tensor *bai_nn_conv3x3(ba_build *b, const char *name, ba_tensor *x, int64_t rows, int64_t columns, int64_t out, ba_err *e)
 {
     ba_type t;
     ba_tensor *w[2];
-    char flat[64];
     if (!(x = input(b, name, x, 3, &t, e)))
         return NULL;
     if (rows < 1 || columns < 1 || rows * columns != t.dim[1]) {
@@ -74,11 +60,9 @@ ba_tensor *bai_nn_conv3x3(ba_build *b, const char *name, ba_tensor *x, int64_t r
         return NULL;
     }
     const int64_t kernel[] = { out, t.dim[2], 3, 3 }; /* as PyTorch keeps it */
-    x = op1(b, "neighbours", x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns)), e);
+    x = bai_nn_op1(b, "neighbours", x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns)), e);
     if (!x || learned(b, name, 4, kernel, w, e))
         return NULL;
-    snprintf(flat, sizeof flat, "%lld,%lld", (long long)out, (long long)(9 * t.dim[2]));
-    w[0] = op1(b, "permute", w[0], BA_ATTRS(BA_S("order", "0,2,3,1")), e);
-    w[0] = op1(b, "reshape", w[0], BA_ATTRS(BA_S("shape", flat)), e);
-    return w[0] ? as(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e) : NULL;
+    w[0] = bai_nn_reshape(b, bai_nn_permute(b, w[0], "0,2,3,1", e), 2, (const int64_t[]){ out, 9 * t.dim[2] }, e);
+    return w[0] ? bai_nn_cast(b, ba_op_apply(b->g, "linear", 3, (ba_tensor *[]){ x, w[0], w[1] }, 0, NULL, e), BA_F32, e) : NULL;
 }

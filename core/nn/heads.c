@@ -1,25 +1,10 @@
 /* heads: the moves around attention and convolutions that architectures compose from: tokens by heads and back, and maps of tokens whose
  * neighbours are put side by side. */
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "../plugin/build.h"
 #include "bauta/op.h"
 #include "blocks.h"
-
-static ba_tensor *reshape(ba_build *b, ba_tensor *x, int rank, const int64_t *dim, ba_err *e)
-{
-    char text[128];
-    int at = 0;
-    for (int i = 0; i < rank; i++)
-        at += snprintf(text + at, sizeof text - (size_t)at, "%s%lld", i ? "," : "", (long long)dim[i]);
-    return x ? ba_op_apply(b->g, "reshape", 1, &x, BA_ATTRS(BA_S("shape", text)), e) : NULL;
-}
-
-static ba_tensor *permute(ba_build *b, ba_tensor *x, const char *order, ba_err *e)
-{
-    return x ? ba_op_apply(b->g, "permute", 1, &x, BA_ATTRS(BA_S("order", order)), e) : NULL;
-}
+#include "short.h"
 
 int bai_nn_split_heads(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, ba_tensor **out, ba_err *e)
 {
@@ -29,9 +14,9 @@ int bai_nn_split_heads(ba_build *b, ba_tensor *x, int64_t parts, int64_t heads, 
     if (t.rank != 3 || parts < 1 || heads < 1 || t.dim[2] % (parts * heads))
         return ba_fail(e, BA_EARG, "split_heads: [B,T,%lld x %lld x d] expected, got %lld columns", (long long)parts, (long long)heads, (long long)ba_type_last(&t));
     const int64_t apart[] = { t.dim[0], t.dim[1], parts * heads, t.dim[2] / (parts * heads) };
-    x = permute(b, reshape(b, x, 4, apart, e), "0,2,1,3", e);
+    x = bai_nn_permute(b, bai_nn_reshape(b, x, 4, apart, e), "0,2,1,3", e);
     for (int64_t i = 0; i < parts; i++) {
-        out[i] = !x || parts == 1 ? x : ba_op_apply(b->g, "slice", 1, &x, BA_ATTRS(BA_I("axis", 1), BA_I("from", i * heads), BA_I("to", (i + 1) * heads)), e);
+        out[i] = parts == 1 ? x : bai_nn_slice(b, x, 1, i * heads, (i + 1) * heads, e);
         if (!out[i])
             return BA_EARG;
     }
@@ -48,7 +33,7 @@ ba_tensor *bai_nn_join_heads(ba_build *b, ba_tensor *x, ba_err *e)
         return NULL;
     }
     const int64_t together[] = { t.dim[0], t.dim[2], t.dim[1] * t.dim[3] };
-    return reshape(b, permute(b, x, "0,2,1,3", e), 3, together, e);
+    return bai_nn_reshape(b, bai_nn_permute(b, x, "0,2,1,3", e), 3, together, e);
 }
 
 /* Whose turn each token of a map is when squares of side x side are gone through in raster order: i32 [B,rows*columns]. */
@@ -87,6 +72,6 @@ ba_tensor *bai_nn_merge(ba_build *b, const char *prefix, ba_tensor *x, int64_t r
         return bai_nn_kernel(b, prefix, x, 4, kernel, 1, 0, 0, e);
     ba_tensor *in[] = { x, squares(b, t.dim[0], rows, columns, side, e) };
     x = in[1] ? ba_op_apply(b->g, "gather_rows", 2, in, 0, NULL, e) : NULL;
-    x = reshape(b, permute(b, reshape(b, x, 3, apart, e), "0,2,1", e), 3, flat, e);
+    x = bai_nn_reshape(b, bai_nn_permute(b, bai_nn_reshape(b, x, 3, apart, e), "0,2,1", e), 3, flat, e);
     return x ? bai_nn_kernel(b, prefix, x, 4, kernel, 1, 0, 0, e) : NULL;
 }

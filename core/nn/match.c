@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../plugin/build.h"
 #include "bauta/op.h"
 #include "features.h"
+#include "short.h"
 
 enum { STUDENT, TEACHER };
 static const char *const names[] = { "student", "teacher" };
@@ -17,21 +17,6 @@ typedef struct side {          /* what is known of one model and its tokens */
     int64_t extras, patches, rows, columns, here; /* here: patches that it sees */
     ba_tensor *kept;           /* NULL: it sees every patch */
 } side;
-
-static ba_tensor *op1(ba_build *b, const char *name, ba_tensor *x, int n, const ba_attr *a, ba_err *e)
-{
-    return x ? ba_op_apply(b->g, name, 1, &x, n, a, e) : NULL;
-}
-
-static ba_tensor *op2(ba_build *b, const char *name, ba_tensor *x, ba_tensor *y, int n, const ba_attr *a, ba_err *e)
-{
-    return x && y ? ba_op_apply(b->g, name, 2, (ba_tensor *[]){ x, y }, n, a, e) : NULL;
-}
-
-static ba_tensor *cut(ba_build *b, ba_tensor *x, int64_t from, int64_t to, ba_err *e)
-{
-    return op1(b, "slice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", from), BA_I("to", to)), e);
-}
 
 /* patches_only: there may be no tokens in front. Of a teacher that holds only beside such a student: one whose blocks merge tokens may have as
  * many as it has patches by chance. */
@@ -51,7 +36,7 @@ static int look(ba_build *b, int who, int patches_only, const ba_type *t, side *
         s->extras = 0;
     else if (t->rank != 3 || t->dim[1] != s->extras + s->here) {
         char have[100];
-        bai_shape_text(t, have, sizeof have);
+        bai_type_text(t, have, sizeof have);
         if (t->rank == 3 && bai_build_fact_get(b, names[who], "reduced") > 0)
             return ba_fail(e, BA_EARG, "the %s's tokens are %s: its reducer takes tokens away, and here they are compared one by one; a %s without a reducer expected",
                            names[who], have, names[who]);
@@ -64,14 +49,11 @@ static int look(ba_build *b, int who, int patches_only, const ba_type *t, side *
 /* [B,N,D] of the student's grid on the teacher's. */
 static ba_tensor *regrid(ba_build *b, ba_tensor *x, const ba_type *t, const side *s, const side *to, ba_err *e)
 {
-    char flat[64], back[64];
-    snprintf(flat, sizeof flat, "%lld,%lld", (long long)(t->dim[0] * t->dim[2]), (long long)s->patches);
-    snprintf(back, sizeof back, "%lld,%lld,%lld", (long long)t->dim[0], (long long)t->dim[2], (long long)to->patches);
-    x = op1(b, "permute", x, BA_ATTRS(BA_S("order", "0,2,1")), e);
-    x = op1(b, "reshape", x, BA_ATTRS(BA_S("shape", flat)), e);
-    x = op1(b, "resize", x, BA_ATTRS(BA_I("rows", s->rows), BA_I("columns", s->columns), BA_I("to_rows", to->rows), BA_I("to_columns", to->columns)), e);
-    x = op1(b, "reshape", x, BA_ATTRS(BA_S("shape", back)), e);
-    return op1(b, "permute", x, BA_ATTRS(BA_S("order", "0,2,1")), e);
+    x = bai_nn_permute(b, x, "0,2,1", e);
+    x = bai_nn_reshape(b, x, 2, (const int64_t[]){ t->dim[0] * t->dim[2], s->patches }, e);
+    x = bai_nn_op1(b, "resize", x, BA_ATTRS(BA_I("rows", s->rows), BA_I("columns", s->columns), BA_I("to_rows", to->rows), BA_I("to_columns", to->columns)), e);
+    x = bai_nn_reshape(b, x, 3, (const int64_t[]){ t->dim[0], t->dim[2], to->patches }, e);
+    return bai_nn_permute(b, x, "0,2,1", e);
 }
 
 /* Patches of both at the places that both have. */
@@ -88,7 +70,7 @@ static int same_places(ba_build *b, const ba_type *t, side s[2], ba_tensor *x[2]
     if (s[STUDENT].kept && s[TEACHER].kept)
         return ba_fail(e, BA_EARG, "student and teacher are masked by different criteria; their tokens are of different places and cannot be compared");
     int full = s[STUDENT].kept ? TEACHER : STUDENT;
-    x[full] = op2(b, "gather_rows", x[full], s[!full].kept, 0, NULL, e);
+    x[full] = bai_nn_op2(b, "gather_rows", x[full], s[!full].kept, 0, NULL, e);
     return x[full] ? BA_OK : BA_EARG;
 }
 
@@ -104,13 +86,13 @@ int bai_nn_match(ba_build *b, ba_tensor *student, ba_tensor *teacher, int extras
             return e ? e->code : BA_EARG;
     int64_t front = s[0].extras < s[1].extras ? s[0].extras : s[1].extras;
     for (int i = 0; i < 2; i++)
-        if (!(x[i] = cut(b, given[i], s[i].extras, t[i].dim[1], e)))
+        if (!(x[i] = bai_nn_slice(b, given[i], 1, s[i].extras, t[i].dim[1], e)))
             return BA_EARG;
     if (same_places(b, &t[STUDENT], s, x, e))
         return e ? e->code : BA_EARG;
     for (int i = 0; i < 2; i++) {
-        ba_tensor *both[] = { extras && front ? cut(b, given[i], 0, front, e) : NULL, x[i] };
-        out[i] = extras && front ? op2(b, "concat", both[0], both[1], BA_ATTRS(BA_I("axis", 1)), e) : x[i];
+        ba_tensor *both[] = { extras && front ? bai_nn_slice(b, given[i], 1, 0, front, e) : NULL, x[i] };
+        out[i] = extras && front ? bai_nn_op2(b, "concat", both[0], both[1], BA_ATTRS(BA_I("axis", 1)), e) : x[i];
         if (!out[i])
             return e ? e->code : BA_EARG;
     }

@@ -1,13 +1,8 @@
 /* reduce: a model that has a reducer loses tokens between attention and MLP of its blocks. Tokens that were merged stand for several and,
  * where the reducer wishes so, attract as much attention as these would: such blocks spell their attention out. */
-#include "../plugin/build.h"
 #include "bauta/op.h"
 #include "blocks.h"
-
-static ba_tensor *one(ba_build *b, const char *op, ba_tensor *t, int n, const ba_attr *attr, ba_err *e)
-{
-    return t ? ba_op_apply(b->g, op, 1, &t, n, attr, e) : NULL;
-}
+#include "short.h"
 
 ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba_err *e)
 {
@@ -16,13 +11,13 @@ ba_tensor *bai_nn_weighted(ba_build *b, const ba_block *spec, ba_tensor *qkv, ba
         return NULL;
     const char *dtype = t.dtype == BA_BF16 ? "bf16" : "f32";
     ba_tensor *in[2] = { bai_build_own(b, b->call.who, "attention", spec->layer, e), NULL };
-    in[1] = in[0] ? one(b, "cast", bai_build_own(b, b->call.who, "values", spec->layer, e), BA_ATTRS(BA_S("dtype", "f32")), e) : NULL;
-    ba_tensor *classes = spec->prefix < 1 ? NULL : one(b, "slice", in[0], BA_ATTRS(BA_I("axis", 2), BA_I("from", 0), BA_I("to", spec->prefix)), e);
+    in[1] = in[0] ? bai_nn_op1(b, "cast", bai_build_own(b, b->call.who, "values", spec->layer, e), BA_ATTRS(BA_S("dtype", "f32")), e) : NULL;
+    ba_tensor *classes = spec->prefix < 1 ? NULL : bai_nn_slice(b, in[0], 2, 0, spec->prefix, e);
     if (!in[1] || (spec->prefix > 0 && (!classes || bai_host.publish(b, "class_attention", spec->layer, classes, e))))
         return NULL;
     ba_tensor *y = ba_op_apply(b->g, "matmul", 2, in, 0, NULL, e);
     y = y ? bai_nn_join_heads(b, y, e) : NULL;
-    return one(b, "cast", y, BA_ATTRS(BA_S("dtype", dtype)), e);
+    return bai_nn_op1(b, "cast", y, BA_ATTRS(BA_S("dtype", dtype)), e);
 }
 
 int bai_nn_judge_reducer(const ba_build *b, const char *prefix, const ba_block *spec, ba_err *e)

@@ -1,10 +1,9 @@
 /* saliency: what criteria share: how much a model attends to each of its patches, and numbers of one grid of patches on another.
  * Spec: methods 1.2, 1.5, 1.7 and 1.12. */
-#include <stdio.h>
 #include <string.h>
 
-#include "../plugin/build.h"
 #include "blocks.h"
+#include "short.h"
 
 /* In a criterion "masked" is whoever will be masked. */
 static const char *name_of(const ba_build *b, const char *who)
@@ -12,28 +11,11 @@ static const char *name_of(const ba_build *b, const char *who)
     return who && b->call.whom && !strcmp(who, "masked") ? b->call.whom : who;
 }
 
-static ba_tensor *cut(ba_build *b, ba_tensor *t, int axis, int64_t from, int64_t to, ba_err *e)
-{
-    return t ? ba_op_apply(b->g, "slice", 1, &t, BA_ATTRS(BA_I("axis", axis), BA_I("from", from), BA_I("to", to)), e) : NULL;
-}
-
-static ba_tensor *mean(ba_build *b, ba_tensor *t, int axis, ba_err *e)
-{
-    return t ? ba_op_apply(b->g, "mean", 1, &t, BA_ATTRS(BA_I("axis", axis)), e) : NULL;
-}
-
-static ba_tensor *reshaped(ba_build *b, ba_tensor *t, const char *shape, ba_err *e)
-{
-    return t ? ba_op_apply(b->g, "reshape", 1, &t, BA_ATTRS(BA_S("shape", shape)), e) : NULL;
-}
-
 /* Divides each row by its sum. One that gives the patches nothing stays 0. */
 static ba_tensor *over_patches(ba_build *b, ba_tensor *a, ba_err *e)
 {
-    ba_tensor *sum = a ? ba_op_apply(b->g, "sum", 1, &a, BA_ATTRS(BA_I("axis", 3), BA_I("keep", 1)), e) : NULL;
-    ba_tensor *least[] = { sum, sum ? ba_scalar(b->g, 1e-30, e) : NULL };
-    ba_tensor *part[] = { a, least[1] ? ba_op_apply(b->g, "maximum", 2, least, 0, NULL, e) : NULL };
-    return part[1] ? ba_op_apply(b->g, "div", 2, part, 0, NULL, e) : NULL;
+    ba_tensor *sum = bai_nn_op1(b, "sum", a, BA_ATTRS(BA_I("axis", 3), BA_I("keep", 1)), e), *least = sum ? ba_scalar(b->g, 1e-30, e) : NULL;
+    return bai_nn_op2(b, "div", a, bai_nn_op2(b, "maximum", sum, least, 0, NULL, e), 0, NULL, e);
 }
 
 static int judge(ba_build *b, const char *who, const ba_saliency *how, ba_err *e)
@@ -59,12 +41,12 @@ static ba_tensor *class_rows(ba_build *b, const char *who, const ba_saliency *ho
     if (!a || ba_tensor_type(a, &t, e) || rows == BA_ROWS_EXTRA)
         return a;
     if (rows != BA_ROWS_OTHERS)
-        return cut(b, a, 2, 0, 1, e);
+        return bai_nn_slice(b, a, 2, 0, 1, e);
     if (t.dim[2] < 2) {
         ba_fail(e, BA_EARG, "%.60s has %lld extra token; the rows of the others need two at least", who, (long long)t.dim[2]);
         return NULL;
     }
-    return cut(b, a, 2, 1, t.dim[2], e);
+    return bai_nn_slice(b, a, 2, 1, t.dim[2], e);
 }
 
 static ba_tensor *patch_rows(ba_build *b, const char *who, int64_t layer, ba_err *e)
@@ -72,7 +54,7 @@ static ba_tensor *patch_rows(ba_build *b, const char *who, int64_t layer, ba_err
     ba_type t;
     ba_tensor *a = ba_build_get(b, who, "attention", layer, e);
     int64_t E = a ? ba_build_fact(b, who, "prefix", e) : -1;
-    return E < 0 || ba_tensor_type(a, &t, e) ? NULL : cut(b, a, 2, E, t.dim[2], e);
+    return E < 0 || ba_tensor_type(a, &t, e) ? NULL : bai_nn_slice(b, a, 2, E, t.dim[2], e);
 }
 
 /* Without the columns of the extra tokens. Signals that were put by hand, without a model, have as many as the class attention has rows. */
@@ -84,19 +66,17 @@ static ba_tensor *patch_columns(ba_build *b, const char *who, ba_tensor *a, ba_e
         return NULL;
     if (E < 0)
         E = ba_tensor_type(ba_build_get(b, who, "class_attention", -1, e), &rows, e) ? 1 : rows.dim[2];
-    return cut(b, a, 3, E, t.dim[3], e);
+    return bai_nn_slice(b, a, 3, E, t.dim[3], e);
 }
 
 /* Mean over the heads, then over the rows: [B,heads,R,N] -> [B,N]. */
 static ba_tensor *means(ba_build *b, ba_tensor *a, ba_err *e)
 {
     ba_type t;
-    char shape[48];
-    a = mean(b, a, 1, e);
+    a = bai_nn_mean(b, a, 1, 0, e);
     if (!a || ba_tensor_type(a, &t, e) || t.dim[1] > 1)
-        return mean(b, a, 1, e);
-    snprintf(shape, sizeof shape, "%lld,%lld", (long long)t.dim[0], (long long)t.dim[2]);
-    return reshaped(b, a, shape, e);
+        return bai_nn_mean(b, a, 1, 0, e);
+    return bai_nn_reshape(b, a, 2, (const int64_t[]){ t.dim[0], t.dim[2] }, e);
 }
 
 ba_tensor *bai_nn_saliency(ba_build *b, const char *who, const ba_saliency *how, ba_err *e)
@@ -116,25 +96,10 @@ ba_tensor *bai_nn_saliency(ba_build *b, const char *who, const ba_saliency *how,
     return a ? bai_nn_regrid(b, who, a, e) : NULL;
 }
 
-/* The shape of t with `last` at its end, or as one axis before it. */
-static void shape_text(const ba_type *t, int flat, int64_t last, char *out, size_t size)
-{
-    int64_t rows = 1;
-    size_t n = 0;
-    out[0] = 0;
-    for (int i = 0; i + 1 < t->rank; i++) {
-        rows *= t->dim[i];
-        n += flat ? 0 : (size_t)snprintf(out + n, size - n, "%lld,", (long long)t->dim[i]);
-    }
-    if (flat)
-        n = (size_t)snprintf(out, size, "%lld,", (long long)rows);
-    snprintf(out + n, size - n, "%lld", (long long)last);
-}
-
 ba_tensor *bai_nn_regrid(ba_build *b, const char *who, ba_tensor *x, ba_err *e)
 {
     ba_type t;
-    char shape[160];
+    int64_t above = 1;
     if (bai_build_check(b, e) || ba_tensor_type(x, &t, e))
         return NULL;
     who = name_of(b, who);
@@ -150,10 +115,11 @@ ba_tensor *bai_nn_regrid(ba_build *b, const char *who, ba_tensor *x, ba_err *e)
     }
     if (rows == to_rows && columns == to_columns)
         return x;
-    shape_text(&t, 1, rows * columns, shape, sizeof shape);
-    x = reshaped(b, x, shape, e);
-    x = x ? ba_op_apply(b->g, "resize", 1, &x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns), BA_I("to_rows", to_rows),
-                        BA_I("to_columns", to_columns), BA_I("corners", b->corners)), e) : NULL;
-    shape_text(&t, 0, to_rows * to_columns, shape, sizeof shape);
-    return reshaped(b, x, shape, e);
+    for (int i = 0; i + 1 < t.rank; i++)
+        above *= t.dim[i];
+    x = bai_nn_reshape(b, x, 2, (const int64_t[]){ above, rows * columns }, e);
+    x = bai_nn_op1(b, "resize", x, BA_ATTRS(BA_I("rows", rows), BA_I("columns", columns), BA_I("to_rows", to_rows), BA_I("to_columns", to_columns),
+                   BA_I("corners", b->corners)), e);
+    t.dim[t.rank - 1] = to_rows * to_columns;
+    return bai_nn_reshape(b, x, t.rank, t.dim, e);
 }

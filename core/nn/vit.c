@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "../base/interpolate.h"
-#include "../plugin/build.h"
 #include "bauta/op.h"
 #include "blocks.h"
+#include "short.h"
 
 static int64_t step(const ba_vit *v) { return v->stride ? v->stride : v->patch; }
 static int64_t along(const ba_vit *v, int64_t side) { return (side - v->patch) / step(v) + 1; }
@@ -65,21 +65,9 @@ int bai_nn_vit_facts(const ba_vit *v, ba_arch_facts *out, ba_err *e)
 }
 
 /* ---- positions ---- */
-static ba_tensor *apply(ba_build *b, const char *op, ba_tensor *x, int n, const ba_attr *attr, ba_err *e)
-{
-    return x ? ba_op_apply(b->g, op, 1, &x, n, attr, e) : NULL;
-}
-
-static ba_tensor *reshape(ba_build *b, ba_tensor *x, int64_t a, int64_t c, int64_t d, ba_err *e)
-{
-    char text[80];
-    snprintf(text, sizeof text, "%lld,%lld,%lld", (long long)a, (long long)c, (long long)d);
-    return apply(b, "reshape", x, BA_ATTRS(BA_S("shape", text)), e);
-}
-
 static ba_tensor *rows(ba_build *b, ba_tensor *x, int64_t from, int64_t to, ba_err *e)
 {
-    return apply(b, "slice", x, BA_ATTRS(BA_I("axis", 1), BA_I("from", from), BA_I("to", to)), e);
+    return bai_nn_slice(b, x, 1, from, to, e);
 }
 
 /* The matrix [out,in] of a resize along one axis. */
@@ -107,12 +95,12 @@ static ba_tensor *resizer(ba_build *b, int kernel, int64_t in, int64_t out, ba_e
 static ba_tensor *on_grid(ba_build *b, const ba_vit *v, ba_tensor *x, int64_t r, int64_t c, ba_err *e)
 {
     int64_t R = v->table_rows, C = v->table_columns, D = v->dim;
-    ba_tensor *in[2] = { resizer(b, (int)v->resize, R, r, e), reshape(b, x, 1, R, C * D, e) };
+    ba_tensor *in[2] = { resizer(b, (int)v->resize, R, r, e), bai_nn_reshape(b, x, 3, (const int64_t[]){ 1, R, C * D }, e) };
     x = in[0] && in[1] ? ba_op_apply(b->g, "matmul", 2, in, 0, NULL, e) : NULL; /* [1,r,C*D] */
     in[0] = x ? resizer(b, (int)v->resize, C, c, e) : NULL;
-    in[1] = reshape(b, x, r, C, D, e);
+    in[1] = bai_nn_reshape(b, x, 3, (const int64_t[]){ r, C, D }, e);
     x = in[0] && in[1] ? ba_op_apply(b->g, "matmul", 2, in, 0, NULL, e) : NULL; /* [r,c,D] */
-    return reshape(b, x, 1, r * c, D, e);
+    return bai_nn_reshape(b, x, 3, (const int64_t[]){ 1, r * c, D }, e);
 }
 
 ba_tensor *bai_nn_vit_positions(ba_build *b, const ba_vit *v, ba_tensor *table, ba_err *e)
@@ -134,7 +122,7 @@ ba_tensor *bai_nn_vit_positions(ba_build *b, const ba_vit *v, ba_tensor *table, 
                 (long long)C, (long long)r, (long long)c);
         return NULL;
     }
-    table = reshape(b, table, 1, lead + R * C + v->tail, v->dim, e);
+    table = bai_nn_reshape(b, table, 3, (const int64_t[]){ 1, lead + R * C + v->tail, v->dim }, e);
     ba_tensor *part[3], *x = table ? rows(b, table, lead, lead + R * C, e) : NULL;
     int n = 0;
     if (R != r || C != c)
@@ -210,11 +198,11 @@ static ba_tensor *only_patches(ba_build *b, ba_tensor *x, ba_tensor *pos, ba_ten
     ba_tensor *in[] = { x, pos };
     if (kept && !ba_tensor_type(kept, &t, e)) {
         snprintf(shape, sizeof shape, "%lld,%lld,%lld", (long long)t.dim[0], (long long)(along(v, v->image_rows) * along(v, v->image_columns)), (long long)v->dim);
-        ba_tensor *rest[] = { apply(b, "broadcast_to", pos, BA_ATTRS(BA_S("shape", shape)), e), kept };
+        ba_tensor *rest[] = { bai_nn_op1(b, "broadcast_to", pos, BA_ATTRS(BA_S("shape", shape)), e), kept };
         in[1] = rest[0] ? ba_op_apply(b->g, "gather_rows", 2, rest, 0, NULL, e) : NULL;
     }
     x = in[1] ? ba_op_apply(b->g, "add", 2, in, 0, NULL, e) : NULL;
-    return x && ba_graph_dtype(b->g) == BA_BF16 ? apply(b, "cast", x, BA_ATTRS(BA_S("dtype", "bf16")), e) : x;
+    return x && ba_graph_dtype(b->g) == BA_BF16 ? bai_nn_op1(b, "cast", x, BA_ATTRS(BA_S("dtype", "bf16")), e) : x;
 }
 
 /* The table with a row of zeros for each extra token that it has none for, as long as some have one; without any, `tokens` knows by itself. */
@@ -276,6 +264,6 @@ ba_tensor *bai_nn_vit_head(ba_build *b, const char *name, ba_tensor *x, int64_t 
         x = rows(b, x, at, at + 1, e);
     x = x ? bai_nn_linear(b, name, x, classes, 1, 0, e) : NULL;
     snprintf(shape, sizeof shape, "-1,%lld", (long long)classes);
-    x = apply(b, "reshape", x, BA_ATTRS(BA_S("shape", shape)), e);
-    return x && !ba_tensor_type(x, &t, e) && t.dtype != BA_F32 ? apply(b, "cast", x, BA_ATTRS(BA_S("dtype", "f32")), e) : x;
+    x = bai_nn_op1(b, "reshape", x, BA_ATTRS(BA_S("shape", shape)), e);
+    return x && !ba_tensor_type(x, &t, e) && t.dtype != BA_F32 ? bai_nn_op1(b, "cast", x, BA_ATTRS(BA_S("dtype", "f32")), e) : x;
 }

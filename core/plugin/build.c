@@ -61,16 +61,6 @@ static void *grow(void **list, int64_t n, size_t size, ba_err *e)
     return (char *)more + (size_t)n * size;
 }
 
-void bai_shape_text(const ba_type *t, char *out, size_t size)
-{
-    static const char *const names[] = { "", "f32", "bf16", "i32", "u8" }; /* "": of any type */
-    size_t n = (size_t)snprintf(out, size, "%s[", names[t->dtype >= BA_F32 && t->dtype <= BA_U8 ? t->dtype : 0]);
-    for (int i = 0; i < t->rank && n < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%lld", i ? "," : "", (long long)t->dim[i]);
-    if (n < size)
-        snprintf(out + n, size - n, "]");
-}
-
 /* ---- other names ---- */
 static const char *real(const ba_build *b, const char *who)
 {

@@ -3,6 +3,7 @@
 #define BAI_BUILD_H
 
 #include "../base/mem.h"
+#include "../base/type.h"
 #include "bauta/model.h"
 #include "bauta/plugin.h"
 
@@ -78,8 +79,6 @@ int bai_build_has(const ba_build *b, const char *who, const char *what);        
 ba_tensor *bai_build_own(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e); /* like ba_build_get; who is no other's name */
 /* Like ba_build_put, of a tensor that is made when somebody asks for it. */
 int bai_build_offer(ba_build *b, bai_signal s, ba_err *e);
-
-void bai_shape_text(const ba_type *t, char *out, size_t size);                    /* "f32[2,197,192]" */
 
 /* sums */
 int bai_sum_put(ba_build *b, bai_sum sum, ba_err *e);

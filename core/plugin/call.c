@@ -239,8 +239,8 @@ static int judge_reduced(const ba_plugin_desc *d, const ba_reduce_in *in, const 
     char have[100], want[100];
     if (ba_tensor_type(in->x, &x, e) || ba_tensor_type(out->x, &y, NULL))
         return ba_fail(e, BA_EPLUGIN, "plugin %s: what it left in block %lld is no tensor", d->name, (long long)in->layer);
-    bai_shape_text(&x, want, sizeof want);
-    bai_shape_text(&y, have, sizeof have);
+    bai_type_text(&x, want, sizeof want);
+    bai_type_text(&y, have, sizeof have);
     if (y.rank != 3 || y.dtype != x.dtype || y.dim[0] != x.dim[0] || y.dim[2] != x.dim[2] || y.dim[1] > x.dim[1] || y.dim[1] < in->prefix)
         return ba_fail(e, BA_EPLUGIN, "plugin %s: made %s of %s in block %lld; between %lld and %lld tokens expected", d->name, have, want,
                        (long long)in->layer, (long long)in->prefix, (long long)x.dim[1]);
@@ -299,8 +299,8 @@ static int judge_scores(ba_build *b, const ba_plugin_desc *d, const char *whom, 
     const char *who = s.rank == 2 && s.dtype == right.dtype && s.dim[0] == right.dim[0] ? of_patches(b, s.dim[1]) : NULL;
     if (who)
         return (*out = bai_nn_regrid(b, who, t, e)) ? BA_OK : BA_EARG;
-    bai_shape_text(&s, have, sizeof have);
-    bai_shape_text(&right, want, sizeof want);
+    bai_type_text(&s, have, sizeof have);
+    bai_type_text(&right, want, sizeof want);
     return ba_fail(e, BA_EPLUGIN, "plugin %s: its scores are %s; %s expected", d->name, have, want);
 }
 
@@ -358,7 +358,7 @@ static int judge_loss(const ba_plugin_desc *d, const ba_tensor *t, ba_err *e)
         return ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is no tensor", d->name);
     if (s.rank == 0 && s.dtype == BA_F32)
         return BA_OK;
-    bai_shape_text(&s, have, sizeof have);
+    bai_type_text(&s, have, sizeof have);
     return ba_fail(e, BA_EPLUGIN, "plugin %s: its loss is %s; f32[] expected", d->name, have);
 }
 

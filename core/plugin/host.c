@@ -104,8 +104,8 @@ static int keeps(const promise *p, const char *what, int64_t layer, int64_t dept
         same = t->dim[k] == p->type.dim[k] || p->type.dim[k] < 0; /* -1: as many tokens as a reducer has left */
     if (same)
         return BA_OK;
-    bai_shape_text(t, have, sizeof have);
-    bai_shape_text(&p->type, want, sizeof want);
+    bai_type_text(t, have, sizeof have);
+    bai_type_text(&p->type, want, sizeof want);
     return ba_fail(e, BA_EPLUGIN, "published %s are %s; %s expected", what, have, want);
 }
 
