@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bauta/graph.h"
+#include "bauta/run.h"
 
 enum { EXIT_SCRIPT = 2, EXIT_MACHINE = 5, EXIT_BUG = 70 };
 enum { MEMORY_LIMIT = 1 << 30 }; /* bytes of Lua objects; tensors are not among them */
@@ -180,14 +181,19 @@ static void fill_descriptors(void)
         close(fd);
 }
 
+static void tell(const char *line) { fprintf(stderr, "bauta: %s\n", line); }
+
 int main(int argc, char **argv)
 {
     memory m = { 0, MEMORY_LIMIT };
     fill_descriptors();
+    ba_notice_to(tell);
     lua_State *L = lua_newstate(capped, &m);
-    if (!L)
-        L = luaL_newstate(); /* a LuaJIT with 32-bit references allows its own allocator only */
-    if (!L || !lua_checkstack(L, argc + 16)) {
+    if (!L) { /* meson has asked; this is another library than it was built with */
+        fprintf(stderr, "bauta: Lua cannot be started: no memory, or a LuaJIT without GC64, in which the memory of scripts cannot be bounded\n");
+        return EXIT_MACHINE;
+    }
+    if (!lua_checkstack(L, argc + 16)) {
         fprintf(stderr, "bauta: no memory to start Lua\n");
         return EXIT_MACHINE;
     }

@@ -3,6 +3,7 @@
 #include "files.h"
 
 #include "base/file.h"
+#include "base/notice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,7 +136,7 @@ int bai_gunzip(const char *path, int fd, int64_t size, int64_t stamp, ba_err *e)
     copy_name(name, sizeof name, path, size, stamp);
     if (faccessat(folder, name, F_OK, 0)) {
         unpack *u = calloc(1, sizeof *u);
-        fprintf(stderr, "bauta: unpacking %s once into %s\n", path, where);
+        bai_notice("unpacking %.400s once into %.400s", path, where);
         if (u) {
             u->path = path, u->fd = fd, u->size = size;
             status = unpack_into(u, folder, name, e);

@@ -3,6 +3,8 @@
 #include "bauta/model.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "../base/crc.h"
 #include "../base/file.h"
 #include "../base/nearest.h"
+#include "../base/notice.h"
 #include "../base/place.h"
 #include "plugin.h"
 
@@ -82,14 +85,20 @@ static int insert(ba_plugins *p, int at, const char *folder, ba_err *e)
     return write_path(p, e) ? BA_EMACHINE : 1;
 }
 
-static int insert_all(ba_plugins *p, const char *list, ba_err *e)
+/* named: the variable that the user has set; NULL: nobody has named these folders, and they need not be there. */
+static int insert_all(ba_plugins *p, const char *list, const char *named, ba_err *e)
 {
     for (const char *s = list; s && *s;) {
+        char one[PATH_MAX];
         size_t n = strcspn(s, ":");
-        char one[4096];
+        if (n >= sizeof one)
+            return ba_fail(e, BA_EARG, "%s: a folder of %zu letters; at most %zu expected", named ? named : "plugins", n, sizeof one - 1);
         snprintf(one, sizeof one, "%.*s", (int)n, s);
-        if (n && n < sizeof one && insert(p, p->n_folders, one, e) < 0)
-            return BA_EARG;
+        int r = n ? insert(p, p->n_folders, one, e) : 1;
+        if (r < 0)
+            return r;
+        if (!r && named)
+            bai_notice("%s: '%.400s' is not a folder; no plugins are taken from there", named, one);
         s += n + (s[n] == ':');
     }
     return BA_OK;
@@ -104,7 +113,8 @@ ba_plugins *ba_plugins_new(const char *home, ba_err *e)
         return NULL;
     }
     p->tag = TAG;
-    if (write_path(p, e) || insert_all(p, getenv("BAUTA_PLUGIN_PATH"), e) || insert_all(p, home ? home : bai_place(BAUTA_PLUGIN_DIR, beside, sizeof beside), e)) {
+    if (write_path(p, e) || insert_all(p, getenv("BAUTA_PLUGIN_PATH"), "BAUTA_PLUGIN_PATH", e) ||
+        insert_all(p, home ? home : bai_place(BAUTA_PLUGIN_DIR, beside, sizeof beside), NULL, e)) {
         ba_plugins_free(p);
         return NULL;
     }
@@ -298,19 +308,16 @@ int ba_plugins_hash(const ba_plugins *p, const ba_plugin_desc *d, char out[65], 
 {
     const entry *n = entry_of(p, d, e);
     int64_t size;
-    uint8_t sum[32];
     bai_sha256 s;
     if (!n || !out)
         return BA_EARG;
-    char *bytes = bai_file_read(-100 /* AT_FDCWD */, n->path, n->path, 256 << 20, &size, e);
+    char *bytes = bai_file_read(AT_FDCWD, n->path, n->path, 256 << 20, &size, e);
     if (!bytes)
         return BA_EPLUGIN;
     bai_sha256_begin(&s);
     bai_sha256_add(&s, bytes, (size_t)size);
-    bai_sha256_end(&s, sum);
+    bai_sha256_text(&s, out);
     free(bytes);
-    for (int i = 0; i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", sum[i]);
     return BA_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../check.h"
+#include "bauta/run.h"
 #include "data/files.h"
 #include "help.h"
 
@@ -283,6 +284,15 @@ static int64_t files_in(const char *path)
     return n;
 }
 
+static int heard;
+static char last_heard[1100];
+
+static void hear(const char *line)
+{
+    heard++;
+    snprintf(last_heard, sizeof last_heard, "%s", line);
+}
+
 static void gzip(void)
 {
     char cache[1024];
@@ -297,8 +307,11 @@ static void gzip(void)
     tar_end(&b);
     bytes z = gzipped(&b);
     const char *path = put_file("t.tar.gz", z.p, z.n);
+    ba_notice_to(hear);
     ba_files *f = bai_files_open(path, &e), *again = bai_files_open(path, &e);
+    ba_notice_to(NULL);
     CHECK(f && again, "%s", e.msg);
+    CHECK(heard == 1 && !strncmp(last_heard, "unpacking ", 10) && strstr(last_heard, "t.tar.gz once into ") && strstr(last_heard, cache), "%d: %s", heard, last_heard);
     holds(f, "a/other", "other");
     char *got = malloc(300000), label[2048];
     CHECK(f && !bai_file_get(f, bai_file_find(f, "a/file"), 0, 300000, got, &e) && !memcmp(got, data, 300000), "%s", e.msg);

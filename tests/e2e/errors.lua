@@ -3,8 +3,9 @@ package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local shell = require "shell"
 local t = require "harness"
 
-local function fails(want_status, want, arguments, what)
-    local status, _, err = shell.bauta(arguments)
+-- before: variables of the environment.
+local function fails(want_status, want, arguments, what, before)
+    local status, _, err = shell.sh(("%s'%s' %s"):format(before or "", shell.program, arguments))
     t.equal(status, want_status, (what or arguments) .. ": status; " .. err)
     local line = err:gsub("\n$", "")
     t.check(not line:find "\n", "%s: one line expected, got %s", what or arguments, line)
@@ -43,6 +44,9 @@ fails(2, "command line: --restart-changed: the script describes one run; --resta
     ("run '%s/tiny.lua' --restart-changed"):format(shell.here))
 fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
 fails(4, nil, "plugins mask nosuch")
+fails(2, "plugins: '/not/there' is not a folder", "plugins mask none --plugins /not/there")
+fails(0, "BAUTA_PLUGIN_PATH: '/not/there' is not a folder; no plugins are taken from there", "plugins mask none", "a search path with a folder that is not there",
+    "BAUTA_PLUGIN_PATH=/not/there ")
 fails(2, 'command line: no such action "shw"; did you mean show?; bauta mask --help lists what there is', "mask shw")
 local _, listed = shell.bauta "plugins mask"
 for name in ("centre rollout diverse detail disagreement anneal student"):gmatch "%S+" do

@@ -1,6 +1,7 @@
 /* Finding plugins: search path and its order, kinds, names, listings, what is unsafe, what is there twice, wrong arguments. */
 #include "../check.h"
 #include "bauta/model.h"
+#include "bauta/run.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -115,6 +116,15 @@ static void test_listing(void)
     check_group("listing");
 }
 
+static int heard;
+static char last_heard[1100];
+
+static void hear(const char *line)
+{
+    heard++;
+    snprintf(last_heard, sizeof last_heard, "%s", line);
+}
+
 static void test_path(void)
 {
     ba_err e = { 0 };
@@ -122,13 +132,23 @@ static void test_path(void)
     mkdir(in_room("a"), 0755), mkdir(in_room("b"), 0755), mkdir(in_room("c"), 0755);
     snprintf(list, sizeof list, "%s:/not/there:%s::%s", in_room("b"), in_room("c"), in_room("b"));
     setenv("BAUTA_PLUGIN_PATH", list, 1);
+    ba_notice_to(hear);
     ba_plugins *p = ba_plugins_new(home, &e);
+    CHECK(heard == 1 && !strcmp(last_heard, "BAUTA_PLUGIN_PATH: '/not/there' is not a folder; no plugins are taken from there"), "%d: %s", heard, last_heard);
     CHECK(!ba_plugins_add(p, in_room("a"), &e), "%s", e.msg);
     CHECK(!ba_plugins_add(p, in_room("."), &e) && !ba_plugins_add(p, in_room("a"), &e), "%s", e.msg);
     snprintf(want, sizeof want, "%s:%s:%s:%s:%s", in_room("a"), room, in_room("b"), in_room("c"), home);
     CHECK(!strcmp(ba_plugins_path(p), want), "%s\n   want %s", ba_plugins_path(p), want);
     ba_plugins_free(p);
+    memset(list, 'x', 5000);
+    strcpy(list + 5000, ":/tmp");
+    setenv("BAUTA_PLUGIN_PATH", list, 1);
+    CHECK(!ba_plugins_new(home, &e) && e.code == BA_EARG && !strcmp(e.msg, "BAUTA_PLUGIN_PATH: a folder of 5000 letters; at most 4095 expected"), "%s", e.msg);
     unsetenv("BAUTA_PLUGIN_PATH");
+    p = ba_plugins_new("/not/there", &e);
+    CHECK(p && heard == 1, "the program's own folder may be missing: %s", last_heard);
+    ba_plugins_free(p);
+    ba_notice_to(NULL);
     check_group("search path");
 }
 

@@ -20,7 +20,7 @@ typedef struct ba_build ba_build;
 
 /* ---- finding plugins ---- */
 /* The search path, first to last: folders added with ba_plugins_add, the environment variable BAUTA_PLUGIN_PATH (colons between),
- * and Bauta's own folder: `home`, or where it was installed when home is NULL. A plugin NAME of a KIND ("mask", "loss", "arch", "data", "reducer") is
+ * and Bauta's own folder: `home`, or where it was installed when home is NULL. A folder of the variable that is not there is told (ba_notice_to). A plugin NAME of a KIND ("mask", "loss", "arch", "data", "reducer") is
  * the file KIND/NAME.so or NAME.so of such a folder. The same kind and name in two files is an error that names both. */
 ba_plugins *ba_plugins_new(const char *home, ba_err *e);
 void ba_plugins_free(ba_plugins *p);                       /* descriptors stay: an accepted plugin is mapped until the process ends */

@@ -148,6 +148,10 @@ int64_t ba_process_wait(double seconds, int32_t *status, ba_err *e);
 int ba_process_signal(int64_t pid, int32_t number, ba_err *e); /* fine when it has ended already, or was not started here */
 void ba_nap(double seconds);                          /* sleeps, or until another signal came than before */
 /* cdef end */
+
+/* Who hears of what is worth telling before it is over, or beside it ("unpacking x.tar.gz once into ..."): one line each, from any thread. At first
+ * nobody does; NULL: nobody any more. For programs in C: Lua's functions cannot be called from here. */
+void ba_notice_to(void (*hear)(const char *line));
 #pragma GCC visibility pop
 
 #endif
