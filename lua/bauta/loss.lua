@@ -109,7 +109,7 @@ function loss.define(given)
         if row.name == "weight" then errors.fail "loss.define: every loss has a setting weight; another name expected" end
         own[#own + 1] = row
     end
-    return plugin.define("loss", "loss.define", { kind = "loss", name = s.name, doc = s.doc, rows = own, version = "script", where = errors.position(),
+    return plugin.define("loss.define", { kind = "loss", name = s.name, doc = s.doc, rows = own, version = "script", where = errors.position(),
         body = s.build,
         define = function(b, description, label, store)
             local value = watch.call(("loss %s: build"):format(s.name), s.build, new_view(b, description, label, store))

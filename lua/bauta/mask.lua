@@ -132,7 +132,7 @@ local rows = {
 -- Defines a criterion and returns its constructor, which is also bauta.mask NAME from now on.
 function mask.define(given)
     local s = check.settings(rows, given, "mask.define")
-    return plugin.define("mask", "mask.define", { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
+    return plugin.define("mask.define", { kind = "mask", name = s.name, doc = s.doc, rows = s.params, version = "script",
         where = errors.position(), body = s.score,
         define = function(b, description, whom)
             local m = new_view(b, description, whom)

@@ -2,8 +2,8 @@
 -- A description holds checked settings and nothing else; what it describes is made when a run needs it.
 local audio = require("bauta.builder").audio
 local check = require "bauta.check"
+local defined = require "bauta.defined"
 local errors = require "bauta.errors"
-local ffi = require "bauta.ffi"
 local source = require "bauta.source"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
@@ -191,65 +191,35 @@ local function defects(self)
     return self.kind == "arch" and arch_defects(self.name, self.settings) or {}
 end
 
-local words = { mask = "criterion" } -- what messages call a plugin of a kind, where that is not the kind
+-- Criteria and losses written in Lua, by kind and name.
+plugin.defined = defined.known
 
--- Criteria and losses defined in Lua, by kind and name.
-plugin.defined = { mask = {}, loss = {} }
-
--- A criterion that comes with Bauta as a file of lua/bauta/strategies; true when there is one, which has then defined itself.
-local function strategy(name)
-    local module = type(name) == "string" and name:find "^[a-z0-9_-]+$" and "bauta.strategies." .. name
-    if not module or not package.searchpath(module, package.path) then return false end
-    require(module)
-    return plugin.defined.mask[name] ~= nil
-end
-
--- The names of all criteria in Lua: those that come with Bauta, and those of the script.
-function plugin.in_lua()
-    local folder, out = package.searchpath("bauta.plugin", package.path):match "^(.*)plugin%.lua$" .. "strategies", {}
-    for _, file in ipairs(ffi.names(folder)) do
-        local name = file:match "^(.*)%.lua$"
-        if name and not plugin.defined.mask[name] then strategy(name) end
-    end
-    for name in pairs(plugin.defined.mask) do out[#out + 1] = name end
-    table.sort(out)
-    return out
-end
-
--- The sentence about a criterion that is not there, with those in Lua among them that are.
-local function no_mask(name, sentence)
-    local names = plugin.in_lua()
+-- The sentence about one that is not there, with those in Lua among them that are.
+local function not_there(kind, name, sentence)
+    local names = defined.names(kind)
     for _, p in ipairs(bind.scan()) do
-        if p.kind == "mask" and not p.refused then names[#names + 1] = p.name end
+        if p.kind == kind and not p.refused then names[#names + 1] = p.name end
     end
     table.sort(names)
     local near = errors.nearest(name, names)
-    return ("no mask '%s'%s (there are: %s%s"):format(name, near and "; did you mean '" .. near .. "'?" or "", table.concat(names, ", "),
+    return ("no %s '%s'%s (there are: %s%s"):format(kind, name, near and "; did you mean '" .. near .. "'?" or "", table.concat(names, ", "),
         sentence:match "; searched: .*$" or ")")
 end
 
 function plugin.find(kind, name)
-    local own = plugin.defined[kind]
-    if own and own[name] then return own[name] end
-    if kind ~= "mask" then return bind.find(kind, name) end
-    if strategy(name) then return own[name] end
+    if not plugin.defined[kind] then return bind.find(kind, name) end
+    local own = defined.find(kind, name)
+    if own then return own end
     local ok, found = pcall(bind.find, kind, name)
     if ok then return found end
-    if errors.is(found) and found.lines[1]:find "^no mask '" then errors.raise(found.code, no_mask(name, found.lines[1])) end
+    if errors.is(found) and found.lines[1]:find("^no " .. kind .. " '") then errors.raise(found.code, not_there(kind, name, found.lines[1])) end
     error(found, 0)
 end
 
--- Takes note of a criterion or loss that is written in Lua, under a name that no other place has. what: the function that defines it.
-function plugin.define(kind, what, found)
-    if not found.name:find("^[a-z0-9_-]+$") then
-        errors.fail('%s.name = %s; lower-case letters, digits, "-" and "_" expected', what, errors.show(found.name))
-    end
-    local own = plugin.defined[kind]
-    if own[found.name] and own[found.name].where ~= found.where then
-        errors.fail("%s: %s %s is defined already at %s", what, words[kind] or kind, found.name, own[found.name].where)
-    end
-    own[found.name] = found
-    return function(settings) return plugin.describe(kind, found.name, settings) end
+-- Takes note of a criterion or loss that is written in Lua. what: the function that defines it. Returns its constructor.
+function plugin.define(what, found)
+    defined.take(what, found)
+    return function(settings) return plugin.describe(found.kind, found.name, settings) end
 end
 
 -- Makes a description; given: the table the script wrote.
@@ -272,7 +242,7 @@ function Description:own_settings()
     local own, names = {}, {}
     for i, row in ipairs(self.plugin.rows) do own[row.name], names[i] = self.settings[row.name], row.name end
     return setmetatable(own, { __index = function(_, k)
-        errors.fail("%s %s: params.%s: %s", words[self.kind] or self.kind, self.name, tostring(k),
+        errors.fail("%s %s: params.%s: %s", defined.word(self.kind), self.name, tostring(k),
             errors.unknown("parameter", tostring(k), { unpack(names) }))
     end })
 end

@@ -2,6 +2,7 @@
 -- docs/reference/plugins.md is what it printed, and a test says when that is old.
 local bind = require "bauta.bind.plugin"
 local check = require "bauta.check"
+local defined = require "bauta.defined"
 local errors = require "bauta.errors"
 local plugin = require "bauta.plugin"
 
@@ -52,7 +53,10 @@ local function of_kind(kind, home)
             out[#out + 1] = bind.find(kind, p.name)
         end
     end
-    for _, name in ipairs(kind == "mask" and plugin.in_lua() or {}) do out[#out + 1] = plugin.defined.mask[name] end
+    for _, name in ipairs(plugin.defined[kind] and defined.names(kind) or {}) do
+        local p = plugin.defined[kind][name]
+        if p.built_in or not home then out[#out + 1] = p end
+    end
     table.sort(out, function(a, b) return a.name < b.name end)
     return out
 end

@@ -18,13 +18,21 @@ end
 
 local function list(kind)
     local bind, plugin, report = require "bauta.bind.plugin", require "bauta.plugin", require "bauta.report"
+    local defined = require "bauta.defined"
+    require "bauta" -- which criteria in Lua are written with
     local rows, refused = {}, {}
     for _, p in ipairs(bind.scan()) do
         if p.refused then refused[#refused + 1] = p
         elseif not kind or p.kind == kind then rows[#rows + 1] = { p.kind, p.name, p.version, p.doc } end
     end
-    for _, name in ipairs(kind and kind ~= "mask" and {} or plugin.in_lua()) do
-        rows[#rows + 1] = { "mask", name, "Lua", plugin.defined.mask[name].doc }
+    for of_kind, known in pairs(plugin.defined) do
+        local names, broken = {}, {}
+        if not kind or kind == of_kind then names, broken = defined.names(of_kind) end
+        for _, name in ipairs(names) do
+            local p = known[name]
+            rows[#rows + 1] = { of_kind, name, "Lua", p.doc .. (p.built_in and "" or (" (%s)"):format(p.path)) }
+        end
+        for _, p in ipairs(broken) do refused[#refused + 1] = p end
     end
     table.sort(rows, function(a, b) return a[1] .. " " .. a[2] < b[1] .. " " .. b[2] end)
     table.insert(rows, 1, { "kind", "name", "version", "what it does" })
