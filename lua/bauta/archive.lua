@@ -11,6 +11,11 @@ function archive.state(e, out)
     return ok and state or nil
 end
 
+function archive.complete(e, out)
+    local state = archive.state(e, out)
+    return state ~= nil and state.state == "complete"
+end
+
 -- Whether a run has a checkpoint to go on from.
 function archive.saved(e, out)
     local f = io.open(out .. "/" .. e:path() .. "/checkpoints/last", "rb")
@@ -47,9 +52,10 @@ function archive.judge(e, path, accept, advice)
     errors.raise("resume", lines, e.where)
 end
 
--- A finished run with the same settings can be taken as it is. Returns true; raises what differs, or false when that is accepted.
-function archive.same(e, path, accept)
-    return #archive.judge(e, path, accept, ("run %s was made with other settings; --restart makes it anew"):format(e:path())) == 0
+-- A finished run with the same settings can be taken as it is. Returns true; raises what differs and what can be done about it (advice), or false
+-- when that is accepted.
+function archive.same(e, path, accept, advice)
+    return #archive.judge(e, path, accept, ("run %s was made with other settings; %s"):format(e:path(), advice)) == 0
 end
 
 -- A table of a run's log by columns.

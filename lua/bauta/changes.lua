@@ -242,6 +242,14 @@ local function path_in(key, name)
     return rest:sub(1, #front) == front and rest:sub(#front + 1) or nil, true
 end
 
+-- Whether the command line sets it in the run of this name; a parameter of the script is the script's.
+function changes.sets(key, name)
+    for _, c in ipairs(list) do
+        if path_in(c.key, name) == key and not c.by_script then return true end
+    end
+    return false
+end
+
 -- The value of a setting that decides about others before they are judged, or nil; the change is done with it.
 function changes.early(key, name)
     local value, alone

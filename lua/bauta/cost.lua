@@ -30,6 +30,21 @@ function cost.summary(plan, batch)
     return totalled(order, parts, plan, batch)
 end
 
+-- The step of a batch of so many, continued in a straight line from those of two smaller ones.
+function cost.continued(more, less, batch)
+    local n, m, parts, order = more.batch, less.batch, {}, {}
+    local function line(a, b) return math.max(0, a + (a - b) / (n - m) * (batch - n)) end
+    for i, p in ipairs(more.parts) do
+        local q = less.by_role[p.role] or p
+        local out = { role = p.role, seconds = 0, nodes = p.nodes, bytes = line(p.bytes, q.bytes), peak = line(p.peak, q.peak) }
+        for _, what in ipairs { "macs", "papers", "flops" } do out[what] = line(p[what] * n, q[what] * m) / batch end
+        parts[p.role], order[i] = out, out
+    end
+    local memory = {}
+    for _, what in ipairs { "arena", "kept", "variables" } do memory[what] = line(more[what], less[what]) end
+    return totalled(order, parts, memory, batch)
+end
+
 -- The mean step of a run whose steps differ: list of { summary, epochs }; memory is that of the largest.
 function cost.mean(list)
     if #list == 1 then return list[1].summary end

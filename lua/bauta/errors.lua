@@ -93,6 +93,21 @@ function errors.wrap(e)
     return errors.new(is_mine((file:gsub("^%.%.%.", ""))) and "bug" or "arg", what, file .. ":" .. line)
 end
 
+-- The file of a position, as it is written in front of a line's number, or nil.
+local function file_of(where) return where and where:match "^(.*):%d+$" end
+
+-- An error as that of a run described at `where`: each line names the run, unless name is nil, and a place that is no line of that script.
+function errors.named(e, name, where)
+    e = errors.wrap(e)
+    if e.code == "bug" then return e end
+    local own, lines, front = e.where and file_of(e.where) == file_of(where), {}, name and name .. ": " or ""
+    local place = e.where and not own and e.where ~= name and e.where .. ": " or ""
+    for i, line in ipairs(e.lines) do lines[i] = front ~= "" and line:sub(1, #front) == front and line or front .. place .. line end
+    local out = errors.new(e.code, lines, own and e.where or where)
+    out.trace = e.trace
+    return out
+end
+
 -- One line per mistake, each "WHERE: sentence".
 function errors.text(e)
     if not errors.is(e) then return tostring(e) end

@@ -129,8 +129,15 @@ end
 -- The name of descriptions that give none; a grid names its cells itself.
 experiment.default_name = nil
 
+-- Whose word a setting is: 2 the command line's, 1 the script's, 0 nobody's.
+local function said_by(given, setting)
+    local own = type(given) == "table" and given or {}
+    return changes.sets(setting, own.name) and 2 or own[setting] ~= nil and 1 or 0
+end
+
 local function new(kind, given)
     if type(given) == "table" and given.name == nil then given.name = experiment.default_name end
+    local said = { epochs = said_by(given, "epochs"), steps = said_by(given, "steps"), minutes = said_by(given, "minutes") }
     local named = changes.early("recipe", type(given) == "table" and given.name) or type(given) == "table" and given.recipe
     if named and type(given) == "table" then given = recipe.filled(named, given) end
     local s = check.settings(experiment.rows[kind], given, kind)
@@ -144,7 +151,7 @@ local function new(kind, given)
     for _, t in ipairs(s.teachers or {}) do own = own + #t.settings.losses end
     if #s.losses == 0 and own == 0 then s.losses = { plugin.describe("loss", recipe.loss(s.recipe)) } end
     if kind == "distill" then complete_teachers(s) else s.teachers = {} end
-    local self = setmetatable({ kind = kind, settings = s, where = errors.position() }, Experiment)
+    local self = setmetatable({ kind = kind, settings = s, where = errors.position(), said = said }, Experiment)
     if s.steps and s.steps > 0 then self.total = s.steps end
     local lines = judge.experiment(self)
     if #lines > 0 then errors.raise("arg", lines) end

@@ -65,6 +65,20 @@ local function each(list, out, must, found)
     for _, store in pairs(self.stores) do store:free() end
 end
 
+-- A word about a model that does not learn and has nothing to begin with. part: how messages call it.
+function fitting.no_weights(part)
+    return ("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part)
+end
+
+-- The same of all such models of a run: a list of sentences.
+function fitting.bare(e)
+    local out = {}
+    for _, m in ipairs(e:frozen()) do
+        if not m.arch.settings.weights then out[#out + 1] = fitting.no_weights(m.part) end
+    end
+    return out
+end
+
 -- Raises the first defect. list: the runs in their order; out: the folder of runs; must: a run outside of the list whose weights are taken
 -- must have left them.
 function fitting.judge(list, out, must)

@@ -52,6 +52,9 @@ end
 local function judge_keep(e, t, lines)
     local s, mask, whom = e.settings, t.settings.mask, t:who() == "student" and e.settings.student or t:arch(e.settings.student)
     local before, epochs = nil, e:epochs()
+    if mask.name ~= "none" and mask.settings.keep == "all" and not mask.given.keep then
+        lines[#lines + 1] = ('mask %s.keep is missing: a share (0.5), a count (98), a label ("50%%"), or "all" where every patch is meant to be seen'):format(mask.name)
+    end
     lines[#lines + 1] = keep.unreached(mask.settings.keep, epochs, "mask.keep")
     for epoch = 0, math.ceil(epochs) - 1 do
         local v = keep.at(mask.settings.keep, epoch, epochs)
@@ -176,6 +179,12 @@ local function judge_length(e, lines)
     local s = e.settings
     if e:minutes() and e.total then
         lines[#lines + 1] = ("steps = %d and minutes = %s: one of them expected (0: not given)"):format(s.steps, errors.show(s.minutes))
+    end
+    for name, bound in pairs { steps = e.total, minutes = e:minutes() } do
+        if bound and e.said.epochs > 0 and e.said.epochs >= e.said[name] then -- what the command line says stands instead of the script's epochs
+            lines[#lines + 1] = ("epochs = %d has no effect beside %s = %s: one of them expected (%s = 0: not given)"):format(s.epochs, name,
+                errors.show(s[name]), name)
+        end
     end
     for _, t in ipairs(s.teachers) do
         if e:minutes() and check.class_of(t.settings.mask.settings.keep) == "keep" then

@@ -7,6 +7,7 @@ local checkpoint = require "bauta.checkpoint"
 local cost = require "bauta.cost"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
+local fitting = require "bauta.fitting"
 local graph = require "bauta.bind.graph"
 local inputs = require "bauta.step.inputs"
 local pictures = require "bauta.pictures"
@@ -39,7 +40,7 @@ end
 -- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
 function opening.load(self, arch, store, part)
     if given(self, arch, store) then return end
-    self:say(("%s has no weights: it keeps what it was initialised with"):format(part == "teacher" and "the teacher" or part))
+    self:say(fitting.no_weights(part))
 end
 
 -- What architectures call the layer that gives the class logits.
@@ -114,9 +115,8 @@ end
 -- The program of an epoch.
 function opening.program(self, epoch) compile(self, phase_of(self, epoch)) end
 
-local function first_program(self)
-    local e, s = self.e, self.e.settings
-    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
+-- Compiles the steps of all phases, the first one with the weights that they begin with. Returns the mean cost.
+local function all_phases(self)
     local costs = {}
     for i, phase in ipairs(self.phases) do
         compile(self, i, i == 1 and function()
@@ -124,9 +124,20 @@ local function first_program(self)
             load_average(self)
             load_statistics(self)
         end or nil)
-        costs[i] = { summary = cost.summary(self.program:plan(), s.batch), epochs = phase.epochs }
+        costs[i] = { summary = cost.summary(self.program:plan(), self.e.settings.batch), epochs = phase.epochs }
     end
-    self.cost = cost.mean(costs)
+    return cost.mean(costs)
+end
+
+local function first_program(self)
+    local e, s = self.e, self.e.settings
+    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
+    local ok, got = pcall(all_phases, self)
+    if not ok and errors.is(got) and got.code == "machine" and got.lines[1]:find "^no memory" then
+        errors.raise("machine", got.lines[1] .. "; bauta plan says what would fit", e:path())
+    end
+    if not ok then error(got, 0) end
+    self.cost = got
     local free = self.device:has "host" and ffi.memory_free() -- another device says so itself
     if free and self.cost.arena > free then
         errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro, steps.recomputed(e, self.device, self.stores)), e:path())
@@ -151,10 +162,15 @@ function opening.judge_resume(e, options)
     return archive.judge(e, options.out .. "/" .. e:path(), options.accept, "--accept-changes goes on all the same")
 end
 
--- Once more, now that nobody else has it.
+-- Once more, now that nobody else has it; and the log says from now on what the run is now.
 local function note_changes(self)
-    local lines = opening.judge_resume(self.e, self.options)
-    if #lines > 0 then self.run:event("changed", table.concat(lines, "; "):sub(1, 900)) end
+    opening.judge_resume(self.e, self.options)
+    local old = archive.documents(self.path)
+    local lines = old.configuration and record.differences(old.configuration, self.e, true) or { "the log had no settings" }
+    local n = record.renew(self.run, self.e, self.device, self.options.script, old)
+    if not n then return end
+    self:say(("goes on with other settings; those until now are settings_%d in its log"):format(n))
+    self.run:event("changed", ("until here settings_%d; %s"):format(n, table.concat(lines, "; ")):sub(1, 900))
 end
 
 -- Calls f and counts the time it takes as spent on looking at models before the first step.

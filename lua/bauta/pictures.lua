@@ -21,18 +21,31 @@ local function fit(e, set, arch)
     return set
 end
 
--- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
-function pictures.loaders(e, threads)
+-- Raises where so many training samples do not make a batch.
+function pictures.enough(e, count)
     local s = e.settings
-    local train, test = fit(e, bad.train(e, threads), s.student), s.data:split("test")
+    if s.batch > count then
+        errors.raise("arg", ("batch %d > %d samples of data %s: that would be 0 steps"):format(s.batch, count, s.data.name), e.where)
+    end
+end
+
+-- Raises what can be known of data and model before a run begins: that they fit, and that there is a batch.
+function pictures.judge(e)
+    local s = e.settings
+    local train = fit(e, s.data:split "train", s.student)
     if train.classes ~= s.student.classes and not (s.views and train.classes < s.student.classes) then
         errors.raise("data", ("data %s has %d classes, the student %d; equal counts expected"):format(s.data.name, train.classes,
             s.student.classes), e.where)
     end
-    if s.batch > train.count then
-        errors.raise("arg", ("batch %d > %d samples of data %s: that would be 0 steps"):format(s.batch, train.count,
-            s.data.name), e.where)
-    end
+    pictures.enough(e, train.count)
+end
+
+-- Loaders of an experiment: train (shuffled, last short batch left out) and test (in order).
+function pictures.loaders(e, threads)
+    local s = e.settings
+    pictures.judge(e)
+    local train, test = bad.train(e, threads), s.data:split("test")
+    pictures.enough(e, train.count)
     local image = s.student.image_rows
     local how = { batch = s.batch, seed = s.seed, shuffle = true, drop_last = true, threads = threads, ahead = 4,
         repeats = s.data.settings.repeats, replace = bad.replaces(e) }

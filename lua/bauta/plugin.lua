@@ -270,6 +270,9 @@ function Description:set(name, text)
             local v, why = check.text(row, text, self.kind .. " " .. self.name .. ".")
             if v == nil then return why end
             self.settings[name] = v
+            local given = { [name] = true } -- of its own: copies share a table
+            for k in pairs(self.given) do given[k] = true end
+            self.given = given
             rawset(self, "made", nil)
             rawset(self, "opened", nil)
             if self.plugin.desc then self:params() end

@@ -64,6 +64,13 @@ local result_fields = {
         f("memory_peak", "B", "largest memory of the process"),
 }
 
+-- The names of the columns of the table result, which all runs have.
+function record.results()
+    local out = {}
+    for i, field in ipairs(result_fields) do out[i] = field[1] end
+    return out
+end
+
 -- notes: columns of what criteria and losses note.
 function record.declare(run, e, notes)
     run:stream("train", "every training step", train_fields(e, notes))
@@ -112,16 +119,38 @@ local function origins(e)
     return #lines > 0 and table.concat(lines, "\n") or nil
 end
 
+-- What a run says about itself, { name, text }, in order.
+local function texts(e, device, script)
+    local settings, from, out = e:record(), origins(e), {}
+    local function add(name, text) out[#out + 1] = { name, text } end
+    add("settings", json.encode(settings, true))
+    add("configuration", table.concat(record.flat(settings), "\n"))
+    if from then add("origins", from) end
+    if script then add("script", script.text) end
+    add("versions", json.encode({ bauta = ffi.version(), luajit = jit.version, abi = 1 }, true))
+    add("command", session.command)
+    add("hardware", json.encode({ device = device:describe(), processors = ffi.processors(), host = ffi.hostname() }, true))
+    return out
+end
+
 function record.documents(run, e, device, script)
-    local settings, from = e:record(), origins(e)
-    run:document("settings", json.encode(settings, true))
-    run:document("configuration", table.concat(record.flat(settings), "\n"))
-    if from then run:document("origins", from) end
-    if script then run:document("script", script.text) end
-    run:document("versions", json.encode({ bauta = ffi.version(), luajit = jit.version, abi = 1 }, true))
-    run:document("command", session.command)
-    run:document("hardware", json.encode({ device = device:describe(), processors = ffi.processors(), host = ffi.hostname() },
-        true))
+    for _, one in ipairs(texts(e, device, script)) do run:document(one[1], one[2]) end
+end
+
+-- Of a run that goes on with other settings: what it says about itself from now on. Each text that is another stays under a name with a number, the
+-- first time settings_1, configuration_1, ... old: the documents by name. Returns that number, or nil where the settings are those that it had.
+function record.renew(run, e, device, script, old)
+    local list, n = texts(e, device, script), 1
+    for _, one in ipairs(list) do
+        if one[1] == "configuration" and one[2] == old.configuration then return nil end
+    end
+    while old["configuration_" .. n] do n = n + 1 end
+    for _, one in ipairs(list) do
+        local before = old[one[1]]
+        if before and before ~= one[2] then run:document(one[1] .. "_" .. n, before) end
+        if before ~= one[2] then run:document(one[1], one[2]) end
+    end
+    return n
 end
 
 local function by_key(text)
@@ -133,10 +162,10 @@ local function by_key(text)
     return out
 end
 
--- What differs between the configuration in a run's log and an experiment, but for what changes no number: lines "epochs: 2 -> 3".
-function record.differences(old, e)
+-- What differs between the configuration in a run's log and an experiment, but for what changes no number (all: that, too): lines "epochs: 2 -> 3".
+function record.differences(old, e, all)
     local before, now, out = by_key(old), by_key(table.concat(record.flat(e:record()), "\n")), {}
-    for _, name in ipairs(e:harmless()) do before[name], now[name] = nil, nil end
+    for _, name in ipairs(all and {} or e:harmless()) do before[name], now[name] = nil, nil end
     for k, v in pairs(now) do
         if before[k] ~= v and not k:find("sha256$") then out[#out + 1] = ("%s: %s -> %s"):format(k, before[k] or "(not set)",
             v) end

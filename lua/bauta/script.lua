@@ -123,11 +123,11 @@ local function refuse_unused(path, runs, all)
     if #unused > 0 then errors.raise("arg", unused, path) end
 end
 
--- The list of experiments a script returned, and its suite or nil.
-function script.experiments(result, path)
+-- The list of experiments a script returned, and its suite or nil. instead: of a grid, what is to be done with it.
+function script.experiments(result, path, instead)
     local class = check.class_of(result)
     local list = class == "suite" and result.runs or class == "experiment" and { result }
-    if class == "grid" then errors.raise("arg", "the script returned a grid; bauta grid run carries it out", path) end
+    if class == "grid" then errors.raise("arg", "the script returned a grid; " .. (instead or "bauta grid run carries it out"), path) end
     if not list then
         errors.raise("arg", ("the script returned %s; return bauta.train { ... }, bauta.distill { ... } or bauta.suite { " ..
             "... }"):format(

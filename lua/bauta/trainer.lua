@@ -10,6 +10,7 @@ local evaluation = require "bauta.evaluation"
 local ffi = require "bauta.ffi"
 local inputs = require "bauta.step.inputs"
 local opening = require "bauta.opening"
+local pictures = require "bauta.pictures"
 local progress = require "bauta.progress"
 local steps = require "bauta.steps"
 local watch = require "bauta.watch"
@@ -35,6 +36,7 @@ function Run:shown_epoch() return opening.first_epoch(self, self.epoch - 1) end
 local function open(e, options)
     -- before anything on the disk is changed: opening cuts the journal off behind the checkpoint. Without one there is nothing to go on from, which opening says.
     if options.mode == "resume" and archive.saved(e, options.out) then opening.judge_resume(e, options) end
+    pictures.judge(e)
     local self = setmetatable({ e = e, options = options, device = options.device, epoch = 0, done = 0, best = -1, sum = 0,
         time_train = 0, time_total = 0, epoch_seconds = 0, looked = 0 }, Run)
     self.run = bind.open(options.out, e:path(), options.mode, reserve)

@@ -10,6 +10,14 @@ local function grid(verb, more, out)
 end
 local function path(name) return shell.folder .. "/" .. name end
 
+-- The accuracy of a run, from its log.
+local function accuracy(folder)
+    local log = bind.log(folder)
+    local top1 = log:table "result".top1[1]
+    log:free()
+    return top1
+end
+
 -- Runs by label: { name, state } from the folders themselves.
 local function runs(out)
     local found, n = {}, 0
@@ -84,6 +92,34 @@ t.check(status == 3 and err:find("none_s0 and 5 more: teacher's weights: run wid
 status, _, err = shell.bauta(grid("run", "--set weights=missing --only random_s1", "missing"))
 t.equal(err, ("bauta: %s/grid_tiny.lua: random_s1: %s\n"):format(shell.here, missing[2]:match ": (.*)"), "of the cells that are asked for")
 t.group "weights"
+
+-- ---- cells that cannot be planned ----
+shell.write(path "classes.lua", [[
+local bauta = require "bauta"
+local data = bauta.data "scenes" { train = 100, test = 40, size = 16 }
+local function vit(classes) return bauta.arch("deit", { dim = 8, depth = 1, heads = 1, image = 16, patch = 8, classes = classes }) end
+local teacher = bauta.train { name = "teacher", data = data, student = vit(10), epochs = 1, batch = 16 }
+return bauta.grid { name = "classes", axes = { classes = { 10, 7, 5 }, seed = { 0, 1 } }, cell = function(c)
+    local model = c.seed == 1 and c.classes == 10 and bauta.arch("deit", { dim = 8, depth = 1, heads = 1, image = 16, patch = 8, classes = 10, weights = teacher })
+    return bauta.distill { data = data, student = vit(10), teacher = model or vit(c.classes), seed = c.seed, epochs = 1, batch = c.classes == 5 and 1000 or 16,
+        losses = { bauta.loss "cross-entropy" {}, c.classes == 5 and bauta.loss "cross-entropy" { weight = 2 } or bauta.loss "logit" {} } }
+end }
+]])
+status, out, err = shell.bauta(("grid plan '%s' --rate 1 --out '%s'"):format(path "classes.lua", path "classes"))
+t.equal(err, "", "cells that cannot be planned do not keep the others from it")
+t.check(status == 2 and out:find "classes10_s0 +missing +%d" and out:find "classes7_s0 +missing +broken +%-", "a row for each: %d %s", status, out)
+t.check(out:find("\n4 of 7 runs cannot be planned:\n", 1, true), "they are counted: %s", out)
+for _, line in ipairs { "plugin logit: student has 10 classes, teacher has 7", "batch 1000 > 100 samples of data scenes: that would be 0 steps" } do
+    t.check(out:find("and 1 more: [^\n]*classes%.lua:%d+: " .. line:gsub("%p", "%%%0") .. "[^\n]*\n"), "%s: %s", line, out)
+end
+t.check(out:find("\nclasses10_s0 and 4 more: the teacher has no weights: it keeps what it was initialised with\n", 1, true), "teachers without weights: %s", out)
+status, out = shell.bauta(("grid plan '%s' --rate 1 --json --out '%s'"):format(path "classes.lua", path "classes"))
+t.check(status == 2 and select(2, out:gsub('"error": "[^"]*classes.lua:%d+: ', "")) == 4 and select(2, out:gsub('"macs": ', "")) == 3, "as JSON: %s", out)
+status, _, err = shell.bauta(("eval '%s/grid_tiny.lua'"):format(shell.here))
+t.check(status == 2 and err:find("the script returned a grid; bauta eval RUNFOLDER judges a cell, bauta grid status names their folders", 1, true), "eval of a grid: %s", err)
+status, out, err = shell.bauta(("eval '%s' --json"):format(made.student_s0))
+t.near(tonumber(out:match '"top1": ([%d.]+)' or "nan"), accuracy(made.student_s0), 1e-9, "eval of a cell: " .. err)
+t.group "cells that cannot be planned"
 
 -- ---- the teacher of a cell ----
 shell.bauta(grid("run", "--set teacher_epochs=1 --set seeds=1 --only student_")) -- another teacher beside the first

@@ -71,6 +71,8 @@ refused("--set minutes=1 --set 'teachers.other.mask.keep=0: all, 1: 0.5'", "minu
 refused("--set steps=11 --set schedule.warmup=1.5", "schedule.warmup = 1.5 epochs; the run has 1.375")
 refused("--set minutes=0.002 --set schedule.warmup=50000", "schedule.warmup = 50000 epochs; the run has")
 refused("--set steps=-1", "steps = -1")
+refused("--set steps=11 --set epochs=3", "epochs = 3 has no effect beside steps = 11: one of them expected (steps = 0: not given)")
+refused("--set minutes=1 --set epochs=3", "epochs = 3 has no effect beside minutes = 1: one of them expected (minutes = 0: not given)")
 t.group "refusals"
 
 shell.clean()

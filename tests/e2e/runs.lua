@@ -50,6 +50,27 @@ status, out = shell.bauta(shell.tiny("--set kind=train --set name=longer", "a"))
 status, out, err = shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=3 --resume --accept-changes", "a"))
 t.equal(status, 0, "one epoch more: " .. err)
 t.equal(tables "a/longer".eval.n, 3, "evaluations of three epochs")
+local now = tables "a/longer".documents
+t.check(now.configuration:find("\nepochs = 3\n", 1, true) and now.settings:find('"epochs": 3', 1, true) and now.command:find("--accept-changes", 1, true),
+    "the log says what the run is now: %s", now.configuration)
+t.check((now.configuration_1 or ""):find("\nepochs = 2\n", 1, true) and (now.settings_1 or ""):find('"epochs": 2', 1, true) and
+    (now.command_1 or ""):find("^bauta run .*name=longer$") and not now.script_1 and not now.configuration_2, "and what it was before")
+status, out = shell.bauta(("log csv '%s' events"):format(path "a/longer"))
+t.check(status == 0 and out:find(",2,12,changed,until here settings_1; epochs: 2 -> 3\n", 1, true), "and since when: %s", out)
+status, out = shell.bauta(("show '%s' --settings"):format(path "a/longer"))
+t.check(status == 0 and out:find("\nepochs = 3\n", 1, true), "show --settings: %s", out)
+status, _, err = shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=2 --resume", "a"))
+t.check(status == 6 and err:find("epochs: 3 -> 2 (run longer was made with other settings; --resume --accept-changes goes on with it, --restart makes it anew)", 1,
+    true), "the first settings are others now: %d %s", status, err)
+t.equal(shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=3 --resume", "a")), 0, "the present ones are the run's")
+status, _, err = shell.bauta(shell.tiny("--set kind=train --set name=longer --set epochs=4 --set recompute=blocks --set optimiser.lr=1e-4 --resume --accept-changes", "a"))
+now = tables "a/longer".documents
+t.check(status == 0 and (now.configuration_2 or ""):find("\nepochs = 3\n", 1, true) and now.configuration:find("\nepochs = 4\n", 1, true) and
+    now.configuration:find('\nrecompute = "blocks"\n', 1, true) and now.configuration_1:find("\nepochs = 2\n", 1, true), "once more: %d %s", status, err)
+if os.execute "command -v h5dump >/dev/null 2>&1" == 0 then
+    local _, dump = shell.sh(("h5dump -d /about/settings '%s'"):format(path "a/longer/run.h5"))
+    t.check(dump:find('"epochs": 4', 1, true), "run.h5 has the present settings: %s", dump:sub(1, 400))
+end
 t.equal(shell.bauta(shell.tiny("--set kind=train --set name=seldom --set epochs=7 --set evaluate_every=3", "a")), 0, "evaluated seldom")
 local seldom = tables "a/seldom"
 t.equal(seldom.eval.n, 3, "after epochs 3, 6 and 7")
@@ -129,8 +150,17 @@ t.check(status == 0 and out:find("all/teacher: complete, taken from", 1, true) a
 t.check(numbers("s/all/student", "result") ~= first, "and makes the rest anew")
 status, out, err = shell.bauta(shell.tiny("--set kind=suite --set teacher_seed=7 --set mask.keep=0.25 --restart-changed", "s"))
 t.check(status == 0 and not out:find("taken from", 1, true), "and what takes the weights of a changed run: %s%s", out, err)
-status, out, err = shell.bauta(shell.tiny("--set kind=suite --set epochs=3 --resume --accept-changes", "s"))
-t.check(status == 6 or status == 0, "a suite with other settings: %s", err)
+status, _, err = shell.bauta(shell.tiny("--set kind=suite --set teacher_seed=8 --set mask.keep=0.25", "s"))
+t.check(status == 6 and err:find("seed: 7 -> 8 (run all/teacher was made with other settings; --accept-changes goes on with it, --restart-changed makes it anew, " ..
+    "and what takes its weights; --restart all runs of the suite)", 1, true), "a suite that has changed: %d %s", status, err)
+local student = shell.read(path "s/all/student/student.safetensors")
+status, out, err = shell.bauta(shell.tiny("--set kind=suite --set teacher_seed=8 --set mask.keep=0.25 --accept-changes", "s"))
+t.check(status == 0 and out:find("all/student: its teacher took the weights that all/teacher had before; --restart-changed makes it anew", 1, true),
+    "a teacher that went on: %d %s%s", status, out, err)
+t.equal(shell.read(path "s/all/student/student.safetensors"), student, "its student is as it was")
+status, _, err = shell.bauta(shell.tiny("--set kind=suite --set teacher_seed=8 --set mask.keep=0.25 --set epochs=3 --resume --accept-changes", "s"))
+t.equal(status, 0, "a complete suite goes on: " .. err)
+t.equal(tables "s/all/student".eval.n, 3, "one epoch more")
 t.group "suites"
 
 -- ---- looking at runs ----
@@ -141,6 +171,25 @@ t.check(status == 0 and out:find("all/teacher", 1, true), "show a folder: %s", o
 status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json"):format(shell.here, path "a"))
 t.check(status == 0, "eval: %s", err)
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "eval gives the run's accuracy")
+status, out, err = shell.bauta(("eval '%s/' --json"):format(path "a/tiny"))
+t.check(status == 0 and out:find('"run": "' .. path "a/tiny" .. '"', 1, true), "eval of a folder: %s%s", out, err)
+t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "its accuracy from its log")
+status, out, err = shell.bauta(("eval '%s' --json --checkpoint last --part ema"):format(path "a/tiny"))
+t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.ema_top1[1], 1e-9, "its averaged weights: " .. err)
+for protocol, said in pairs { ["knn --neighbours 5"] = "with 5 neighbours of 96 pictures", ["linear --epochs 1"] = "linear probe top%-1" } do
+    local s_script, by_script = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --protocol %s"):format(shell.here, path "a", protocol))
+    local s_run, by_run = shell.bauta(("eval '%s' --json --protocol %s"):format(path "a/tiny", protocol))
+    t.check(s_script == 0 and s_run == 0 and by_run:gsub('"run": "[^"]*"', "") == by_script:gsub('"run": "[^"]*"', ""), "%s: %s and %s", protocol, by_run, by_script)
+    status, out = shell.bauta(("eval '%s' --protocol %s"):format(path "a/tiny", protocol))
+    t.check(status == 0 and out:find(said), "%s: %s", protocol, out)
+end
+for _, case in ipairs { { "a/tiny", "--data x", 2, "command line: --data: data scenes lies nowhere: it has no path" },
+    { "a/tiny", "--set epochs=3", 2, "command line: --set has no effect on a run's folder: its settings are those of its log" },
+    { "a/tiny", "--run tiny", 2, "command line: --run has no effect on a run's folder: its settings are those of its log" },
+    { "s/all", "", 2, path "s/all" .. ": a folder of runs: student, teacher; one of them expected" } } do
+    status, out, err = shell.bauta(("eval '%s' %s"):format(path(case[1]), case[2]))
+    t.check(status == case[3] and err == "bauta: " .. case[4] .. "\n", "eval %s %s: %d %s", case[1], case[2], status, err)
+end
 status, out, err = shell.bauta(("export '%s' --to '%s'"):format(path "a/tiny", path "exported.safetensors"))
 t.check(status == 0, "export: %s", err)
 for _, note in ipairs { "mean", "std", "architecture", "image" } do
@@ -167,6 +216,27 @@ status, out, err = shell.bauta(("log tail '%s' --table eval"):format(path "a/tin
 t.check(status == 0 and out:find("best_top1", 1, true), "log tail: %s %s", out, err)
 status, out = shell.bauta(("log tail '%s' --table events"):format(path "a/tiny"))
 t.check(status == 0 and out:find "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%dZ", "moments as dates: %s", out)
+local _, csv = shell.bauta(("log csv '%s' eval"):format(path "a/tiny"))
+local lines = {}
+for line in csv:gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+t.equal(lines[1], table.concat(a.eval.names, ","), "the columns of log csv")
+t.equal(#lines, a.eval.n + 1, "and its rows")
+for i = 1, a.eval.n do
+    local c = 0
+    for cell in (lines[i + 1] .. ","):gmatch "([^,]*)," do
+        c = c + 1
+        local v = a.eval[a.eval.names[c]][i]
+        t.check(v ~= v and cell == "" or tonumber(cell) == v, "row %d, %s: %s for %.17g", i, a.eval.names[c], cell, v)
+    end
+end
+_, csv = shell.bauta(("log csv '%s' events"):format(path "a/tiny"))
+t.check(csv:find('first_step,"begins [%d.]+ s after the program started, [%d.]+ s of that preflight and probe"\n'), "texts with commas are quoted: %s", csv)
+_, csv = shell.bauta(("log csv '%s' result"):format(path "a/longer"))
+t.check(csv:find "^epochs,step,top1,top5,best_top1,ema_top1,knn_top1,weights,[^\n]*\n4,24,[^,]*,[^,]*,[^,]*,,,%d", "NaN is an empty field: %s", csv)
+status, _, err = shell.bauta(("log csv '%s' evl"):format(path "a/tiny"))
+t.check(status == 3 and err:find("no such table evl; did you mean eval?", 1, true), "a table that is not there: %d %s", status, err)
+status, _, err = shell.bauta(("log repair '%s' eval"):format(path "a/tiny"))
+t.check(status == 2 and err:find('"eval": log repair takes a run only', 1, true), "a table of repair: %d %s", status, err)
 t.check(require("bauta.archive").documents(path "a/tiny").command:find("^bauta run .*tiny%.lua"), "the log knows the command line")
 status, out = shell.bauta(("inspect '%s'"):format(path "a/tiny/student.safetensors"))
 t.check(status == 0 and out:find("  mean = 0.485,0.456,0.406\n", 1, true) and out:find('  class_names = ["disk",', 1, true) and out:find("in Python: timm.models." ..

@@ -31,6 +31,26 @@ local function student(more) return bauta.mask("student", with({ keep = 0.5 }, m
 local logit = bauta.loss "logit" {}
 local function teacher(name, more) return bauta.teacher(with({ name = name, model = vit(), losses = { logit } }, more)) end
 
+-- ---- how long, how much ----
+t.raises("epochs = 2 has no effect beside steps = 10: one of them expected (steps = 0: not given)", function() train { epochs = 2, steps = 10 } end)
+t.raises("epochs = 2 has no effect beside minutes = 0.5: one of them expected (minutes = 0: not given)", function() train { epochs = 2, minutes = 0.5 } end)
+local function bound(more) return bauta.train(with({ name = "x", data = scenes(), student = vit(), batch = 8 }, more)) end
+t.check(pcall(bound, { epochs = 2, steps = 0 }) and pcall(bound, { steps = 64 }) and pcall(bound, { steps = 64, recipe = "linear", batch = 8 }), "one of them")
+changes.set { { key = "steps", value = "64" } }
+t.check(pcall(bound, { epochs = 2 }), "the command line's steps stand instead of the script's epochs")
+changes.set { { key = "epochs", value = "3" } }
+t.raises("epochs = 3 has no effect beside steps = 64: one of them expected (steps = 0: not given)", function() bound { steps = 64 } end)
+changes.set { { key = "mask.keep", value = "all" } }
+t.check(pcall(distill, { mask = bauta.mask "student" {} }), "all, from the command line")
+changes.set {}
+local sentence = 'mask %s.keep is missing: a share (0.5), a count (98), a label ("50%%"), or "all" where every patch is meant to be seen'
+t.raises(sentence:format "student", function() distill { mask = bauta.mask "student" {} } end)
+t.raises(sentence:format "random", function() distill { mask = bauta.mask "random" { who = "student" } } end)
+t.raises(sentence:format "student", function() several { teacher("a", { mask = bauta.mask "student" {} }) } end)
+t.check(pcall(distill, { mask = bauta.mask "student" { keep = "all" } }) and pcall(distill, { mask = bauta.mask "none" {} }) and pcall(distill, {}) and
+    pcall(distill, { mask = student(), shadow = { bauta.mask "random" {} } }), "every patch where it is said; a shadow keeps what the run's criterion does")
+t.group "how long, how much"
+
 -- ---- pictures ----
 local function of(settings, more) return function() train(with({ data = scenes(settings) }, more)) end end
 local large = { student = vit { image = 64, patch = 16 } }

@@ -59,6 +59,15 @@ t.raises("report.against: 7 is no value of the axis a", function() grid { report
 t.raises("report.curves[1].minus: no such axis b; did you mean a?", function() grid { report = { curves = { { minus = { b = 1 } } } } } end)
 t.refused(function() grid { report = { papers = { { table = {}, column = "x", row = print } } } } end, "a table that is none")
 t.refused(function() grid { report = { title = 5 } } end, "a title that is a number")
+local function unknown_column(name) return ("no such column of the table result: %s; known: "):format(name) end
+for what, report in pairs { ["report.metrics[2]"] = { metrics = { "top1", "final_loss" } }, ["report.curves[1].y"] = { curves = { { x = "a", y = "final_loss" } } },
+    ["report.curves[1].x"] = { curves = { { x = "final_loss", y = "top1" } } },
+    ["report.papers[1].metric"] = { papers = { { table = { id = "t", columns = { "name", "acc" }, rows = {} }, column = "acc", metric = "final_loss", row = print } } } } do
+    local ok, e = pcall(grid, { report = report })
+    t.check(not ok and e.lines[1]:find(what .. ": " .. unknown_column "final_loss" .. "best_top1, ", 1, true) and e.where:find "grids%.lua:%d+$", "%s: %s", what, tostring(e))
+end
+t.raises("report.metrics[1]: no such column of the table result: top2; did you mean top1?", function() grid { report = { metrics = { "top2" } } } end)
+t.check(pcall(grid, { report = { metrics = { "memory_peak", "knn_top1" }, curves = { { x = "a", y = "total_macs" }, { x = "teacher_papers", y = "top1" } } } }), "columns")
 local many = {}
 for i = 1, 400 do many[i] = i end
 t.raises("grid has 160000 cells; limit 100000 (--max-cells)", function() grid { axes = { a = many, seed = many } } end)

@@ -3,20 +3,31 @@ local results = require "bauta.grid.results"
 
 local csv = {}
 
-local function field(v)
-    if type(v) == "number" then return v ~= v and "" or v == math.floor(v) and math.abs(v) < 2 ^ 53 and ("%d"):format(v) or ("%.10g"):format(v) end
+-- A number in ten digits; exact: in as many as it needs to be read back as it is. NaN is an empty field.
+local function number(v, exact)
+    if v ~= v then return "" end
+    if v == math.floor(v) and math.abs(v) < 2 ^ 53 then return ("%d"):format(v) end
+    local short = ("%.15g"):format(v)
+    return not exact and ("%.10g"):format(v) or tonumber(short) == v and short or ("%.17g"):format(v)
+end
+
+local function field(v, exact)
+    if type(v) == "number" then return number(v, exact) end
     local text = tostring(v)
     return text:find '[",\n\r]' and '"' .. text:gsub('"', '""') .. '"' or text
 end
 
+-- A row as a line.
+function csv.line(row, exact)
+    local cells = {}
+    for k, v in ipairs(row) do cells[k] = field(v, exact) end
+    return table.concat(cells, ",") .. "\n"
+end
+
 local function lines(rows)
     local out = {}
-    for i, row in ipairs(rows) do
-        local cells = {}
-        for k, v in ipairs(row) do cells[k] = field(v) end
-        out[i] = table.concat(cells, ",")
-    end
-    return table.concat(out, "\n") .. "\n"
+    for i, row in ipairs(rows) do out[i] = csv.line(row) end
+    return table.concat(out)
 end
 
 -- The columns of the results, in the order of the log.

@@ -6,6 +6,7 @@ local cost = require "bauta.cost"
 local ffi = require "bauta.ffi"
 local inputs = require "bauta.step.inputs"
 local json = require "bauta.json"
+local pictures = require "bauta.pictures"
 local steps = require "bauta.steps"
 
 local estimate = {}
@@ -53,11 +54,13 @@ local function counts(e, grid)
     local data = e.settings.data
     local ok, train = pcall(data.split, data, "train")
     if ok then
+        pictures.enough(e, train.count)
         local fine, test = pcall(data.split, data, "test")
         return train.count, fine and test.count or 0
     end
-    if grid.images then return grid.images, 0 end
-    error(train, 0)
+    if not grid.images then error(train, 0) end
+    pictures.enough(e, grid.images)
+    return grid.images, 0
 end
 
 -- What does not depend on the seed is counted once.
@@ -141,7 +144,7 @@ function estimate.images_per_s(e, device, macs) return measured(e, device, macs)
 local function reached(list, out)
     local macs, seconds = 0, 0
     for _, one in ipairs(list) do
-        if one.state == "complete" and not one.cost.seconds then
+        if one.state == "complete" and one.cost and not one.cost.seconds then
             local ok, r = pcall(archive.result, one.task.run, out)
             if ok and r.time_total > 0 then macs, seconds = macs + one.cost.total, seconds + r.time_total end
         end
@@ -149,14 +152,15 @@ local function reached(list, out)
     return seconds > 0 and macs / seconds or nil
 end
 
--- Returns multiply-adds a second of one process that has the whole machine, and where the number is from.
+-- list: of { task, state, cost }; without a cost where a run cannot be planned. Returns multiply-adds a second of one process that has the whole machine, and where the number is from.
 function estimate.rate(list, out, device)
     local rate = reached(list, out)
     if rate then return rate, "of the runs that are complete" end
     local least
     for _, one in ipairs(list) do
-        if not least or one.cost.macs < least.cost.macs then least = one end
+        if one.cost and (not least or one.cost.macs < least.cost.macs) then least = one end
     end
+    if not least then return nil, "no run can be planned" end
     local ok, got = pcall(measured, least.task.run, device, least.cost.macs)
     if not ok then return nil, require("bauta.errors").text(got) end
     return got, ("measured on steps of %s"):format(least.task.label)

@@ -8,6 +8,7 @@
 --   }
 local check = require "bauta.check"
 local errors = require "bauta.errors"
+local record = require "bauta.record"
 
 local wanted = {}
 
@@ -78,8 +79,18 @@ local function judge_values(grid, given, what)
     end
 end
 
+-- Columns of the table result are known before any run is.
+local function judge_column(name, what)
+    local names = record.results()
+    for _, one in ipairs(names) do
+        if one == name then return end
+    end
+    errors.fail("%s: %s", what, errors.unknown("column of the table result: " .. name, name, names))
+end
+
 local function judge_papers(list)
     for i, p in ipairs(list) do
+        judge_column(p.metric, ("report.papers[%d].metric"):format(i))
         local known = false
         for _, column in ipairs(p.table.columns) do known = known or column == p.column end
         if not known then
@@ -99,6 +110,10 @@ local function judge_curve(grid, c, what)
             errors.fail("%s.%s has no meaning for x = %s", what, name, errors.show(c.x))
         end
     end
+    if c.x ~= "epoch" then
+        judge_column(c.y, what .. ".y")
+        if not grid.axes[c.x] then judge_column(c.x, what .. ".x") end
+    end
     for _, axis in ipairs(c.by or {}) do
         if not grid.axes[axis] then errors.fail("%s.by: %s", what, errors.unknown("axis " .. axis, axis, { unpack(grid.names) })) end
     end
@@ -108,6 +123,7 @@ function wanted.checked(grid, given)
     local s = check.settings(rows, given or {}, "report")
     s.metrics, s.papers, s.maps = s.metrics or { "top1", "teacher_top1" }, s.papers or {}, s.maps or {}
     s.curves = s.curves or { { x = "epoch", y = "top1" } }
+    for i, name in ipairs(s.metrics) do judge_column(name, ("report.metrics[%d]"):format(i)) end
     judge_values(grid, s.against, "report.against")
     for i, c in ipairs(s.curves) do judge_curve(grid, c, ("report.curves[%d]"):format(i)) end
     judge_papers(s.papers)

@@ -72,6 +72,21 @@ function spec.recorded(lines, part)
     return name, settings
 end
 
+-- A setting of a run itself ("batch"), or nil.
+function spec.setting(lines, name)
+    local text = ("\n" .. lines):match("\n" .. name .. " = ([^\n]*)")
+    return text and value(text)
+end
+
+-- The student's architecture by a run's configuration, with what weights it began left out; reading: but not how a file of weights is to be read.
+function spec.student(lines, reading)
+    local name, settings = spec.recorded(lines, "student")
+    if not name then return nil end
+    for _, setting in ipairs(reading and {} or plugin.of_weights) do settings[setting] = nil end
+    settings.weights, settings.expect, settings.tolerance = nil, nil, nil
+    return plugin.describe("arch", name, settings)
+end
+
 -- The folder of the run NAME whose weights a part of a run has: as its log says; one that says nothing was written by an earlier
 -- version, and the run lies beside it, in a grid with the beginning of a digest behind its name.
 local function origin(documents, part, name, folder)

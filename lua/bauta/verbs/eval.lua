@@ -3,10 +3,11 @@ local errors = require "bauta.errors"
 local options = require "bauta.options"
 
 local verb = {
-    name = "eval", usage = "SCRIPT [options]", least = 1, most = 1,
-    doc = "evaluate a run's student on the test set: its exported weights, a checkpoint, or a safetensors file",
+    name = "eval", usage = "RUN|SCRIPT [options]", least = 1, most = 1,
+    doc = "evaluate a run's student on the test set: its exported weights, a checkpoint, or a safetensors file. RUN: its folder (of a grid: a cell's); " ..
+        "model, data and settings are those of its log, --data says where the data lies now",
     options = options.join({
-        { name = "run", value = "NAME", doc = "which run of a suite; otherwise the last" },
+        { name = "run", value = "NAME", doc = "of a script: which run of a suite; otherwise the last" },
         { name = "checkpoint", value = "WHICH", doc = "last, best or a path instead of the exported weights" },
         { name = "weights", value = "FILE", doc = "a safetensors or PyTorch file instead, read as the student's keys, prefix, partial and resize say" },
         { name = "part", value = "NAME", default = "student", doc = "of a checkpoint: student, ema, or average (the teacher of DINO)" },
@@ -34,22 +35,21 @@ local function choose(list, name, path)
     errors.raise("arg", "--run " .. name .. ": " .. errors.unknown("run", name, names), path)
 end
 
--- What a complete run has left.
+-- What a complete run has left. script: that describes it, or nil.
 local function exported(path, script)
     local session = require "bauta.session"
     local file = path .. "/student.safetensors"
     if session.exists(file) then return file end
-    if session.exists(path .. "/journal.bin") then
+    if not script or session.exists(path .. "/journal.bin") then
         errors.raise("data", "not complete: it has no student.safetensors yet; --checkpoint last takes its newest checkpoint", path)
     end
     errors.raise("data", ("not run yet: bauta run %s"):format(script), path)
 end
 
 local function load(e, store, given)
-    local bind = require "bauta.bind.run"
-    local path = given.out .. "/" .. e:path()
+    local bind, path = require "bauta.bind.run", given.folder
     if given.weights then return e.settings.student:load(store, given.weights) end
-    if not given.checkpoint then return store:load(exported(path, given[1]), {}) end
+    if not given.checkpoint then return store:load(exported(path, given.script), {}) end
     local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
         or given.checkpoint
     local c = bind.checkpoint(file)
@@ -133,6 +133,27 @@ end
 
 judge.linear, judge["linear-mae"] = probed "dino", probed "mae"
 
+-- The run on disk whose folder is given.
+local function on_disk(given, folder)
+    if given.run or given.scale or #given.set > 0 then
+        errors.raise("arg", ("--%s has no effect on a run's folder: its settings are those of its log"):format(given.run and "run" or given.scale and "scale"
+            or "set"), "command line")
+    end
+    given.folder = folder
+    return require("bauta.recorded").experiment(folder, given.data, given.weights ~= nil)
+end
+
+-- The run that is asked for, by its folder or by the script that describes it.
+local function asked(given)
+    local script, session = require "bauta.script", require "bauta.session"
+    local path = given[1]
+    if session.exists(path .. "/.") then return on_disk(given, #path > 1 and path:gsub("/+$", "") or path) end
+    local result = script.load(given, path)
+    local e = choose((script.experiments(result, path, "bauta eval RUNFOLDER judges a cell, bauta grid status names their folders")), given.run, path)
+    given.folder, given.script = given.out .. "/" .. e:path(), path
+    return e
+end
+
 function verb.run(given)
     if not judge[given.protocol] then
         errors.raise("arg", "--protocol " .. given.protocol .. ": " .. errors.unknown("protocol", given.protocol,
@@ -141,10 +162,8 @@ function verb.run(given)
     if given.part ~= "student" and not given.checkpoint then
         errors.raise("arg", ("--part %s: exported weights are the student's; --checkpoint last or best has the others"):format(given.part), "command line")
     end
-    local script, session, json = require "bauta.script", require "bauta.session", require "bauta.json"
-    local result = script.load(given, given[1])
-    local e = choose((script.experiments(result, given[1])), given.run, given[1])
-    local device = session.device()
+    local session, json = require "bauta.session", require "bauta.json"
+    local e, device = asked(given), session.device()
     e.precision = session.said_precision(e.settings.precision, device)
     require("bauta.bind.run").install_signals()
     local r, said = judge[given.protocol](e, device, given)

@@ -12,15 +12,6 @@ local verb = {
     }, options.device),
 }
 
--- The student's architecture by the run's configuration; with what weights it began does not matter.
-local function student_of(configuration)
-    local plugin = require "bauta.plugin"
-    local name, settings = require("bauta.seeing.spec").recorded(configuration, "student")
-    for _, setting in ipairs(plugin.of_weights) do settings[setting] = nil end
-    settings.weights, settings.tolerance = nil, nil
-    return plugin.describe("arch", name, settings)
-end
-
 function verb.run(given)
     local bind, builder, graph = require "bauta.bind.run", require "bauta.builder", require "bauta.bind.graph"
     local session, spec = require "bauta.session", require "bauta.seeing.spec"
@@ -28,7 +19,7 @@ function verb.run(given)
     local log = bind.log(path)
     local configuration = log:documents().configuration or errors.raise("data", "the log holds no settings", path)
     log:free()
-    local arch = student_of(configuration)
+    local arch = spec.student(configuration)
     local store = graph.store(session.device(), 0)
     local b = builder.new { device = session.device() }
     b:pictures(1, arch)

@@ -168,13 +168,59 @@ end
 
 -- ---- plan and status ----
 
+-- The runs that are asked for, each with its cost, or with the error that says why it cannot be planned.
 local function costed(grid, given)
     local disk, estimate, session = require "bauta.grid.disk", require "bauta.grid.estimate", require "bauta.session"
     local known, list = {}, {}
     for i, task in ipairs(chosen(grid, given)) do
-        list[i] = { task = task, state = disk.state(task, given.out), cost = estimate.cost(grid, task, session.device(), known) }
+        local ok, got = pcall(estimate.cost, grid, task, session.device(), known)
+        list[i] = { task = task, state = disk.state(task, given.out), cost = ok and got or nil, broken = not ok and errors.wrap(got) or nil }
+        if not ok and list[i].broken.code == "bug" then error(got, 0) end
     end
     return list
+end
+
+-- Sentences about runs, each once, as "a1_s0 and 3 more: sentence". said: function(one) that returns the sentences of one run.
+local function together(list, said)
+    local lines, found = {}, {}
+    for _, one in ipairs(list) do
+        for _, text in ipairs(said(one)) do
+            if not found[text] then
+                found[text] = { label = one.task.label, n = 0 }
+                lines[#lines + 1] = text
+            end
+            found[text].n = found[text].n + 1
+        end
+    end
+    for i, text in ipairs(lines) do
+        local one = found[text]
+        lines[i] = ("%s%s: %s"):format(one.label, one.n > 1 and (" and %d more"):format(one.n - 1) or "", text)
+    end
+    return lines
+end
+
+-- Why a run cannot be planned, with the line of the script.
+local function why_broken(one) return errors.text(errors.named(one.broken, nil, one.task.run.where)) end
+
+-- The exit status that the first run has which cannot be planned, or 0; and how many there are.
+local function broken(list)
+    local status, n = 0, 0
+    for _, one in ipairs(list) do
+        if one.broken then
+            n = n + 1
+            status = status == 0 and errors.status[one.broken.code] or status
+        end
+    end
+    return status, n
+end
+
+-- Models that do not learn and have no weights to begin with, and runs that cannot be planned.
+local function say_broken(list)
+    local fitting, _, n = require "bauta.fitting", broken(list)
+    for _, line in ipairs(together(list, function(one) return fitting.bare(one.task.run) end)) do io.stdout:write(line, "\n") end
+    if n == 0 then return end
+    io.stdout:write(("%d of %d runs cannot be planned:\n"):format(n, #list))
+    for _, line in ipairs(together(list, function(one) return one.broken and { why_broken(one) } or {} end)) do io.stdout:write(line, "\n") end
 end
 
 local function duration(seconds)
@@ -191,9 +237,12 @@ local function plan_json(list, rate)
     local json = require "bauta.json"
     for _, one in ipairs(list) do
         local c = one.cost
-        io.stdout:write(json.encode { cell = one.task.label, id = one.task.id, state = one.state, folder = one.task.run.folder,
-            macs = c.macs, teacher_papers = c.teacher_papers, images = c.images, total = c.total, memory = c.memory,
-            seconds = own_time(c, rate) or 0 / 0 }, "\n")
+        local row = { cell = one.task.label, id = one.task.id, state = one.state, folder = one.task.run.folder }
+        if c then
+            row.macs, row.teacher_papers, row.images, row.total, row.memory = c.macs, c.teacher_papers, c.images, c.total, c.memory
+            row.seconds = own_time(c, rate) or 0 / 0
+        else row.error = why_broken(one) end
+        io.stdout:write(json.encode(row), "\n")
     end
 end
 
@@ -204,10 +253,11 @@ local function plan_lines(grid, list, rate, from, given)
     local bound = 0 -- seconds of the runs that minutes bound
     for _, one in ipairs(list) do
         local c = one.cost
-        rows[#rows + 1] = { one.task.label, one.state, cost.si(c.macs), c.teacher_papers > 0 and cost.si(c.teacher_papers) or "-",
+        rows[#rows + 1] = c and { one.task.label, one.state, cost.si(c.macs), c.teacher_papers > 0 and cost.si(c.teacher_papers) or "-",
             c.seconds and "-" or cost.si(c.images), c.seconds and "-" or cost.si(c.total), cost.iec(c.memory), duration(own_time(c, rate)) }
-        if not c.seconds then all, teachers = all + c.total, teachers + c.teacher_papers * c.images end
-        if one.state ~= "complete" then
+            or { one.task.label, one.state, "broken", "-", "-", "-", "-", "-" }
+        if c and not c.seconds then all, teachers = all + c.total, teachers + c.teacher_papers * c.images end
+        if c and one.state ~= "complete" then
             left = left + (c.seconds and 0 or c.total)
             bound = bound + (c.seconds or 0)
         end
@@ -229,13 +279,14 @@ local function plan(given)
     if not rate then rate, from = estimate.rate(list, given.out, session.device()) end
     if given.json then
         plan_json(list, rate)
-        return 0
+        return (broken(list))
     end
     say_twins(grid)
     plan_lines(grid, list, rate, from, given)
     say_defects(grid, given)
     for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
-    return 0
+    say_broken(list)
+    return (broken(list))
 end
 
 local function status(given)

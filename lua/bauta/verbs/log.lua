@@ -1,12 +1,13 @@
--- verb log: the journal of a run: its tables, the latest rows of one, or run.h5 made anew from it.
+-- verb log: the journal of a run: its tables, the latest rows of one, all rows as CSV, or run.h5 made anew from it.
 local errors = require "bauta.errors"
 
 local verb = {
-    name = "log", usage = "tables|tail|repair RUN [options]", least = 2, most = 2,
-    doc = "tables: which tables a run has; tail: the latest rows of a table of a run, also while it goes; repair: make run.h5 anew from the journal",
+    name = "log", usage = "tables|tail|csv|repair RUN [TABLE] [options]", least = 2, most = 3,
+    doc = "tables: which tables a run has; tail: the latest rows of a table of a run, also while it goes; csv: all rows of it as CSV; repair: make run.h5 " ..
+        "anew from the journal",
     options = {
-        { name = "table", value = "NAME", default = "train", doc = "train, eval, mask, cost, result, events or another that log tables names" },
-        { name = "rows", value = "N", kind = "int", min = 1, max = 1e9, default = 10, doc = "how many" },
+        { name = "table", value = "NAME", default = "train", doc = "TABLE: train, eval, mask, cost, result, events or another that log tables names" },
+        { name = "rows", value = "N", kind = "int", min = 1, max = 1e9, default = 10, doc = "of tail: how many" },
         { name = "to", value = "FILE", doc = "of repair; RUN/run.h5 when left out" },
     },
 }
@@ -18,10 +19,12 @@ local function cell(v, moment)
     return v == math.floor(v) and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.6g"):format(v)
 end
 
+local function asked(log, path, given)
+    return log:table(given.table) or errors.raise("data", errors.unknown("table " .. given.table, given.table, log:streams()), path)
+end
+
 local function tail(log, path, given)
-    local report = require "bauta.report"
-    local t = log:table(given.table) or errors.raise("data", errors.unknown("table " .. given.table, given.table, log:streams()),
-        path)
+    local report, t = require "bauta.report", asked(log, path, given)
     local rows = { t.names }
     for i = math.max(1, t.n - given.rows + 1), t.n do
         local row = {}
@@ -29,6 +32,17 @@ local function tail(log, path, given)
         rows[#rows + 1] = row
     end
     io.stdout:write(report.table(rows), "\n")
+end
+
+-- Numbers as they are: moments in seconds since 1970, NaN as an empty field.
+local function csv(log, path, given)
+    local line, t = require("bauta.grid.csv").line, asked(log, path, given)
+    io.stdout:write(line(t.names))
+    for i = 1, t.n do
+        local row = {}
+        for c, name in ipairs(t.names) do row[c] = t[name][i] end
+        io.stdout:write(line(row, true))
+    end
 end
 
 local function tables(log)
@@ -47,9 +61,13 @@ local function repair(log, path, given)
         log:damaged(), log:torn()))
 end
 
-verb.actions = { tables = tables, tail = tail, repair = repair }
+verb.actions = { tables = tables, tail = tail, csv = csv, repair = repair }
 
 function verb.run(given)
+    if given[3] and given[1] ~= "tail" and given[1] ~= "csv" then
+        errors.raise("arg", ("%s: log %s takes a run only"):format(errors.show(given[3]), given[1]), "command line")
+    end
+    given.table = given[3] or given.table
     local path = given[2]:gsub("/+$", "")
     local log = require("bauta.bind.run").log(path)
     verb.actions[given[1]](log, path, given)

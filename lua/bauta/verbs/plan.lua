@@ -33,19 +33,6 @@ local function memory_line(m, device)
     return ("peak of a run: %s on the device (all programs, evaluation and probe too), %s of the process (%s)"):format(iec(m.device), iec(host), parts)
 end
 
--- What every phase of a run costs, and how much larger the largest step is than the last one, which is returned and lives.
-local function phases(e, device, stores)
-    local cost, steps = require "bauta.cost", require "bauta.steps"
-    local program, costs, largest = nil, {}, 0
-    for i, phase in ipairs(e:phases()) do
-        if program then program:free() end
-        program = steps.train(e, device, stores, nil, phase.first)
-        costs[i] = { summary = cost.summary(program:plan(), e.settings.batch), epochs = phase.epochs }
-        largest = math.max(largest, costs[i].summary.arena)
-    end
-    return program, costs, largest - costs[#costs].summary.arena
-end
-
 -- How long the training takes, by steps on noise; pictures that are slow to load, and evaluation, come on top.
 local function time_line(e, device, summary, images)
     local rate = require("bauta.grid.estimate").images_per_s(e, device, summary.total.macs)
@@ -54,46 +41,66 @@ local function time_line(e, device, summary, images)
     return ("time: %.0f img/s measured on noise, %s for the training, evaluation and slow pictures not counted"):format(rate, text)
 end
 
+local function as_json(e, f, images, fit, bare)
+    local cost, json = require "bauta.cost", require "bauta.json"
+    local roles, summary = {}, f.summary
+    for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops, peak = p.peak } end
+    return json.encode { run = e:path(), images = images, epochs = e:epochs(), batch = e.settings.batch, roles = roles, total = summary.total,
+        arena = summary.arena, variables = summary.variables, recompute = { saved = summary.kept - summary.arena, flops = cost.again(summary) },
+        memory = f.memory, kept = e:kept(), continued_from = f.from, fits = fit.fits, free = fit.free, micro_fits = fit.micro, without_weights = bare[1] and bare }
+end
+
+local function as_text(e, f, images, fit, bare, device)
+    local cost, s = require "bauta.cost", e.settings
+    local lines = cost.lines(f.summary, e, images)
+    lines[#lines + 1] = memory_line(f.memory, device)
+    if f.from then
+        lines[#lines + 1] = ("(counted at %d and %d images a step and continued to %d, whose memory is not to be had here)"):format(f.from[1], f.from[2], s.batch)
+    end
+    lines[#lines + 1] = fit.line
+    for _, line in ipairs(bare) do lines[#lines + 1] = line end
+    if s.recipe then lines[#lines + 1] = ("recipe %s, as it stands here: %s"):format(s.recipe, require("bauta.recipe").standing(e)) end
+    return table.concat(lines, "\n")
+end
+
+-- Training images of an epoch; raises where they make no batch.
+local function images_of(e, given)
+    local images = given.images or e.settings.data:split("train").count
+    require("bauta.pictures").enough(e, images)
+    return images
+end
+
 local function one(e, given, base)
-    local cost, session, steps, json = require "bauta.cost", require "bauta.session", require "bauta.steps", require "bauta.json"
+    local forecast, session = require "bauta.forecast", require "bauta.session"
     local s, device = e.settings, session.device()
     if given.batch then s.batch = given.batch end
     local _, why = session.precision(s.precision, device)
     if why and not given.json then io.stdout:write("(", why, " here)\n") end
-    local images = given.images or s.data:split("train").count
-    device:peak(true)
-    local stores = steps.stores(e, device)
-    local program, costs, larger = phases(e, device, stores)
-    local summary = cost.mean(costs)
-    local memory = require("bauta.footprint").of(e, device, stores, larger, base, not given.images)
-    if given.json then
-        local roles = {}
-        for _, p in ipairs(summary.parts) do roles[p.role] = { macs = p.macs, papers = p.papers, flops = p.flops,
-            peak = p.peak } end
-        io.stdout:write(json.encode { run = e:path(), images = images, epochs = e:epochs(), batch = s.batch, roles = roles,
-            total = summary.total,
-            arena = summary.arena, variables = summary.variables, recompute = { saved = summary.kept - summary.arena, flops = cost.again(summary) },
-            memory = memory, kept = e:kept() }, "\n")
+    local images, opened = images_of(e, given), not given.images
+    local f = forecast.of(e, device, base, opened)
+    local fits, fit = forecast.fits(e, device, f, base, opened)
+    fit = fit or {}
+    fit.fits = fits
+    local bare = require("bauta.fitting").bare(e)
+    if given.json then io.stdout:write(as_json(e, f, images, fit, bare), "\n")
     else
-        io.stdout:write(table.concat(cost.lines(summary, e, images), "\n"), "\n", memory_line(memory, device), "\n")
-        if s.recipe then io.stdout:write(("recipe %s, as it stands here: %s\n"):format(s.recipe, require("bauta.recipe").standing(e))) end
-        if given.measure then io.stdout:write(time_line(e, device, summary, images), "\n") end
-        if given.nodes then io.stdout:write("\n", node_lines(program), "\n") end
+        io.stdout:write(as_text(e, f, images, fit, bare, device), "\n")
+        if given.measure then io.stdout:write(time_line(e, device, f.summary, images), "\n") end
+        if given.nodes then io.stdout:write("\n", node_lines(f.program), "\n") end
     end
-    program:free()
-    for _, store in pairs(stores) do store:free() end
+    forecast.free(f)
 end
 
 function verb.run(given)
     local script = require "bauta.script"
     local result = script.load(given, given[1])
     local base = require("bauta.footprint").base()
-    local list = script.experiments(result, given[1])
+    local list = script.experiments(result, given[1], "bauta grid plan says what its cells cost")
     require("bauta.fitting").judge(list, given.out, false)
     for i, e in ipairs(list) do
         if i > 1 and not given.json then io.stdout:write "\n" end
         local ok, why = pcall(one, e, given, base)
-        if not ok then error(errors.wrap(why), 0) end
+        if not ok then error(errors.named(why, e:path(), e.where), 0) end
     end
     return 0
 end

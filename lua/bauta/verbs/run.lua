@@ -36,17 +36,25 @@ local function changed(e, given, anew)
     return ok and #lines > 0 -- a folder without a readable log is judged by its state
 end
 
--- How a run of a suite begins, by what is on disk. Returns a mode, or nil when it is complete already.
+-- How a run of a suite begins, by what is on disk. anew: runs of it that are not what they were. Returns a mode, or nil when it is complete already.
 local function mode_in_suite(e, given, anew)
     local archive = require "bauta.archive"
     if given.restart then return "restart" end
     if given.restart_changed and archive.begun(e, given.out) and changed(e, given, anew) then return "restart" end
     local state = archive.state(e, given.out)
     if not state then return archive.begun(e, given.out) and "restart" or "new" end
+    local path = given.out .. "/" .. e:path()
     if state.state == "complete" then
-        archive.same(e, given.out .. "/" .. e:path())
-        io.stdout:write(("%s: complete, taken from %s/%s\n"):format(e:path(), given.out, e:path()))
-        return nil
+        local goes_on = not archive.same(e, path, given.accept_changes, "--accept-changes goes on with it, --restart-changed makes it anew, and what " ..
+            "takes its weights; --restart all runs of the suite")
+        if not goes_on then io.stdout:write(("%s: complete, taken from %s\n"):format(e:path(), path)) end
+        for _, need in ipairs(e:weights_runs()) do
+            if anew[need.run] then
+                io.stdout:write(("%s: its %s took the weights that %s had before; --restart-changed makes it anew\n"):format(e:path(), need.part,
+                    need.run:path()))
+            end
+        end
+        return goes_on and "resume" or nil
     end
     return (state.alive or archive.saved(e, given.out)) and "resume" or "restart"
 end
@@ -63,7 +71,8 @@ local function mode_alone(e, given)
         return "restart"
     end
     local complete = given.resume and state and state.state == "complete"
-    if complete and archive.same(e, given.out .. "/" .. e:path(), given.accept_changes) then return nil end
+    local advice = "--resume --accept-changes goes on with it, --restart makes it anew"
+    if complete and archive.same(e, given.out .. "/" .. e:path(), given.accept_changes, advice) then return nil end
     if given.resume then return "resume" end
     if not state then return "new" end
     if unsaved and state and state.state == "failed" then return "restart" end -- nothing to lose
@@ -98,11 +107,11 @@ local function finish_suite(suite, given)
 end
 
 local function suite_of(suite, given, source)
-    local trainer = require "bauta.trainer"
+    local archive, trainer = require "bauta.archive", require "bauta.trainer"
     local anew = {}
     for _, e in ipairs(suite.runs) do
         local mode = mode_in_suite(e, given, anew)
-        anew[e] = mode == "new" or mode == "restart"
+        anew[e] = mode ~= nil and (mode ~= "resume" or archive.complete(e, given.out))
         if mode then
             local status = trainer.run(e, trainer_options(given, mode, source))
             if status ~= 0 then return status end
