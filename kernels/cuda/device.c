@@ -119,7 +119,7 @@ static int take(void *self, void *to, ba_err *e) { return rt_take(((struct bai_c
 
 /* ---- faults ---- */
 static const char *const faults[] = { "", "an index is out of range", "a score is not a number", "steps count from 1" };
-static const int codes[] = { BA_EBUG, BA_EARG, BA_ENUMERIC, BA_EARG };
+static const int codes[] = { BA_EBUG, BA_EDATA, BA_ENUMERIC, BA_EARG };
 
 /* A call's number: its program in the high bits, its step in the low ones (28 in all: ba_fault adds the code). */
 enum { STEP_BITS = 16 };

@@ -27,7 +27,7 @@ static int cpu(const ba_kernel *k, ba_err *e)
         int32_t y = ((const int32_t *)k->in[1].data)[b];
         int64_t ahead = 0;
         if (y < 0 || y >= C)
-            return ba_fail(e, BA_EARG, "label %d of image %lld; the model has classes 0 to %lld", y, (long long)b, (long long)C - 1);
+            return ba_fail(e, BA_EDATA, "label %d of image %lld; the model has classes 0 to %lld", y, (long long)b, (long long)C - 1);
         for (int64_t c = 0; c < C; c++)
             ahead += z[c] > z[y] || (z[c] == z[y] && c < y);
         ((float *)k->out[0].data)[b] = z[y] == z[y] && ahead < ((const correct_params *)k->params)->top;

@@ -68,7 +68,7 @@ static int cpu(const ba_kernel *k, ba_err *e)
     int64_t B = k->in[0].type.dim[0], C = k->in[0].type.dim[1];
     for (int64_t b = 0; k->in[1].type.dtype == BA_I32 && b < B; b++)
         if (((const int32_t *)k->in[1].data)[b] < 0 || ((const int32_t *)k->in[1].data)[b] >= C)
-            return ba_fail(e, BA_EARG, "label %d of image %lld; the model has classes 0 to %lld", ((const int32_t *)k->in[1].data)[b], (long long)b, (long long)C - 1);
+            return ba_fail(e, BA_EDATA, "label %d of image %lld; the model has classes 0 to %lld", ((const int32_t *)k->in[1].data)[b], (long long)b, (long long)C - 1);
     k->parallel(k, B, task, (void *)k);
     return BA_OK;
 }

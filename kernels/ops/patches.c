@@ -2,7 +2,7 @@
  * images u8 or f32 [B,H,W,C], scale, shift f32 [C]: pixel * scale + shift; kept i32 [B,k] (optional). Output [B,N or k, C*p*p], each patch in
  * the order channel, row, column (a patch convolution is then a linear); patches in raster order. Rows and columns that do not fill a patch are dropped; with a stride
  * smaller than the patch, patches overlap. */
-#include "../shared/kernel.h"
+#include "../shared/index.h"
 
 typedef struct patches_params { int64_t patch, stride; const char *dtype; } patches_params;
 
@@ -77,10 +77,8 @@ static int cpu(const ba_kernel *k, ba_err *e)
     const patches_params *p = k->params;
     const ba_type *x = &k->in[0].type;
     job j = { k, x->dim[1], x->dim[2], x->dim[3], p->patch, step(p), k->out[0].type.dim[1], fit(p, x->dim[2]), k->n_in > 3 ? k->in[3].data : NULL };
-    int64_t all = fit(p, x->dim[1]) * j.across;
-    for (int64_t i = 0; j.kept && i < x->dim[0] * j.n; i++)
-        if (j.kept[i] < 0 || j.kept[i] >= all)
-            return ba_fail(e, BA_EARG, "kept patch %d of image %lld; 0 to %lld expected", j.kept[i], (long long)(i / j.n), (long long)all - 1);
+    if (j.kept && bai_index_check("patches", &k->in[3], fit(p, x->dim[1]) * j.across, e))
+        return BA_EDATA;
     k->parallel(k, x->dim[0], task, &j);
     return BA_OK;
 }

@@ -1,7 +1,7 @@
 /* tokens: puts the extra tokens in front and adds the positions.
  * x [B,k,D] embedded patches, prefix f32 [..] of P*D numbers, pos f32 [..] of (P+N)*D or N*D numbers (rows; P, N from the attributes), kept i32 [B,k]
  * (optional): out [B,P+k,D]. With position rows for the extra tokens (DeiT) these are added to them, without (DeiT III) not. */
-#include "../shared/kernel.h"
+#include "../shared/index.h"
 
 typedef struct tokens_params { int64_t prefix, patches; } tokens_params;
 
@@ -52,10 +52,8 @@ static void task(void *ctx, int64_t b, int worker)
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     const tokens_params *p = k->params;
-    const int32_t *kept = k->n_in > 3 ? k->in[3].data : NULL;
-    for (int64_t i = 0; kept && i < ba_type_count(&k->in[3].type); i++)
-        if (kept[i] < 0 || kept[i] >= p->patches)
-            return ba_fail(e, BA_EARG, "kept patch %d; 0 to %lld expected", kept[i], (long long)p->patches - 1);
+    if (k->n_in > 3 && k->in[3].data && bai_index_check("tokens", &k->in[3], p->patches, e))
+        return BA_EDATA;
     k->parallel(k, k->in[0].type.dim[0], task, (void *)k);
     return BA_OK;
 }

@@ -1,6 +1,6 @@
 /* tokens_grad: gradients of the extra tokens and the position table. d [B,P+k,D], prefix and pos (for their shapes), kept i32 [B,k] (optional):
  * out0 dprefix, out1 dpos, fp32. Images are added in order, columns are the tasks: the same bits for every number of threads. */
-#include "../shared/kernel.h"
+#include "../shared/index.h"
 
 typedef struct tokens_params { int64_t prefix, patches; } tokens_params;
 
@@ -63,10 +63,8 @@ static void task(void *ctx, int64_t t, int worker)
 static int cpu(const ba_kernel *k, ba_err *e)
 {
     const tokens_params *p = k->params;
-    const int32_t *kept = k->n_in > 3 ? k->in[3].data : NULL;
-    for (int64_t i = 0; kept && i < ba_type_count(&k->in[3].type); i++)
-        if (kept[i] < 0 || kept[i] >= p->patches)
-            return ba_fail(e, BA_EARG, "kept patch %d; 0 to %lld expected", kept[i], (long long)p->patches - 1);
+    if (k->n_in > 3 && k->in[3].data && bai_index_check("tokens_grad", &k->in[3], p->patches, e))
+        return BA_EDATA;
     k->parallel(k, bai_ceil(k->in[0].type.dim[2], COLUMNS), task, (void *)k);
     return BA_OK;
 }

@@ -1,4 +1,4 @@
-/* index: judging index tensors, which come from data and therefore may be wrong at any step. */
+/* index: judging index tensors, which come from data and therefore may be wrong at any step. The same fault has the same code on every device: BA_EDATA. */
 #ifndef BAI_INDEX_H
 #define BAI_INDEX_H
 

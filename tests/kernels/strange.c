@@ -1,5 +1,5 @@
-/* strange: one NaN, or one infinite number, among the inputs of an operation. What the kernel of the CPU makes of it, called directly, every device has to make of it: the same
- * success, or the same refusal. An operation whose outputs are places (topk) refuses; one whose outputs are numbers hands the NaN on. */
+/* strange: one NaN, or one infinite number, among the inputs of an operation; among whole numbers, one that is no index of anything. What the kernel of the CPU makes of it, called
+ * directly, every device has to make of it: the same success, or the same refusal. An operation whose outputs are places (topk) refuses; one whose outputs are numbers hands the NaN on. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -47,18 +47,19 @@ static int called(const walk *w, const op_case *c, int *ran)
 
 void walk_strange(walk *w, op_case *c)
 {
+    static const double numbers[] = { NAN, INFINITY }, places[] = { -1, 1 << 24 };
     for (int i = 0; i < c->n_in; i++) {
-        if (!c->in_p[i] || (c->in[i].dtype != BA_F32 && c->in[i].dtype != BA_BF16))
+        if (!c->in_p[i] || c->in[i].dtype == BA_U8)
             continue;
         int64_t at = (int64_t)(case_uniform(c->seed, "strange", (uint64_t)i) * (double)ba_type_count(&c->in[i]));
         double was = c->x[i][at];
-        for (int infinite = 0; infinite < 2; infinite++) {
+        for (int k = 0; k < 2; k++) {
             ba_err e = { 0 };
             int ran;
-            c->x[i][at] = infinite ? INFINITY : NAN;
+            c->x[i][at] = (c->in[i].dtype == BA_I32 ? places : numbers)[k];
             int want = called(w, c, &ran), got = walk_run(w, c, &e);
-            walk_check(w, &w->program, ran && want == got, "element %lld of input %d is %s: the CPU's kernel ends with code %d, the device with %d: %s",
-                       (long long)at, i, infinite ? "infinite" : "NaN", want, got, e.msg);
+            walk_check(w, &w->program, ran && want == got, "element %lld of input %d is %g: the CPU's kernel ends with code %d, the device with %d: %s",
+                       (long long)at, i, c->x[i][at], want, got, e.msg);
         }
         c->x[i][at] = was;
     }

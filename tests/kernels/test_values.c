@@ -160,6 +160,14 @@ static void indices(void)
     const fed labels = { BA_I32, 1, { 2, 1, 1, 1, 1 }, good };
     expect("one_hot", 1, &labels, BA_ATTRS(BA_I("classes", 3)), 6, (double[]){ 0, 0, 1, 1, 0, 0 }, 0);
     refuse("one_hot", 1, &labels, BA_ATTRS(BA_I("classes", 2)), BA_EDATA, "one_hot: index 2 at element 0; 0 to 1 expected");
+    const fed kept = { BA_I32, 2, { 2, 1, 1, 1, 1 }, good }, picture = { BA_F32, 4, { 2, 1, 2, 1, 1 }, x }, one = f32(1, 1, 1, x), token = { BA_F32, 3, { 2, 1, 1, 1, 1 }, x };
+    refuse("patches", 4, (fed[]){ picture, { BA_F32, 1, { 1, 1, 1, 1, 1 }, x }, { BA_F32, 1, { 1, 1, 1, 1, 1 }, x }, kept }, BA_ATTRS(BA_I("patch", 1)), BA_EDATA,
+           "patches: index 2 at element 0; 0 to 1 expected");
+    refuse("tokens", 4, (fed[]){ token, one, f32(3, 2, 1, x), kept }, BA_ATTRS(BA_I("patches", 2)), BA_EDATA, "tokens: index 2 at element 0; 0 to 1 expected");
+    refuse("tokens_grad", 4, (fed[]){ { BA_F32, 3, { 2, 2, 1, 1, 1 }, x }, one, f32(3, 2, 1, x), kept }, BA_ATTRS(BA_I("patches", 2)), BA_EDATA,
+           "tokens_grad: index 2 at element 0; 0 to 1 expected");
+    refuse("correct", 2, (fed[]){ f32(2, 2, 2, x), labels }, BA_ATTRS(BA_I("top", 1)), BA_EDATA, "label 2 of image 0; the model has classes 0 to 1");
+    refuse("cross_entropy", 2, (fed[]){ f32(2, 2, 2, x), labels }, 0, NULL, BA_EDATA, "label 2 of image 0; the model has classes 0 to 1");
     check_group("indices");
 }
 
