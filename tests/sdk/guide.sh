@@ -28,7 +28,9 @@ ok() {
     tail -n 20 "$here/out"
 }
 
-awk '/^```lua$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/docs/writing-a-mask.md" >compare.lua
+# A block whose first line is the name of a file is that file.
+mkdir -p criteria/mask
+awk '/^```lua$/ { on = 1; file = "compare.lua"; next } /^```$/ { on = 0 } on && /^-- [a-z\/]+\.lua$/ { file = $2 } on { print >file }' "$source/docs/writing-a-mask.md"
 awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$source/docs/writing-a-mask.md" >commands
 ok "the guide has a script and commands" "$(test "$(wc -l <compare.lua)" -gt 40 && test "$(wc -l <commands)" -gt 10; echo $?)"
 while read -r line <&3; do
