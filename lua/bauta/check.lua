@@ -32,6 +32,17 @@ function check.expected(row)
     return row.what or article(row.type)
 end
 
+-- How what a class names is written, where it is not seen from the class: with the name that was given where that is a name.
+local examples = { data = "scenes", arch = "deit", mask = "student", reducer = "tome", loss = "logit", optimiser = "adamw", schedule = "cosine-shifted" }
+
+local function form(row, v)
+    local inner = row.type:match "^list of (.+)$"
+    local name = examples[inner or row.type]
+    if not name or row.what then return "" end
+    if inner then return (', as { bauta.%s "%s" {} }'):format(inner, name) .. (inner == "loss" and ' or bauta.losses "maskedkd-code" {}' or "") end
+    return (', as bauta.%s "%s" {}'):format(row.type, type(v) == "string" and v:find "^[a-z0-9_-]+$" and v or name)
+end
+
 local function number_defect(v)
     return v ~= v or v == math.huge or v == -math.huge or (v == 0 and 1 / v < 0)
 end
@@ -125,7 +136,7 @@ function check.value(row, v, prefix)
     if judge[row.type] and why ~= "" and type(v) ~= "table" and type(v) ~= "function" then
         return nil, ("%s = %s %s; expected %s"):format(name, show(v), why, check.expected(row))
     elseif why ~= "" then
-        return nil, ("%s %s; expected %s"):format(name, why, check.expected(row))
+        return nil, ("%s %s; expected %s%s"):format(name, why, check.expected(row), form(row, v))
     end
     return nil, ("%s = %s; expected %s"):format(name, show(v), check.expected(row))
 end

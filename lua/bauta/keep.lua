@@ -16,10 +16,12 @@ local labels = {
 
 local function bad(name, v, rest) return nil, ("%s = %s; %s"):format(name, errors.show(v), rest) end
 
-local allowed = 'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected'
+local form = '{ [0] = "all", [10] = 0.5 }'
+local one_value = 'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected'
+local any_value = 'a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as ' .. form .. " expected"
 
--- One value, without a schedule: what can be said before the number of patches is known. Returns v, or nil and a sentence.
-local function judge_one(v, name)
+-- One value, without a schedule: what can be said before the number of patches is known. allowed: what is. Returns v, or nil and a sentence.
+local function judge_one(v, name, allowed)
     if type(v) == "string" then
         if v == "all" then return v end
         local percent = tonumber(v:match("^(%d+%.?%d*)%%$"))
@@ -83,14 +85,14 @@ local function judge_list(entries, name)
     local list = {}
     for epoch, v in pairs(entries) do
         if type(epoch) ~= "number" or epoch < 0 or epoch ~= math.floor(epoch) then
-            return bad(name, epoch, "epochs from 0 expected as keys: { [0] = \"all\", [10] = 0.5 }")
+            return bad(name, epoch, "epochs from 0 expected as keys: " .. form)
         end
-        local ok, why = judge_one(v, ("%s[%d]"):format(name, epoch))
+        local ok, why = judge_one(v, ("%s[%d]"):format(name, epoch), one_value)
         if ok == nil then return nil, why end
         list[#list + 1] = { epoch = epoch, keep = v }
     end
     table.sort(list, function(a, b) return a.epoch < b.epoch end)
-    if not list[1] or list[1].epoch ~= 0 then return nil, ("%s: no value for epoch 0"):format(name) end
+    if not list[1] or list[1].epoch ~= 0 then return nil, ("%s: no value for epoch 0; epochs from 0 expected as keys: %s"):format(name, form) end
     return setmetatable({ list = list }, Schedule)
 end
 
@@ -99,19 +101,20 @@ local function judge_text(text, name)
     for part in (text .. ","):gmatch "([^,]*)," do
         local epoch, v = part:match "^%s*(%d+)%s*:%s*(%S+)%s*$"
         if not epoch then return bad(name, text, 'a schedule as "0: all, 10: 0.5" expected') end
-        if entries[tonumber(epoch)] then return bad(name, text, ("epoch %s is there twice"):format(epoch)) end
+        if entries[tonumber(epoch)] then return bad(name, text, ("epoch %s is there twice; each epoch once expected"):format(epoch)) end
         entries[tonumber(epoch)] = tonumber(v) or v
     end
     return judge_list(entries, name)
 end
 
--- What can be said before the number of patches is known. Returns v in its own form, or nil and a sentence.
-function keep.judge(v, name)
+-- What can be said before the number of patches is known. single: nothing that changes over the epochs. Returns v in its own form, or nil and a sentence.
+function keep.judge(v, name, single)
     name = name or "keep"
+    if single then return judge_one(v, name, one_value) end
     if check.class_of(v) == "keep" then return v end
     if type(v) == "table" and not check.class_of(v) then return judge_list(v, name) end
     if type(v) == "string" and v:find(":", 1, true) then return judge_text(v, name) end
-    return judge_one(v, name)
+    return judge_one(v, name, any_value)
 end
 
 -- A sentence about an epoch of a schedule that a run of so many never reaches, or nil.

@@ -14,7 +14,7 @@ selection.rows = {
         doc = "which patches of the ranking are kept: the highest, the lowest, k at random, or k drawn in proportion to the score" },
     { name = "ranked", type = "any", optional = true, accept = function(v)
         if type(v) == "table" or type(v) == "string" and v:find(":", 1, true) then return nil, "is " .. errors.show(v) end
-        return keep.judge(v, "ranked")
+        return keep.judge(v, "ranked", true)
     end,
         what = "a share or a count", doc = "of the kept patches so many are the highest (a share is one of all patches) and the others drawn at random" },
     { name = "ranked_from", type = "float", default = 0.5, min = 0, max = 1, doc = "share of the training after which `ranked` begins" },

@@ -43,6 +43,7 @@ fails(2, "command line: --resume and --restart exclude each other", ("run '%s/ti
 fails(2, "command line: --restart-changed: the script describes one run; --restart makes it anew",
     ("run '%s/tiny.lua' --restart-changed"):format(shell.here))
 fails(2, 'command line: no such kind "maks"; did you mean mask?', "plugins maks")
+fails(2, "command line: bauta.optimiser is no plugin; its settings are in docs/reference/plugins.md, which bauta plugins --markdown prints", "plugins optimiser")
 fails(4, nil, "plugins mask nosuch")
 fails(2, "plugins: '/not/there' is not a folder", "plugins mask none --plugins /not/there")
 fails(0, "BAUTA_PLUGIN_PATH: '/not/there' is not a folder; no plugins are taken from there", "plugins mask none", "a search path with a folder that is not there",
@@ -85,7 +86,7 @@ script_fails(2, "SCRIPT: the script is empty", " \n\n")
 script_fails(2, "SCRIPT: binary chunk refused", "\27LJ\2\2")
 script_fails(2, "SCRIPT:2: optimiser.lrr: no such setting; did you mean lr?",
     "local bauta = require 'bauta'\nreturn bauta.optimiser 'adamw' { lrr = 3 }")
-script_fails(2, 'SCRIPT:3: mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected',
+script_fails(2, 'SCRIPT:3: mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as { [0] = "all", [10] = 0.5 } expected',
     "local bauta = require 'bauta'\n\nlocal m = bauta.mask 'student' { keep = 0 }")
 script_fails(2, "SCRIPT: still running after 1 s of processor time (--script-timeout)", "while true do end", "--script-timeout 1")
 
@@ -170,7 +171,7 @@ tiny_fails(2, "TINY: --set runs.tiny.epohcs: run tiny: no such setting; did you 
 tiny_fails(2, "TINY: --set wheels: no parameter of the script and no setting of its runs; bauta run TINY --help lists both", "--set wheels=4")
 tiny_fails(2, '--set student.detph: arch deit.detph: no such setting; did you mean depth?', "--set student.detph=2")
 tiny_fails(2, '--set student.depth: arch deit.depth = "x" is not a number; expected an integer 0..1000', "--set student.depth=x")
-tiny_fails(2, '--set mask.keep: mask student.keep = 1.5; a count is a whole number; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected', "--set mask.keep=1.5")
+tiny_fails(2, '--set mask.keep: mask student.keep = 1.5; a count is a whole number; a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as { [0] = "all", [10] = 0.5 } expected', "--set mask.keep=1.5")
 tiny_fails(2, nil, "--set mask.keep=17")
 tiny_fails(2, nil, "--set epochs=0")
 tiny_fails(2, nil, "--set kind=nosuch")

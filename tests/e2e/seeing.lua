@@ -205,7 +205,7 @@ raises("shadow random.keep is missing, and teacher sees every patch; how many pa
 raises('shadow student.who = "both": a shadow shows its choice to the teacher only', { shadow = { bauta.mask "student" { who = "both" } } })
 raises("shadow random.keep = 99; the model has 16 patches (4x4)", { shadow = { bauta.mask "random" { keep = 99 } } })
 raises("distill.probe = -1; expected an integer 0..1000000", { probe = -1 })
-raises("distill.shadow has an arch at place 1; expected a list of mask", { shadow = { known.distill(weights).settings.student } })
+raises("distill.shadow has an arch at place 1; expected a list of mask, as { bauta.mask \"student\" {} }", { shadow = { known.distill(weights).settings.student } })
 t.group "refusals"
 
 shell.clean()

@@ -37,6 +37,7 @@ raises("distill: a table of settings expected, got \"x\"", function() bauta.dist
 t.group "names of settings"
 
 -- ---- types and ranges ----
+local losses_form = ', as { bauta.loss "logit" {} } or bauta.losses "maskedkd-code" {}'
 local ranges = {
     epochs = { { "300", '= "300" is a string; expected an integer 1..100000' }, { 0, "= 0; expected an integer 1..100000" },
         { -1, "= -1; expected an integer 1..100000" },
@@ -53,14 +54,19 @@ local ranges = {
     seed = { { -1, "= -1; expected an integer of at least 0" }, { 0.5, "= 0.5; expected an integer of at least 0" },
         { 1e18, "= 1e18 cannot be exact in Lua; write it as a string" }, { {},
             " is a table; expected an integer of at least 0" }, { "abc", '= "abc"; expected an integer of at least 0' } },
-    data = { { student, " is an arch; expected a data" }, { "cifar10", ' is "cifar10"; expected a data' },
-        { 5, " is 5; expected a data" } },
-    student = { { data, " is a data; expected an arch" } },
-    mask = { { "student", ' is "student"; expected a mask' }, { bauta.mask "student",
-        " is a mask without settings; expected a mask" } },
-    losses = { { bauta.loss "logit" {}, " is a loss; expected a list of loss" },
-        { { 5 }, " has 5 at place 1; expected a list of loss" },
-        { { a = 1 }, ' has the key "a"; expected a list of loss' } },
+    data = { { student, ' is an arch; expected a data, as bauta.data "scenes" {}' }, { "cifar10", ' is "cifar10"; expected a data, as bauta.data "cifar10" {}' },
+        { 5, ' is 5; expected a data, as bauta.data "scenes" {}' } },
+    student = { { data, ' is a data; expected an arch, as bauta.arch "deit" {}' } },
+    mask = { { "random", ' is "random"; expected a mask, as bauta.mask "random" {}' }, { bauta.mask "student",
+        ' is a mask without settings; expected a mask, as bauta.mask "student" {}' } },
+    optimiser = { { "sgd", ' is "sgd"; expected an optimiser, as bauta.optimiser "sgd" {}' } },
+    schedule = { { "cosine", ' is "cosine"; expected a schedule, as bauta.schedule "cosine" {}' },
+        { "Cosine!", ' is "Cosine!"; expected a schedule, as bauta.schedule "cosine-shifted" {}' } },
+    reducer = { { "drop", ' is "drop"; expected a reducer, as bauta.reducer "drop" {}' } },
+    losses = { { bauta.loss "logit" {}, ' is a loss; expected a list of loss' .. losses_form },
+        { "deit-soft", ' is "deit-soft"; expected a list of loss' .. losses_form },
+        { { 5 }, " has 5 at place 1; expected a list of loss" .. losses_form },
+        { { a = 1 }, ' has the key "a"; expected a list of loss' .. losses_form } },
     name = { { "", "is empty" }, { "a b", "cannot be a folder" }, { "../x", "cannot be a folder" },
         { "/x", "cannot be a folder" }, { ".hidden", "cannot be a folder" },
         { "a//b", "cannot be a folder" } },
@@ -134,7 +140,15 @@ for _, v in ipairs { 0, -1, 1, 1.5, 0.001, 17, 300, "half", "0%", "101%", {}, tr
 end
 raises("mask.keep = 17; the model has 16 patches (4x4)", distill { mask = bauta.mask "student" { keep = 17 } })
 raises("mask.keep = 0.001 of 16 patches keeps 0; smallest is 0.0313", distill { mask = bauta.mask "student" { keep = 0.001 } })
-raises('mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected', function() bauta.mask "student" { keep = 0 } end)
+raises('mask student.keep = 0; a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as { [0] = "all", [10] = 0.5 } expected', function() bauta.mask "student" { keep = 0 } end)
+for given, want in pairs { [{ 0.75, 0.5 }] = "mask student.keep: no value for epoch 0; epochs from 0 expected as keys: { [0] = \"all\", [10] = 0.5 }",
+    ["0: all, 0: 0.5"] = 'mask student.keep = "0: all, 0: 0.5"; epoch 0 is there twice; each epoch once expected',
+    ["0; all"] = 'mask student.keep = "0; all"; a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as { [0] = "all", [10] = 0.5 } expected',
+    [{ [0] = 1 }] = "mask student.keep[0] = 1; ambiguous: write \"all\" (or \"100%\") for every patch; one single patch is no teacher's view; " ..
+        'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected' } do
+    raises(want, function() bauta.mask "student" { keep = given } end)
+end
+raises('mask student.ranked = 0; a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected', function() bauta.mask "student" { ranked = 0 } end)
 raises("mask none keeps every patch; keep = 0.5 wants another criterion", distill { mask = bauta.mask "none" { keep = 0.5 } })
 raises('mask.who = "both": teacher has 8x8 patches, student 4x4; equal grids expected',
     distill { teacher = arch { patch = 2 }, mask = bauta.mask "student" { keep = 0.5, who = "both" } })

@@ -2,7 +2,7 @@
 local keep = require "bauta.keep"
 local t = require "harness"
 
-local allowed = 'a share 0 < keep < 1, a count >= 2, a label as "50%" or "all" expected'
+local allowed = 'a share 0 < keep < 1, a count >= 2, a label as "50%", "all" or a schedule as { [0] = "all", [10] = 0.5 } expected'
 
 local function count(v, side) return (keep.count(v, side, side)) end
 

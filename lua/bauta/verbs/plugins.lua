@@ -13,6 +13,10 @@ local function judge_kind(kind)
         if k == kind then return end
         kinds[#kinds + 1] = k
     end
+    local described = { optimiser = true, schedule = true, mixing = true, views = true, teacher = true, fp8 = true }
+    if described[kind] then
+        errors.raise("arg", ("bauta.%s is no plugin; its settings are in docs/reference/plugins.md, which bauta plugins --markdown prints"):format(kind), "command line")
+    end
     errors.raise("arg", errors.unknown("kind " .. errors.show(kind), kind, kinds), "command line")
 end
 
