@@ -23,11 +23,11 @@ local criterion = shell.folder .. "/criterion.lua"
 shell.write(criterion, 'local bauta = require "bauta"\n' .. (blocks[2] or "") .. [[
 local arch = bauta.arch "deit" { dim = 24, depth = 2, heads = 2, image = 32, patch = 4, classes = 10 }
 return bauta.distill { name = "x", data = bauta.data "scenes" {}, student = arch, teacher = arch, batch = 8,
-    mask = centre { keep = 0.25, pull = 2 } }
+    mask = middle { keep = 0.25, pull = 2 } }
 ]])
 status, out, err = shell.bauta(("plan '%s'"):format(criterion))
 t.equal(status, 0, "plan with the README's criterion: " .. err)
-t.check(out:find("teacher sees 16 of 64 patches (centre)", 1, true), "it masks: %s", out)
+t.check(out:find("teacher sees 16 of 64 patches (middle)", 1, true), "it masks: %s", out)
 t.group "the criterion"
 -- Every block of the guides: runs are planned, the probe is run.
 for name, wanted in pairs { grids = 1, scripts = 7, losses = 2, masking = 1, seeing = 1 } do
