@@ -160,6 +160,13 @@ for _, name in ipairs { "", "A", "a b", "a/b", 5, ("x"):rep(61) } do
     t.raises(("learned tensor %s: 1 to 60 of a-z, 0-9, _ and points expected"):format(errors.show(name)), built(function(l) return l.weight(name, { 1 }):mean { axis = -100 } end))
 end
 for _, out in ipairs { 0, 1.5, "5", -1 } do t.raises(("project p: out = %s; a width of 1 at least expected"):format(errors.show(out)), built(function(l) return l.project("p", l.logits {}, out) end)) end
+local no_setting = built(function(l) return l.logits {}:mean { axis = -100 } * l.params.wieght end)
+t.raises(("loss wrong-%d: params.wieght: no such parameter; did you mean weight?"):format(count), no_setting)
+t.raises("bad argument #1 to 'math.min' (number expected, got table)", built(function(l) return math.min(l.logits {}, 1) end))
+local path = bauta.loss "logit" {}.plugin.path
+t.raises(("loss.define: there is a loss logit already, %s; another name expected"):format(path), function()
+    bauta.loss.define { name = "logit", build = function() end }
+end)
 t.refused(built(function(l) return l.weight("w", { 0 }):mean { axis = -100 } end), "an empty tensor")
 t.refused(built(function(l) return l.layers("nosuch") end), "layers")
 t.refused(built(function(l) return l.layers() end), "layers of nothing")
