@@ -100,8 +100,8 @@ static void below(lua_State *L, const char *name, const char *prefix, const char
     lua_setfield(L, -2, name);
 }
 
-/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/graph.h), plugins (ours), this program's
- * file, and the program that tests the operations. */
+/* The folders, as a table: lua (our Lua files), headers (the folder that holds bauta/plugin.h, for those who write plugins),
+ * plugins (ours), this program's file, and the program that tests the operations. */
 static void push_places(lua_State *L)
 {
     char exe[PATH_MAX], prefix[PATH_MAX];

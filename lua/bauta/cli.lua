@@ -46,7 +46,7 @@ end
 
 local function start(given)
     local ffi = require "bauta.ffi"
-    ffi.load(places.headers)
+    ffi.load()
     ffi.call("ba_crash_install", given.plugin_timeout)
     require("bauta.bind.plugin").open(places.plugins, given.plugins)
 end

@@ -1,5 +1,5 @@
--- ffi: the only file that requires LuaJIT's ffi. It reads the declarations of the installed headers, and offers what the files
--- in lua/bauta/bind need: checked calls, conversions, and classes of objects that hold one pointer each.
+-- ffi: the only file that requires LuaJIT's ffi. It declares what the library says is in it, and offers what the files in
+-- lua/bauta/bind need: checked calls, conversions, and classes of objects that hold one pointer each.
 --
 -- Nobody outside of bind/ ever holds a pointer: an object is a Lua table; every call checks its class and that it lives.
 local ffi = require "ffi"
@@ -7,35 +7,15 @@ local errors = require "bauta.errors"
 
 local M = { cast = ffi.cast, new = ffi.new, sizeof = ffi.sizeof, copy = ffi.copy, fill = ffi.fill }
 
-local headers = { "base", "graph", "recompute", "data", "run", "weights", "picture", "model", "fp8" }
-
 -- ---- declarations ----
 
-local function declarations(folder, name)
-    local path = ("%s/bauta/%s.h"):format(folder, name)
-    local f, why = io.open(path, "r")
-    if not f then errors.raise("machine", ("cannot read the header %s (%s); is Bauta installed whole?"):format(path, why),
-        "bauta") end
-    local text = f:read("*a")
-    f:close()
-    local parts = {}
-    for part in text:gmatch("/%* cdef begin %*/(.-)/%* cdef end %*/") do parts[#parts + 1] = part end
-    return table.concat(parts, "\n")
-end
-
--- Sizes of the structs both sides share: a header of another build would be noticed here and not later.
-local sizes = { ba_err = 512, ba_type = 48, ba_attr = 24, ba_param = 64 }
-
-function M.load(folder)
-    for _, name in ipairs(headers) do
-        local ok, why = pcall(ffi.cdef, declarations(folder, name))
-        if not ok then errors.raise("bug", ("header bauta/%s.h cannot be read: %s"):format(name, why), "bauta") end
-    end
-    for name, size in pairs(sizes) do
-        if ffi.sizeof(name) ~= size then
-            errors.raise("bug", ("%s has %d bytes here and %d in the library"):format(name, ffi.sizeof(name), size), "bauta")
-        end
-    end
+-- They come from the library itself, which was built with them: no header is read, and what C and Lua know of a struct cannot differ.
+function M.load()
+    ffi.cdef "const char *ba_declarations(void);"
+    local here, say = pcall(function() return ffi.C.ba_declarations end)
+    if not here then errors.raise("machine", "the library is older than the Lua files; is Bauta installed whole?", "bauta") end
+    local ok, why = pcall(ffi.cdef, ffi.string(say()))
+    if not ok then errors.raise("bug", "the declarations of the library: " .. why, "bauta") end
     M.C = ffi.C
     M.err = ffi.new("ba_err")
 end

@@ -1,4 +1,4 @@
--- layout: LuaJIT reads the same headers as the C compiler and must see the same structs.
+-- layout: what the library tells LuaJIT (ba_declarations) makes the same structs as the headers do in the C compiler.
 package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local M = require "bauta.ffi"
 local t = require "harness"

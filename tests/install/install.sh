@@ -49,6 +49,9 @@ ok "the student's criterion is among them" said "^mask *student"
 ok "quickstart, shortened" "$bauta" run "$prefix/share/bauta/experiments/quickstart.lua" --out "$here/runs" \
     --set train=200 --set test=100 --set epochs=1 --set teacher_epochs=1
 ok "it has a result" test -f "$here/runs/quickstart/report.txt"
+mv "$prefix/include" "$here/headers"
+ok "the program needs no header" "$bauta" ops
+mv "$here/headers" "$prefix/include"
 ok "nothing of the build is needed" sh -c '! grep -rl "$1" "$2" --include="*.lua" --include="*.pc" --include="*.h"' sh "$build" "$prefix"
 
 # ---- a C program ----

@@ -6,7 +6,7 @@
  *    adds nothing. Nothing is global, nothing jumps.
  *  - Names end in a verb: _new gives an owned object that _free ends; anything else that returns a pointer lends it.
  *  - Sizes and indices are int64_t, never unsigned. Shapes are row-major, outermost axis first.
- *  - What stands between "cdef begin" and "cdef end" is also what lua/bauta/ffi.lua reads.
+ *  - What stands between "cdef begin" and "cdef end" is plain declarations, which Lua gets too (ba_declarations in bauta/graph.h).
  */
 #ifndef BAUTA_BASE_H
 #define BAUTA_BASE_H

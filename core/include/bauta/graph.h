@@ -107,6 +107,8 @@ typedef struct ba_op_info {
 int64_t ba_op_count(void);
 int ba_op_info_get(int64_t i, ba_op_info *out, ba_err *e);
 const char *ba_version(void);           /* of the library: "0.1.0" */
+/* All declarations of the public headers that stand between "cdef begin" and "cdef end", as they were when the library was built: for LuaJIT's FFI. */
+const char *ba_declarations(void);
 /* cdef end */
 #pragma GCC visibility pop
 
