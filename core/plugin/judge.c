@@ -8,6 +8,7 @@
 /* The ABI: what these pin cannot change without a new BA_ABI_MAJOR. ba_host and the tables of functions may grow at their ends. */
 _Static_assert(sizeof(ba_err) == 512 && sizeof(ba_value) == 8 && sizeof(ba_param) == 64 && sizeof(ba_attr) == 24, "ABI");
 _Static_assert(sizeof(ba_plugin_desc) == 80 && offsetof(ba_plugin_desc, name) == 24 && offsetof(ba_plugin_desc, ops) == 72, "ABI");
+_Static_assert(BA_WANT_MINOR == BA_ABI_MINOR, "the core sees all of what plugins may ask for");
 _Static_assert(offsetof(ba_block, layer_scale) == 56 && sizeof(ba_arch_facts) == 120 && sizeof(ba_arch_in) == 48, "ABI");
 _Static_assert(sizeof(ba_reduce_in) == 48 && sizeof(ba_reduce_out) == 32 && sizeof(ba_saliency) == 40, "ABI 1.1");
 _Static_assert(offsetof(ba_host, op) == 16 && offsetof(ba_host, data) == 16 + 16 * sizeof(void *), "ABI");

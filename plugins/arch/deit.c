@@ -2,6 +2,7 @@
  * With distilled = true there is a second extra token and a second head, as in distilled DeiT: the logits are the mean of both heads in
  * evaluation; in training they are the class head's, and the other's are published as distillation_logits.
  * Weights have timm's names. Spec: models 3. */
+#define BA_WANT_MINOR 3
 #include <bauta/vit.h>
 
 typedef struct deit_params { ba_vit_settings vit; int64_t distilled, positions; } deit_params;

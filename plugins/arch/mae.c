@@ -6,6 +6,7 @@
  * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
  * (row, column, channel). All matrices begin as Xavier has it, but for those of the heads. Spec: models 6, recipes 1.2. */
+#define BA_WANT_MINOR 3
 #include <math.h>
 #include <stdio.h>
 #include <bauta/compose.h>

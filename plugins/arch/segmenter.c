@@ -3,6 +3,7 @@
  * those of every pixel (of whole pictures only), `logits` [B,classes] the mean over the patches, our own, so that a picture has an answer. Class
  * attention is the encoder's. Pictures whose sides are no multiples of the patch are filled up with zeros, below and to the right, after they were
  * normalised; `masks` have their own size again. Spec: models 13. */
+#define BA_WANT_MINOR 1
 #include <math.h>
 #include <bauta/compose.h>
 #include <bauta/vit.h>

@@ -2,6 +2,7 @@
  * teacher's: KL(softmax(t M_t / T) || softmax(s M_s / T)), the mean over the batch; widths may differ. What enters the student's queue comes from a
  * slowly moving average of the student (`keys` names it: a teacher with model = "ema"), or from the student itself. Both queues are read
  * before they are renewed. All of length 1. Spec: methods 2.16. */
+#define BA_WANT_MINOR 1
 #include <math.h>
 #include <string.h>
 #include <bauta/compose.h>

@@ -3,6 +3,7 @@
  *   L = mean over pairs (i, v), v != i, of the mean over the batch of  - sum_j softmax((t_i - c) / teacher_temperature)_j ln softmax(s_v / student_temperature)_j
  * c, the centre, is a running mean of the teacher's outputs, renewed after the step. Views are stacked one behind the other:
  * all pictures of view 0, then of view 1. Spec: methods 2.15. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 typedef struct dino_params { double weight, student_temperature, teacher_temperature, warmup_temperature, centre_momentum; int64_t warmup; } dino_params;

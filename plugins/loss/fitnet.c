@@ -4,7 +4,7 @@
  *         BatchNorm and ReLU behind it besides; here it is the linear map alone
  * The last block's are taken after the final norm. A masked teacher is compared at the places it sees; the sum is then multiplied by N/k.
  * Spec: methods 2.7, 2.17. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 
 enum { MOST = 64 };

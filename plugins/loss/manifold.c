@@ -5,7 +5,7 @@
  * averaged over the chosen pairs of blocks. No projection: widths may differ. Under a mask only places that the teacher sees are compared; place i of the
  * inter term is then the i-th kept patch of each picture. Class tokens are left out where a block of either model has not looked at them (the trunks of
  * CaiT and ConViT). Spec: methods 2.10, 2.17. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 
 enum { MOST = 64 };

@@ -2,7 +2,7 @@
  * convolutions; squared error over all places, summed, per sample. The places (or, in the original for classification, the channels) that
  * are set to zero are drawn anew for each sample and step. The generator works on the student's whole grid; a masked teacher is compared at the places it
  * sees, times N/k. Spec: methods 2.8, 2.17. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 
 enum { TOKENS, CHANNELS };

@@ -3,6 +3,7 @@
  *   absolute  the mean over the batch of the distance |s - t| (not squared; epsilon is added to each difference, as PyTorch does)
  *   relative  the distances between all pictures of the batch, student's against teacher's: the Frobenius norm of what they differ by
  * relative needs no map: distances have no width. Spec: methods 2.16. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 enum { MEAN, ABSOLUTE, RELATIVE };

@@ -2,6 +2,7 @@
  * between the two softmaxes over [own teacher embedding, queue]. The student's goes through a learned head. Embeddings
  * have length 1; the queue holds the teacher's, is read before this step's take the place of the oldest, and begins with random directions.
  * Spec: methods 2.16. */
+#define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 
 enum { MLP, LINEAR, NONE };

@@ -5,7 +5,7 @@
  *              squared error at these places counts
  * Sums over tokens and channels, per sample (form paper: over the batch too). The last block's tokens are taken after the final norm. Generators see the
  * student's whole grid; a masked teacher is compared at the places it sees, times N/k (correlations: squared). Spec: methods 2.9, 2.17. */
-#define BA_WANT_MINOR 1
+#define BA_WANT_MINOR 5
 #include <bauta/compose.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* value-norm: attention says how much of a patch's value the class token takes, but not how large that value is: the student's class attention
  * (of the tokens that its architecture names) times the length of the patch's value vector, head by head, the mean over the heads. The significance
  * score by which Fayyaz et al. sample tokens inside a model, used here to choose what the teacher sees. */
+#define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 
 typedef struct value_norm_params { int64_t layer; } value_norm_params;

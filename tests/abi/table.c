@@ -1,5 +1,5 @@
-/* table: size, and the offset of every field, of each struct that plugins and the core share. Compiled twice: against the frozen headers of
- * ABI 1.0 and against today's, under the names that -DTABLE gives. */
+/* table: size, and the offset of every field, of each struct that plugins and the core share. Compiled thrice: against the frozen headers of
+ * ABI 1.0, against today's, and against today's as a plugin sees them that asks for no minor version, under the names that -DTABLE gives. */
 #include <stdint.h>
 
 #include <bauta/data.h>

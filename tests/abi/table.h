@@ -6,6 +6,6 @@
 
 typedef struct abi_row { const char *type, *field; size_t number; } abi_row;
 
-extern const abi_row abi_1_0[], abi_now[]; /* the same rows; type NULL at the end */
+extern const abi_row abi_1_0[], abi_now[], abi_asked_0[]; /* the same rows; type NULL at the end */
 
 #endif

@@ -34,6 +34,15 @@ static void test_rows(void)
     check_group("sizes and offsets");
 }
 
+/* A plugin that says it is content with 1.0 sees nothing that was appended since: what it could call by mistake does not compile. */
+static void test_guarded(void)
+{
+    for (int i = 0; abi_1_0[i].type; i++)
+        CHECK(abi_asked_0[i].number == abi_1_0[i].number, "%s%s%s: %zu without BA_WANT_MINOR, in ABI 1.0 %zu; is what was appended behind #if BA_WANT_MINOR?",
+            abi_1_0[i].type, *abi_1_0[i].field ? "." : "", abi_1_0[i].field, abi_asked_0[i].number, abi_1_0[i].number);
+    check_group("what was appended is there for those who ask for it");
+}
+
 static char *whole(const char *folder, const char *name)
 {
     char path[4096];
@@ -73,6 +82,7 @@ int main(int argc, char **argv)
 {
     CHECK(argc > 1, "usage: %s FROZEN-HEADERS", argv[0]);
     test_rows();
+    test_guarded();
     if (argc > 1)
         test_complete(argv[1]);
     return check_done();

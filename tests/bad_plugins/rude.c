@@ -1,4 +1,5 @@
 /* rude: a criterion, a loss, an architecture and a reducer that are accepted and then misbehave when called, each in the way its parameter asks for. */
+#define BA_WANT_MINOR 5
 #include <bauta/plugin.h>
 
 typedef struct rude_params { int64_t how; } rude_params;

@@ -38,9 +38,9 @@ enum { BA_F32 = 1, BA_BF16 = 2, BA_I32 = 3, BA_U8 = 4 }; /* element types */
 enum { BA_MAX_RANK = 5 };
 /* initialisers of learned tensors: */
 enum { BA_INIT_ZERO = 0, BA_INIT_ONE = 1, BA_INIT_NORMAL = 2, BA_INIT_UNIFORM = 3, /* scale: standard deviation, or bound of +-bound */
-       BA_INIT_UNIT = 4 }; /* rows of the last axis of length `scale`, in directions drawn evenly */
+       BA_INIT_UNIT = 4 }; /* rows of the last axis of length `scale`, in directions drawn evenly; since ABI 1.1 of plugins */
 enum { BA_NO_DECAY = 1,                                                            /* never weight-decayed (tokens, positions) */
-       BA_FIXED = 2 };                                                             /* never trained: stays as initialised or loaded */
+       BA_FIXED = 2 };                                                             /* never trained: stays as initialised or loaded; since ABI 1.2 */
 
 typedef struct ba_type {               /* what a tensor is: element type and static shape */
     int32_t dtype, rank;               /* rank 0 is a scalar of one element */

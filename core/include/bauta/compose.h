@@ -1,5 +1,6 @@
 /* bauta/compose.h: short forms for plugins that combine operations. Everything here is written with ba_host.op and hands NULL on, so
- * that a chain is checked once, at its end: the first error is the one that is kept.
+ * that a chain is checked once, at its end: the first error is the one that is kept. What needs a later core than 1.0 stands behind
+ * `#if BA_WANT_MINOR`, as in bauta/plugin.h.
  *
  *     const ba_on o = { h, b, e };
  *     ba_tensor *miss = ba_op2(o, "sub", teacher, student, 0, NULL);
@@ -94,6 +95,7 @@ static inline ba_tensor *ba_signal_f32(ba_on o, const char *who, const char *wha
     return ba_as_f32(o, o.h->signal(o.b, who, what, layer, o.e));
 }
 
+#if BA_WANT_MINOR >= 4
 /* Of the class attention [B,heads,E,T] of a model the rows that tell how salient a patch is, as its architecture says (fact asks), their mean: [B,heads,T]. */
 static inline ba_tensor *ba_asked(ba_on o, const char *who, ba_tensor *attention)
 {
@@ -102,6 +104,7 @@ static inline ba_tensor *ba_asked(ba_on o, const char *who, ba_tensor *attention
         return NULL;
     return ba_mean(o, ba_cut(o, attention, 2, asks == BA_ROWS_OTHERS, asks == BA_ROWS_CLASS ? 1 : o.h->dim(attention, 2)), 2, 0);
 }
+#endif
 
 /* The label of each sample, i32 [B]: the given one, or the likeliest class of the soft targets of mixed pictures. */
 static inline ba_tensor *ba_labels(ba_on o)
@@ -121,6 +124,7 @@ static inline ba_tensor *ba_head(ba_on o, const char *who, int distillation)
     return t;
 }
 
+#if BA_WANT_MINOR >= 4
 /* How many blocks of a model change its patches; behind them only the class token goes on (CaiT). */
 static inline int64_t ba_trunk(ba_on o, const char *who)
 {
@@ -144,6 +148,7 @@ static inline ba_tensor *ba_features(ba_on o, const char *who, int64_t layer)
         return NULL;
     return layer == trunk - 1 || layer == depth - 1 ? ba_signal_f32(o, who, "features", -1) : ba_signal_f32(o, who, "tokens", layer);
 }
+#endif
 
 /* What a model makes of the whole picture, f32 [B,dim]: the class token after the final norm; the mean of the tokens where there is none, or where the
  * model classifies by it. */
@@ -161,6 +166,7 @@ static inline ba_tensor *ba_embedding(ba_on o, const char *who)
 /* Rows of length 1. */
 static inline ba_tensor *ba_unit(ba_on o, ba_tensor *x) { return ba_op1(o, "normalise", x, BA_ATTRS(BA_F("eps", 1e-12))); }
 
+#if BA_WANT_MINOR >= 1
 /* The queue NAME of the last `rows` embeddings, f32 [rows,dim]: the step reads it as it was before; behind the step the rows of `fresh` [B,dim] take the
  * place of the oldest. It begins with `init` and `scale` as ba_host.state has them. */
 static inline ba_tensor *ba_queue(ba_on o, const char *name, int64_t rows, ba_tensor *fresh, int init, double scale)
@@ -170,6 +176,7 @@ static inline ba_tensor *ba_queue(ba_on o, const char *name, int64_t rows, ba_te
     ba_tensor *step = queue ? o.h->signal(o.b, "batch", "step", -1, o.e) : NULL;
     return step && !o.h->after(o.b, "enqueue", 3, (ba_tensor *[]){ queue, fresh, step }, 0, NULL, o.e) ? queue : NULL;
 }
+#endif
 
 /* How near x [B,dim] is to the embeddings of a queue: [B,rows], divided by t. */
 static inline ba_tensor *ba_nearness(ba_on o, ba_tensor *x, ba_tensor *queue, double t) { return ba_scale(o, ba_matmul(o, x, queue, 0, 1), 1 / t, 0); }

@@ -189,10 +189,12 @@ typedef struct ba_data_host { /* append only */
     /* The part of `in` from (x, y), width x height pixels, resized into `out`, which has its size already. */
     int (*resize)(const ba_picture *in, int64_t x, int64_t y, int64_t width, int64_t height, int interpolation,
                   ba_picture *out, ba_err *e);
+#if BA_WANT_MINOR >= 1
     /* Turns a picture that was read from file i, and its box, upright, as EXIF says there; without EXIF it stays as it is. */
     int (*file_upright)(const ba_files *f, int64_t i, ba_picture *p, ba_err *e);
-
-    /* Since ABI 1.2. Room for n bytes; sets n and bytes. Earlier bytes are lost. */
+#endif
+#if BA_WANT_MINOR >= 2
+    /* Room for n bytes; sets n and bytes. Earlier bytes are lost. */
     int (*reserve_bytes)(ba_encoded *p, int64_t n, ba_err *e);
     /* All bytes of a file, and its label as name. */
     int (*file_encoded)(const ba_files *f, int64_t i, ba_encoded *out, ba_err *e);
@@ -206,12 +208,14 @@ typedef struct ba_data_host { /* append only */
     /* As a plugin's `read` and `encoded`. */
     int (*pack_read)(const ba_pack *p, int64_t i, ba_picture *out, ba_err *e);
     int (*pack_encoded)(const ba_pack *p, int64_t i, ba_encoded *out, ba_err *e);
-
-    /* Since ABI 1.3, for plugins whose channels are 1. Room for rows x columns numbers; sets rows, columns, values. Earlier numbers are lost. */
+#endif
+#if BA_WANT_MINOR >= 3
+    /* For plugins whose channels are 1. Room for rows x columns numbers; sets rows, columns, values. Earlier numbers are lost. */
     int (*reserve_values)(ba_picture *p, int64_t rows, int64_t columns, ba_err *e);
     /* The log-mel energies of a sound of n samples, one channel, `rate` (1000 to 768000) of them a second, as the Audio Spectrogram Transformer takes
      * them: brought to 16 kHz, windows of 25 ms every 10 ms, `bins` (8 to 512) rows; cut, or filled up with zeros, to `frames` (1 to 16384) columns. */
     int (*spectrum)(const float *sound, int64_t n, int64_t rate, int64_t bins, int64_t frames, ba_picture *out, ba_err *e);
+#endif
 } ba_data_host;
 #pragma GCC visibility pop
 

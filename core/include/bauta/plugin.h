@@ -16,12 +16,14 @@
 #define BA_MAGIC     0x42415554u  /* "BAUT" */
 #define BA_ABI_MAJOR 1            /* raised when anything already here changes */
 #define BA_ABI_MINOR 5            /* raised when something is appended */
+/* The oldest core this plugin is content with: `#define BA_WANT_MINOR n` before the first header of Bauta. What was appended since stands behind
+ * `#if BA_WANT_MINOR >= n` and does not exist for a plugin that asks for less, so that none calls what its oldest core lacks. */
 #ifndef BA_WANT_MINOR
-#define BA_WANT_MINOR 0           /* the oldest core this plugin is content with */
+#define BA_WANT_MINOR 0
 #endif
 
 enum { BA_KIND_MASK = 1, BA_KIND_LOSS = 2, BA_KIND_ARCH = 3, BA_KIND_DATA = 4,
-       BA_KIND_REDUCER = 5 /* since ABI 1.1 */ };
+       BA_KIND_REDUCER = 5 /* since 1.1 */ };
 
 typedef struct ba_tensor ba_tensor;
 typedef struct ba_build ba_build; /* one call from the core while a step is described */
@@ -47,26 +49,34 @@ typedef struct ba_host {          /* append only */
 
     /* Signals. WHO is "student", "teacher", "batch" or the name of an auxiliary model; for a criterion also "masked": the model that will be
      * masked (its facts are known, its signals are not built yet); for a reducer "reduced": the model it works in. WHAT:
-     *   batch:  images u8 [B,H,W,C], labels i32 [B], targets [B,classes] (soft labels; only when the data mixes), step i32 [], epoch i32 []
+     *   batch:  images [B,H,W,C] of the data's size, 0..255: u8 as they are, f32 where they were erased or mixed; of spectrograms f32 [B,bins,frames,1];
+     *           with several views of a picture all of view 0, then of view 1, and local_images u8 [.., size,size,C] where there are small ones.
+     *           labels i32 [B] (of pictures: one for all views), targets f32 [B,classes] (soft labels; only when training mixes pictures).
+     *           step i32 [], from 1; epoch i32 [], from 0; progress f32 []: the share of the run's epochs that lies behind this step, 0..1.
+     *           In training only, samples i32 [B]: their numbers in the training set, there when a loss `needs` batch.samples; momentum f32 []: of an
+     *           averaged teacher, where there is one
      *   models: logits [B,classes]; class_attention [B,heads,E,E+N] of block `layer` (rows: the E extra tokens; softmax over all keys);
      *           tokens [B,E+N,dim] after block `layer`; features [B,E+N,dim] after the final norm; normed: tokens of `layer` after it; kept i32 [B,k] (masked
      *           models only); pooled [B,dim]: the mean of tokens after a norm of its own, where the classifier sees that;
      *           of block `layer` also attention and attention_logits [B,heads,T,T] (after and before the softmax over all keys; fp32),
      *           queries, keys, values [B,heads,T,dim/heads], attention_output and mlp_output [B,T,dim] (what is added to the residual
      *           stream), mlp_hidden [B,T,hidden] (after the GELU); embedded [B,E+N,dim] (with positions, before the first block)
-     *           In a masked model N is k everywhere; T = E+N.
+     *           In a masked model N is k everywhere; T = E+N. Some have more (docs/architectures.md).
      * layer counts from 0; negative counts from the last (-1). NULL and a sentence (what there is) when it does not exist.
      * What nobody asks for is not computed. */
     ba_tensor *(*signal)(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e);
     /* An architecture makes a signal known under its own WHO; layer -1 for those without one. */
     int (*publish)(ba_build *b, const char *what, int64_t layer, ba_tensor *t, ba_err *e);
-    /* Facts about a model: "patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes"; since 1.4 "trunk", "joins" and "asks"
-     * of ba_arch_facts. -1 and a sentence if unknown. */
+    /* Facts about a model: those of ba_arch_facts ("patches" N, "prefix" E, "grid_rows", "grid_columns", "depth", "heads", "dim", "classes", ...; since 1.4
+     * "trunk", "joins" and "asks"), and of a masked one "kept" k. Where a loss needs batch.samples, "images" of WHO "data": how many pictures the training
+     * set has. -1 and a sentence if unknown. */
     int64_t (*fact)(ba_build *b, const char *who, const char *what, ba_err *e);
 
     /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY, BA_FIXED. */
     ba_tensor *(*weight)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, ba_err *e);
-    /* Uniform fp32 numbers in [0,1), new at every step, from the stream PLUGIN/NAME. */
+    /* Uniform fp32 numbers in [0,1), new at every step: a function of the run's seed, the step and the stream's name, which is OWNER/NAME. OWNER: WHO in an
+     * architecture; the label of a loss (its name, unless the script says otherwise); a criterion's name, and @WHOM behind it unless the masked model is
+     * "teacher"; a reducer's name. */
     ba_tensor *(*random)(ba_build *b, const char *name, int rank, const int64_t *dim, ba_err *e);
 
     /* Blocks shared by architectures (core/nn). Weights are named PREFIX.weight and so on, as timm names them. */
@@ -79,7 +89,8 @@ typedef struct ba_host {          /* append only */
     /* Files and pictures, for data plugins; see bauta/data.h. */
     const struct ba_data_host *data;
 
-    /* For losses that compare the inside of student and teacher (core/nn); since 1.1.
+#if BA_WANT_MINOR >= 1
+    /* For losses that compare the inside of student and teacher (core/nn).
      * match: [B,T,D] tensors of both at the places that both have: tokens of the model that sees more are gathered by the other's kept patches, a
      * student of another grid is resized to the teacher's first. out[0] the student's, out[1] the teacher's, of equal T; the extra tokens that
      * both have stand in front when `extras` is set. */
@@ -109,23 +120,26 @@ typedef struct ba_host {          /* append only */
     ba_tensor *(*vit_table)(ba_build *b, const char *name, const struct ba_vit *v, ba_err *e);
     ba_tensor *(*vit_positions)(ba_build *b, const struct ba_vit *v, ba_tensor *table, ba_err *e);
 
-    /* For criteria (core/nn/saliency.c); since 1.1. saliency: f32 [B,N], how much WHO attends to each patch, on the grid of the model that will be masked. */
+    /* For criteria (core/nn/saliency.c). saliency: f32 [B,N], how much WHO attends to each patch, on the grid of the model that will be masked. */
     ba_tensor *(*saliency)(ba_build *b, const char *who, const struct ba_saliency *how, ba_err *e);
     /* regrid: numbers [..,N] of WHO's patches on the grid of the model that will be masked, bilinearly; x itself where the grids are equal. */
     ba_tensor *(*regrid)(ba_build *b, const char *who, ba_tensor *x, ba_err *e);
 
-    /* For losses; since 1.1. state: an fp32 tensor that lives from step to step and that no gradient reaches (a centre, a queue); one of the same name,
+    /* For losses. state: an fp32 tensor that lives from step to step and that no gradient reaches (a centre, a queue); one of the same name,
      * shape and initialiser as a learned tensor of this loss begins as its copy. after: an operation that renews state in place ("ema", "enqueue"),
      * noted now and added behind the optimiser, so that all of the step reads the old values and an average sees the new weights. */
     ba_tensor *(*state)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, ba_err *e);
     int (*after)(ba_build *b, const char *op, int n_in, ba_tensor *const *in, int n_attr, const ba_attr *attr, ba_err *e);
-
-    /* For losses; since 1.4. layers, for what blocks attend to: those behind the trunk count, too. */
+#endif
+#if BA_WANT_MINOR >= 4
+    /* For losses. layers, for what blocks attend to: those behind the trunk count, too. */
     int64_t (*attention_layers)(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e);
-
-    /* For criteria and losses; since 1.5. A number for the log: the mean of all elements of t (f32 or bf16) becomes the column note_LABEL_NAME of every
+#endif
+#if BA_WANT_MINOR >= 5
+    /* For criteria and losses. A number for the log: the mean of all elements of t (f32 or bf16) becomes the column note_LABEL_NAME of every
      * training step; LABEL is the criterion's or the loss's. name: 1 to 32 of a-z, 0-9 and _. Costs what t costs, and no gradient goes through it. */
     int (*note)(ba_build *b, const char *name, ba_tensor *t, ba_err *e);
+#endif
 } ba_host;
 
 /* What a block does with its normalised input instead of ordinary self-attention: [B,T,dim] in, [B,T,dim] out. */
@@ -138,6 +152,7 @@ typedef struct ba_block { /* append only; what a shorter size leaves out is 0 */
     int64_t heads, mlp;     /* mlp: hidden width */
     int64_t prefix;         /* E: extra tokens in front */
     double eps, drop_path;  /* drop_path: rate of this block, used in training only */
+#if BA_WANT_MINOR >= 1
     double layer_scale;     /* what scale1, scale2 [dim] begin as; 0: there are none */
     int64_t gamma_names;    /* 1: scale1, scale2 are called gamma_1, gamma_2; 0: ls1.gamma, ls2.gamma */
     int64_t quick_gelu;     /* 1: x * sigmoid(1.702 x) in the MLP instead of the exact GELU */
@@ -146,9 +161,11 @@ typedef struct ba_block { /* append only; what a shorter size leaves out is 0 */
     int64_t quiet;          /* 1: the block publishes nothing; the architecture does it, where its tokens are not [B,E+N,dim] */
     ba_attend attend;       /* NULL: self-attention */
     const void *given;      /* for attend */
+#endif
 } ba_block;
 
 /* ---- masking criteria ---- */
+#if BA_WANT_MINOR >= 1
 enum { BA_SALIENCY_CLASS = 0,  /* attention of extra tokens on the patches */
        BA_SALIENCY_PATCHES };  /* attention that each patch receives from all patches, itself included */
 enum { BA_SOFTMAX_ALL = 0,     /* the softmax ran over all keys; the extra ones are left out afterwards (released code) */
@@ -164,7 +181,9 @@ typedef struct ba_saliency {
     int64_t layer;             /* from 0; -1 is the last; BA_LAYER_MIDDLE */
     int64_t source, softmax, rows;
 } ba_saliency;
+#endif
 
+#if BA_WANT_MINOR >= 4
 /* Its fields as settings of a criterion: BA_PARAMS(ba_saliency, BA_SALIENCY_ROWS). */
 #define BA_SALIENCY_ROWS \
     BA_CHOICE(ba_saliency, source, 0, ((const char *const[]){ "class", "patches", NULL }), \
@@ -175,6 +194,7 @@ typedef struct ba_saliency {
               "extra tokens that are asked: class, the mean of all (extra), or of all but class (others); auto: ast extra, yolos others, all else class"), \
     BA_INT(ba_saliency, layer, -1, -1000, BA_LAYER_MIDDLE, NULL, \
            "block whose attention is taken, from 0 (first); -1 is the last, 1000 the middle; scripts may say \"first\", \"middle\", \"last\"")
+#endif
 
 typedef struct ba_mask_ops {
     uint32_t size;
@@ -195,10 +215,12 @@ typedef struct ba_arch_facts { /* what the geometry says without building anythi
     uint32_t size;
     int64_t image_rows, image_columns, channels;
     int64_t patches, prefix, grid_rows, grid_columns, depth, heads, dim, classes;
-    /* Since ABI 1.4. trunk: blocks that change the patches; in those behind it the class token alone asks (CaiT). 0: all of them.
+#if BA_WANT_MINOR >= 4
+    /* trunk: blocks that change the patches; in those behind it the class token alone asks (CaiT). 0: all of them.
      * joins: the first block that sees the extra tokens; in `tokens` of those before it they stand as they were embedded. */
     int64_t trunk, joins;
     int64_t asks;                /* BA_ROWS_CLASS, _EXTRA or _OTHERS: whose attention tells how salient a patch is, unless the user says otherwise */
+#endif
 } ba_arch_facts;
 
 typedef struct ba_arch_in {
@@ -215,7 +237,8 @@ typedef struct ba_arch_ops {
     int (*build)(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e); /* publishes at least "logits" */
 } ba_arch_ops;
 
-/* ---- reducers: fewer tokens inside a model, block by block (since ABI 1.1) ---- */
+/* ---- reducers: fewer tokens inside a model, block by block ---- */
+#if BA_WANT_MINOR >= 1
 typedef struct ba_reduce_in {
     uint32_t size;
     int64_t layer, depth;
@@ -236,6 +259,7 @@ typedef struct ba_reducer_ops {
     /* Called once a block. Signals of the model that is being built are those of "reduced": keys, class_attention, ... of in->layer. */
     int (*reduce)(const ba_host *h, ba_build *b, const void *params, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e);
 } ba_reducer_ops;
+#endif
 
 /* ---- data ---- */
 typedef struct ba_box { float x0, y0, x1, y1; } ba_box;  /* of the object, in pixels of the picture; x1 <= x0: unknown */
@@ -246,12 +270,15 @@ typedef struct ba_picture {      /* one sample; the core owns and reuses it */
     int64_t capacity;            /* of pixels, in bytes */
     int32_t label;
     ba_box box;
-    /* Since ABI 1.3, for data whose channels are 1: rows * columns numbers instead of pixels; get room with ba_data_host.reserve_values or .spectrum. */
+#if BA_WANT_MINOR >= 3
+    /* For data whose channels are 1: rows * columns numbers instead of pixels; get room with ba_data_host.reserve_values or .spectrum. */
     float *values;
     int64_t values_capacity;     /* in numbers */
+#endif
 } ba_picture;
 
-/* A sample as its file has it, not decoded: the core then decodes the part only that will be looked at. Since ABI 1.2. */
+#if BA_WANT_MINOR >= 2
+/* A sample as its file has it, not decoded: the core then decodes the part only that will be looked at. */
 typedef struct ba_encoded {
     uint32_t size;
     int32_t label;
@@ -260,13 +287,16 @@ typedef struct ba_encoded {
     int64_t n, capacity;
     char name[512];              /* how messages call it */
 } ba_encoded;
+#endif
 
 typedef struct ba_data_facts {
     uint32_t size;
     int64_t count, classes;
     const char *const *class_names; /* [classes], lives as long as self; NULL: numbers */
     int has_boxes;
-    int64_t rows, columns;       /* since ABI 1.3, where channels are 1: the size of all samples, 1..16384 */
+#if BA_WANT_MINOR >= 3
+    int64_t rows, columns;       /* where channels are 1: the size of all samples, 1..16384 */
+#endif
 } ba_data_facts;
 
 typedef struct ba_data_ops {
@@ -275,10 +305,14 @@ typedef struct ba_data_ops {
     /* Fills out with sample i. Called by several threads at once; a function of (params, split, i) only. */
     int (*read)(const ba_host *h, void *self, int64_t i, ba_picture *out, ba_err *e);
     void (*close)(const ba_host *h, void *self);
-    /* Since ABI 1.2; may be NULL. Sample i as it is stored: 1 when out is filled, 0 when it must be asked with read, which gives the same pixels,
+#if BA_WANT_MINOR >= 2
+    /* May be NULL. Sample i as it is stored: 1 when out is filled, 0 when it must be asked with read, which gives the same pixels,
      * label and box. Called as read is. */
     int (*encoded)(const ba_host *h, void *self, int64_t i, ba_encoded *out, ba_err *e);
-    int64_t channels;            /* since ABI 1.3. 0: RGB pictures of 8 bits; 1: spectrograms, fp32 numbers of one channel, all of one size */
+#endif
+#if BA_WANT_MINOR >= 3
+    int64_t channels;            /* 0: RGB pictures of 8 bits; 1: spectrograms, fp32 numbers of one channel, all of one size */
+#endif
 } ba_data_ops;
 
 /* ---- the descriptor ---- */

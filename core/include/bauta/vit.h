@@ -12,6 +12,10 @@
 
 #include "plugin.h"
 
+#if BA_WANT_MINOR < 1
+#error "bauta/vit.h is for cores of ABI 1.1 and later: #define BA_WANT_MINOR 1 (or more) before the first header of Bauta"
+#endif
+
 enum { BA_MOST_EXTRA = 3 };
 
 /* How a table of positions is brought to another grid (spec: models 1.8). All but CROP: half-pixel rule, separable. */
@@ -25,11 +29,11 @@ typedef struct ba_vit {
     int64_t dim, depth, heads, hidden;
     const char *extra[BA_MOST_EXTRA];   /* names of the extra tokens in front, [1,count,dim] each; NULL at the end */
     int64_t extra_count[BA_MOST_EXTRA]; /* 0 means 1 */
-    int64_t bare;                       /* 1: the extra tokens have no positions (the table has rows for patches only); 2: only the first has one */
+    int64_t bare;                       /* 1: the extra tokens have no positions (the table has rows for patches only); 2 (since 1.3): only the first has one */
     int64_t tail;                       /* of the table's rows, those of the last `tail` extra tokens stand behind the patches' */
     int64_t table_rows, table_columns;  /* grid of the position table; 0: the grid of patches */
     int64_t resize;                     /* BA_RESIZE_*: how the table gets to the grid of patches */
-    int64_t sincos;                     /* 1: positions begin as sines and cosines; 2: and are never trained */
+    int64_t sincos;                     /* 1: positions begin as sines and cosines; 2 (since 1.3): and are never trained */
     int64_t no_patch_bias;
     const char *pre_norm;               /* name of a LayerNorm before the blocks; NULL: none */
     double drop_path;                   /* of the last block */
