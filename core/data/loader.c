@@ -97,7 +97,7 @@ static void make_order(ba_loader *l)
         l->order[i] = (int32_t)(i * all / n);
     for (int64_t i = 0; l->o.shuffle && i < n - 1; i++) {
         if (i % 2 == 0)
-            u = ba_philox4x32((uint64_t)l->o.seed, stream, (uint32_t)l->epoch, (uint64_t)i / 2);
+            u = ba_philox4x32(l->o.seed, stream, (uint32_t)l->epoch, (uint64_t)i / 2);
         uint64_t r = (uint64_t)u.x[i % 2 * 2 + 1] << 32 | u.x[i % 2 * 2];
         int64_t j = i + (int64_t)(((unsigned __int128)r * (uint64_t)(n - i)) >> 64);
         int32_t t = l->order[i];
@@ -114,7 +114,7 @@ typedef struct look { const ba_loader *l; int64_t sample, drawn; } look;
 static int draw(const look *k, int64_t rows, int64_t columns, bai_draw *d, ba_err *e)
 {
     char why[sizeof e->msg];
-    int status = bai_augment_draw(&k->l->o.augment, rows, columns, (uint64_t)k->l->o.seed, (uint32_t)k->l->epoch, k->drawn, d, e);
+    int status = bai_augment_draw(&k->l->o.augment, rows, columns, k->l->o.seed, (uint32_t)k->l->epoch, k->drawn, d, e);
     if (status >= 0 || !e)
         return status;
     memcpy(why, e->msg, sizeof why);
@@ -139,7 +139,7 @@ static int numeric(const ba_loader *l)
 /* The sample that takes the place of one that cannot be read, in the `try`-th attempt. */
 static int64_t another(const ba_loader *l, int64_t i, int64_t try)
 {
-    ba_philox u = ba_philox4x32((uint64_t)l->o.seed, ba_stream("replace"), (uint32_t)l->epoch, (uint64_t)(i * OTHERS + try));
+    ba_philox u = ba_philox4x32(l->o.seed, ba_stream("replace"), (uint32_t)l->epoch, (uint64_t)(i * OTHERS + try));
     uint64_t r = (uint64_t)u.x[1] << 32 | u.x[0], n = (uint64_t)samples(l->data, &l->o);
     int64_t place = (int64_t)(((unsigned __int128)r * n) >> 64);
     return place * ba_dataset_count(l->data) / (int64_t)n;
@@ -175,7 +175,7 @@ static int fill_spectrum(worker *w, slot *s, int64_t at, int64_t drawn, ba_err *
     s->labels[at] = p->label;
     s->boxes[at] = (ba_box){ 0 };
     memcpy(values, p->values, (size_t)l->image_bytes);
-    bai_augment_spectrum(&l->o.augment, l->rows, l->columns, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, values);
+    bai_augment_spectrum(&l->o.augment, l->rows, l->columns, l->o.seed, (uint32_t)l->epoch, drawn, values);
     return BA_OK;
 }
 
@@ -198,8 +198,8 @@ static int fill_sample(worker *w, const piece *p, int64_t at, ba_err *e)
     status = bai_augment_apply(&w->resizer, &l->o.augment, &d, picture, image, &p->s->boxes[at], e);
     if (status < 0 || !w->image)
         return status;
-    bai_randaugment(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, image, w->image, &p->s->boxes[at]);
-    bai_colour(&l->o.augment, (uint64_t)l->o.seed, (uint32_t)l->epoch, drawn, image, w->image);
+    bai_randaugment(&l->o.augment, l->o.seed, (uint32_t)l->epoch, drawn, image, w->image, &p->s->boxes[at]);
+    bai_colour(&l->o.augment, l->o.seed, (uint32_t)l->epoch, drawn, image, w->image);
     return status;
 }
 

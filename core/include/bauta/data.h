@@ -123,7 +123,7 @@ typedef struct ba_loader_options {
     int32_t threads;             /* 0: as many as there are processors, at most 16 */
     int64_t batch;               /* samples, 1..65536 */
     int64_t ahead;               /* whole batches prepared before they are asked for, 1..64 */
-    int64_t seed;
+    uint64_t seed;
     int64_t repeats;             /* repeated augmentation: each sample so many times in a row, 1..64; the epoch stays as long */
     int64_t view;                /* which of several views of a picture this loader draws, 0..255; each is drawn by itself */
     int64_t subset;              /* so many samples only, evenly spaced over the set; 0, or more than there are: all */

@@ -1,7 +1,11 @@
 /* bauta/graph.h: describe a step once, compile it, run it many times.
  *
  * A graph is a list of nodes; a node is an operation (see `bauta ops`) on tensors of static shape. Tensors belong to
- * their graph and die with it. Order of creation is order of execution, except where a pass moves nodes. */
+ * their graph and die with it. Order of creation is order of execution, except where a pass moves nodes.
+ *
+ * All functions that take a device, or anything that was made with it, are called on one thread at a time: const says that no value changes, not
+ * that readers may run at once (a store draws a tensor's first values when somebody first reads them). Whoever makes an object frees it, in this
+ * order: programs and graphs, stores, the device. */
 #ifndef BAUTA_GRAPH_H
 #define BAUTA_GRAPH_H
 
@@ -19,7 +23,7 @@ typedef struct ba_device ba_device;
 /* "cpu" is built in. Any other name is opened from bauta_NAME.so in the device folder; NULL with one line when it cannot be had.
  * threads: worker threads of a CPU device, 0 for one per processor. tier: "auto" or one of "plain", "avx2", "avx512", "amx", "tiles". */
 ba_device *ba_device_open(const char *name, int64_t threads, const char *tier, ba_err *e);
-void ba_device_free(ba_device *d);
+void ba_device_free(ba_device *d);                    /* after every store, graph and program that was made with it */
 const char *ba_device_describe(const ba_device *d);   /* one line: name, tier, threads, GEMM library */
 int64_t ba_device_peak(ba_device *d, int32_t anew);   /* most bytes its buffers ever held together; anew: from now on */
 /* 1 or 0. "host": tensors lie in the program's own memory (the CPU). "bf16", "tf32": matrix products in it are faster than in fp32; where they are
@@ -36,7 +40,7 @@ int64_t ba_store_find(const ba_store *s, const char *name);         /* index, or
 const char *ba_store_name(const ba_store *s, int64_t i);            /* NULL when out of range */
 int32_t ba_store_flags(const ba_store *s, int64_t i);
 int ba_store_type(const ba_store *s, int64_t i, ba_type *t, ba_err *e);
-int ba_store_read(const ba_store *s, int64_t i, float *out, int64_t count, ba_err *e);
+int ba_store_read(const ba_store *s, int64_t i, float *out, int64_t count, ba_err *e); /* count: all elements */
 int ba_store_write(ba_store *s, int64_t i, const float *in, int64_t count, ba_err *e);
 int ba_store_copy(ba_store *to, const ba_store *from, ba_err *e);   /* adds or overwrites every tensor of `from` */
 

@@ -26,6 +26,7 @@ typedef struct ba_weight_item { const char *name; ba_type type; const float *dat
 typedef struct ba_note { const char *key, *value; } ba_note; /* of the file's __metadata__ */
 
 /* ---- reading ---- */
+/* One ba_weights is read on one thread at a time: the checksum of a tensor of PyTorch's is compared when it is first read. */
 ba_weights *ba_weights_open(const char *path, ba_err *e);
 void ba_weights_free(ba_weights *w);
 int64_t ba_weights_count(const ba_weights *w);

@@ -103,7 +103,7 @@ function bind.loader(dataset, options)
     for _, name in ipairs { "batch", "ahead", "threads", "subset", "repeats", "view" } do
         if options[name] then o[name] = M.whole(options[name], name) end
     end
-    o.seed = M.cast("int64_t", M.seed(options.seed or 0))
+    o.seed = M.seed(options.seed or 0)
     o.bad = options.replace and 1 or 0
     o.shuffle, o.drop_last = options.shuffle and 1 or 0, options.drop_last and 1 or 0
     set_augment(o.augment, options.augment or { policy = "none" })
