@@ -244,27 +244,3 @@ int bai_params_parse(const ba_param *rows, int n, void *params, const char *text
     int count = bai_params_cut(text, keep, attr, what, e);
     return count < 0 ? count : bai_params_fill(rows, n, params, count, attr, what, e);
 }
-
-/* The shortest text that reads back as v. */
-static int shortest(double v, char *out, size_t size)
-{
-    char t[40];
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(t, sizeof t, "%.*g", digits, v);
-        if (strtod(t, NULL) == v)
-            break;
-    }
-    return snprintf(out, size, "%s", t);
-}
-
-int bai_param_text(const ba_param *r, const void *params, char *out, size_t size)
-{
-    const void *at = (const char *)params + r->offset;
-    switch (r->type) {
-    case BA_F64: return shortest(*(const double *)at, out, size);
-    case BA_I64: return snprintf(out, size, "%lld", (long long)*(const int64_t *)at);
-    case BA_BOOL: return snprintf(out, size, "%s", *(const int64_t *)at ? "true" : "false");
-    case BA_ENUM: return snprintf(out, size, "%s", r->choices[*(const int64_t *)at]);
-    default: return snprintf(out, size, "%s", *(const char *const *)at ? *(const char *const *)at : "");
-    }
-}

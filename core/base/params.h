@@ -19,7 +19,4 @@ int bai_params_parse(const ba_param *rows, int n, void *params, const char *text
 enum { BAI_MOST_GIVEN = 64 };
 int bai_params_cut(const char *text, char *keep, ba_attr attr[BAI_MOST_GIVEN], const char *what, ba_err *e);
 
-/* Value of row r as text: "0.5", "top", "true". Returns what snprintf returns. */
-int bai_param_text(const ba_param *r, const void *params, char *out, size_t size);
-
 #endif

@@ -252,7 +252,7 @@ int ba_sheet_write(const ba_sheet *s, const char *path, ba_err *e)
     return check(s, 0, 0, e) ? BA_EARG : ba_png_write(path, s->rgb, s->width, s->height, e);
 }
 
-const uint8_t *ba_sheet_pixels(const ba_sheet *s, int64_t *width, int64_t *height)
+const uint8_t *bai_sheet_pixels(const ba_sheet *s, int64_t *width, int64_t *height)
 {
     if (check(s, 0, 0, NULL))
         return NULL;

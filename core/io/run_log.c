@@ -267,6 +267,20 @@ int ba_run_document(ba_run *r, const char *name, const char *text, int64_t bytes
     return bad;
 }
 
+/* Whether a picture has the size of its series; the log is read on for that, which the next run.h5 needs anyhow. */
+static int judge_series(ba_run *r, const char *name, int64_t rows, int64_t columns, ba_err *e)
+{
+    if (ba_log_update(r->log, e))
+        return BA_EMACHINE;
+    for (int64_t i = 0; i < r->log->pictures; i++) {
+        const bai_pictures *p = &r->log->picture[i];
+        if (!strcmp(p->name, name) && (p->rows != rows || p->columns != columns))
+            return ba_fail(e, BA_EARG, "image %s: %lld x %lld; those before it are %lld x %lld", name, (long long)rows, (long long)columns,
+                (long long)p->rows, (long long)p->columns);
+    }
+    return BA_OK;
+}
+
 int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, const uint8_t *pixels, ba_err *e)
 {
     if (bai_run_check(r, e))
@@ -276,6 +290,9 @@ int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, con
     if (rows < 1 || columns < 1 || rows > 4096 || columns > 2048 || !pixels)
         return ba_fail(e, BA_EARG, "image %s: %lld x %lld; at most 4096 x 2048 expected", name, (long long)rows,
             (long long)columns);
+    int bad = judge_series(r, name, rows, columns, e);
+    if (bad)
+        return bad;
     int32_t size[2] = { (int32_t)rows, (int32_t)columns };
     size_t head = sizeof size + strlen(name) + 1, n = (size_t)(rows * columns);
     uint8_t *p = malloc(head + n);
@@ -284,7 +301,7 @@ int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, con
     memcpy(p, size, sizeof size);
     memcpy(p + sizeof size, name, strlen(name) + 1);
     memcpy(p + head, pixels, n);
-    int bad = bai_run_append(r, BAI_PICTURE, p, head + n, e);
+    bad = bai_run_append(r, BAI_PICTURE, p, head + n, e);
     free(p);
     return bad;
 }

@@ -227,7 +227,7 @@ local function call_hook(self)
     local hook = self.e.settings.after_epoch
     if not hook then return end
     local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done,
-        top1 = self.last and self.last.top1 }
+        top1 = self.last and self.last.top1, image = function(_, ...) self.run:image(...) end }
     local ok, why = pcall(watch.freely, hook, view)
     if ok then return end
     for i, line in ipairs(why.lines) do why.lines[i] = ("%s (in after_epoch, at step %d)"):format(line, self.done) end

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../core/base/params.h"
 #include "../../core/plugin/plugin.h"
 #include "bauta/model.h"
 
@@ -36,13 +35,20 @@ static void judge_values(const lab *v)
         abort();
 }
 
-static char *text_of(const ba_params *p, int64_t (*write)(const ba_params *, char *, int64_t))
+/* Settings made from the values of others are those settings. */
+static void read_back(const ba_params *p)
 {
-    int64_t n = write(p, NULL, 0);
-    char *s = malloc((size_t)n + 1);
-    if (n < 0 || !s || write(p, s, n + 1) != n || (int64_t)strlen(s) != n)
+    ba_err e = { 0 };
+    ba_attr all[6];
+    const lab *a = ba_params_struct(p);
+    for (int i = 0; i < 6; i++)
+        if (ba_params_value(p, i, &all[i], &e))
+            abort();
+    ba_params *again = ba_params_new(&desc, 6, all, NULL, 0, &e);
+    const lab *b = again ? ba_params_struct(again) : NULL;
+    if (!b || a->count != b->count || a->order != b->order || a->on != b->on || a->big != b->big || a->rate != b->rate || strcmp(a->path, b->path))
         abort();
-    return s;
+    ba_params_free(again);
 }
 
 static void try_text(const char *text)
@@ -56,17 +62,7 @@ static void try_text(const char *text)
         return;
     }
     judge_values(ba_params_struct(p));
-    char *written = text_of(p, ba_params_text), *json = text_of(p, ba_params_json);
-    if (!strchr(((const lab *)ba_params_struct(p))->path, '"')) { /* a quote cannot be written in this form; JSON has it */
-        ba_params *again = ba_params_parse(&desc, written, NULL, 0, &e);
-        char *second = again ? text_of(again, ba_params_text) : NULL;
-        if (!second || strcmp(written, second))
-            abort();
-        free(second);
-        ba_params_free(again);
-    }
-    free(written);
-    free(json);
+    read_back(p);
     ba_params_free(p);
 }
 
@@ -122,14 +118,12 @@ static void try_desc(source s)
                          .params = rows, .nparams = (uint32_t)take(&s, 1) % (ROWS + 1), .params_size = (uint32_t)number(&s) };
     ba_err e = { 0 };
     if (!bai_plugin_judge(&d, "x", &e)) {
-        void *values = calloc(1, d.params_size ? d.params_size : 1);
-        char room[100];
-        if (!values || bai_params_fill(d.params, (int)d.nparams, values, 0, NULL, "x", &e))
-            abort();
+        ba_attr value;
+        ba_params *p = ba_params_new(&d, 0, NULL, NULL, 0, &e);
         for (uint32_t i = 0; i < d.nparams; i++)
-            if (d.params[i].type != BA_STR)
-                bai_param_text(&d.params[i], values, room, sizeof room);
-        free(values);
+            if (!p || ba_params_value(p, i, &value, &e))
+                abort();
+        ba_params_free(p);
     } else if (e.code != BA_EPLUGIN || !*e.msg) {
         abort();
     }

@@ -59,7 +59,7 @@ static void test_sheet(void)
     CHECK(!ba_sheet_picture(s, 1, 0, rgb, 4, 4, 2, &e) && !ba_sheet_caption(s, 1, 0, "a caption that is too long", &e), "%s",
         e.msg);
     CHECK(!ba_sheet_mask(s, 1, 0, 2, 2, kept, 2, &e), "%s", e.msg);
-    const uint8_t *p = ba_sheet_pixels(s, &w, &h);
+    const uint8_t *p = bai_sheet_pixels(s, &w, &h);
     CHECK(w == 8 + 2 * 18 && h == 8 + 16 + 8 + 12 + 8, "%lld x %lld", (long long)w, (long long)h);
     const uint8_t *at = p + 3 * (24 * w + 26); /* the picture's corner */
     CHECK(at[0] == 100 && at[1] == 200 && at[3] == 100 && at[6] == 200 && at[3 * w] == 100 && at[6 * w] == 200,

@@ -255,6 +255,8 @@ static void test_bad_calls(void)
     BAD(ba_run_document(r, "a", "", -1, &e), "document a: -1 bytes; a text of at most 16777152 expected");
     BAD(ba_run_image(r, "h", 0, 3, (const uint8_t *)"", &e), "image h: 0 x 3; at most 4096 x 2048 expected");
     BAD(ba_run_image(r, "h", 3, 3, NULL, &e), "image h: 3 x 3; at most 4096 x 2048 expected");
+    CHECK(!ba_run_image(r, "grey", 1, 2, (const uint8_t *)"ab", &e) && !ba_run_image(r, "other", 2, 1, (const uint8_t *)"ab", &e), "%s", e.msg);
+    BAD(ba_run_image(r, "grey", 2, 1, (const uint8_t *)"ab", &e), "image grey: 2 x 1; those before it are 1 x 2");
     BAD(ba_run_tick(r, -1, 0, &e), "run: epoch -1, step 0; 0 or more expected");
     BAD(ba_run_checkpoint(r, -1, 0, 0, 0, NULL, 0, NULL, &e), "checkpoint: epoch -1, step 0; 0 or more expected");
     BAD(ba_run_checkpoint(r, 0, 0, 0, 1, NULL, 0, NULL, &e), "checkpoint: 1 parts and 0 values; at most 64 and 10000 expected");

@@ -56,17 +56,13 @@ const char *ba_plugin_need(const struct ba_plugin_desc *d, int64_t i);   /* sign
 /* Defaults, and over them what is given. All errors are found: the first is in e, all of them (at most 20, then a count) in `report`,
  * one a line (may be NULL). Texts are copied. */
 ba_params *ba_params_new(const struct ba_plugin_desc *d, int32_t n, const ba_attr *given, char *report, int64_t report_size, ba_err *e);
-/* The same from text: "softmax=patches,layer=-1"; a value may stand in double quotes. */
+/* The same from text: "softmax=patches,layer=-1"; a value with a comma stands in double quotes, and none can hold one. */
 ba_params *ba_params_parse(const struct ba_plugin_desc *d, const char *text, char *report, int64_t report_size, ba_err *e);
 void ba_params_free(ba_params *p);
 const struct ba_plugin_desc *ba_params_desc(const ba_params *p);
 const void *ba_params_struct(const ba_params *p);          /* the plugin's own filled struct */
 /* The value of row i: BA_I64 for numbers and flags (0, 1), BA_F64, BA_STR for texts and the names of choices. */
 int ba_params_value(const ba_params *p, int64_t i, ba_attr *out, ba_err *e);
-/* All values, the defaulted ones too, as "name=value,..." (which ba_params_parse takes) and as a JSON object. Returns the length
- * without the closing zero, also when out (may be NULL) was too small; negative for a wrong p. */
-int64_t ba_params_text(const ba_params *p, char *out, int64_t size);
-int64_t ba_params_json(const ba_params *p, char *out, int64_t size);
 
 /* ---- what is known while a graph is described ---- */
 /* Signals are tensors of the graph under (who, what, layer); see ba_host.signal in bauta/plugin.h for the names. */

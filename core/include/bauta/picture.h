@@ -26,8 +26,6 @@ int ba_sheet_mask(ba_sheet *s, int64_t column, int64_t row, int64_t grid_rows, i
     int64_t n, ba_err *e);
 int ba_sheet_caption(ba_sheet *s, int64_t column, int64_t row, const char *text, ba_err *e);
 int ba_sheet_write(const ba_sheet *s, const char *path, ba_err *e);
-/* The sheet's pixels, lent; for tests and other writers. */
-const uint8_t *ba_sheet_pixels(const ba_sheet *s, int64_t *width, int64_t *height);
 /* cdef end */
 #pragma GCC visibility pop
 

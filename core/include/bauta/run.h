@@ -56,7 +56,8 @@ int ba_run_row_any(ba_run *r, int64_t stream, const ba_value *values, int32_t n,
 int ba_run_document(ba_run *r, const char *name, const char *text, int64_t bytes, ba_err *e);
 /* A row of the built-in table `events`. kind: one word, at most 15 bytes. */
 int ba_run_event(ba_run *r, const char *kind, const char *text, ba_err *e);
-/* A grey picture (heat map) of the series `name`: /images/NAME is u8 [n, rows, columns]; all of a series have one size. */
+/* A grey picture (heat map) of the series `name`: /images/NAME is u8 [n, rows, columns]; all of a series have one size. The whole series is in
+ * memory and written anew with every run.h5: meant for small ones, one an epoch. */
 int ba_run_image(ba_run *r, const char *name, int64_t rows, int64_t columns, const uint8_t *pixels, ba_err *e);
 
 /* Where the run is; call it every step. Every 5 s what is logged is made safe against power loss (fdatasync), at most every 10 s

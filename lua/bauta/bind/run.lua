@@ -49,6 +49,23 @@ end
 
 function Run:document(name, text) M.call("ba_run_document", M.ptr(self, Run), name, text, #text) end
 function Run:event(kind, text) M.call("ba_run_event", M.ptr(self, Run), kind, text) end
+
+-- A grey picture of the series `name`: a list of numbers, 0 (black) to 255, row by row; all of a series have one size.
+function Run:image(name, rows, columns, numbers)
+    M.string(name, "image")
+    local n = M.whole(rows, "rows") * M.whole(columns, "columns")
+    if type(numbers) ~= "table" or #numbers ~= n then
+        errors.fail("image %s: %s; a list of %d x %d numbers expected", name, type(numbers) == "table" and #numbers .. " numbers" or errors.show(numbers), rows, columns)
+    end
+    local pixels = M.new("uint8_t[?]", math.max(n, 1))
+    for i = 1, n do
+        local v = numbers[i]
+        if type(v) ~= "number" or not (v >= 0 and v <= 255) then errors.fail("image %s: number %d is %s; 0 to 255 expected", name, i, errors.show(v)) end
+        pixels[i - 1] = math.floor(v + 0.5)
+    end
+    M.call("ba_run_image", M.ptr(self, Run), name, rows, columns, pixels)
+end
+
 function Run:tick(epoch, step) return M.call("ba_run_tick", M.ptr(self, Run), epoch, step) end
 function Run:snapshot() M.call("ba_run_snapshot", M.ptr(self, Run)) end
 function Run:sync() M.call("ba_run_sync", M.ptr(self, Run)) end
