@@ -21,8 +21,8 @@ static ba_tensor *mix(ba_on o, const char *prefix, const char *part, ba_tensor *
     snprintf(name[1], sizeof name[1], "%.60s.attn.%s.bias", prefix, part);
     ba_tensor *w = s ? o.h->weight(o.b, name[0], 2, square, BA_INIT_NORMAL, 0.02, 0, o.e) : NULL;
     ba_tensor *bias = w ? o.h->weight(o.b, name[1], 1, &H, BA_INIT_ZERO, 0, 0, o.e) : NULL;
-    s = bias ? ba_matmul(o, w, ba_shape(o, s, BA_DIMS(B, H, T * T)), 0, 0) : NULL;
-    return ba_shape(o, ba_add(o, s, ba_shape(o, bias, BA_DIMS(H, 1))), BA_DIMS(B, H, T, T));
+    s = bias ? ba_matmul(o, w, ba_reshape(o, s, BA_DIMS(B, H, T * T)), 0, 0) : NULL;
+    return ba_reshape(o, ba_add(o, s, ba_reshape(o, bias, BA_DIMS(H, 1))), BA_DIMS(B, H, T, T));
 }
 
 static ba_tensor *like(ba_on o, ba_tensor *x, const ba_tensor *model)
@@ -124,7 +124,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     const cait_params *p = params;
     ba_vit v = form_of(p);
     v.block.given = &v;
-    ba_tensor *all = h->vit_embed(b, &v, in, e), *c = all ? ba_cut(o, all, 1, 0, 1) : NULL, *x = all ? ba_cut(o, all, 1, 1, h->dim(all, 1)) : NULL;
+    ba_tensor *all = h->vit_embed(b, &v, in, e), *c = all ? ba_slice(o, all, 1, 0, 1) : NULL, *x = all ? ba_slice(o, all, 1, 1, h->dim(all, 1)) : NULL;
     for (int64_t i = 0; x && c && i < v.depth; i++) {
         x = h->vit_blocks(b, &v, i, i + 1, x, e);
         if (x && !told(o, c, x, i))

@@ -41,8 +41,8 @@ static ba_tensor *positional(ba_on o, const char *prefix, const gated *g, int64_
     ba_tensor *w = looks(o, prefix, g);
     snprintf(name, sizeof name, "%.60s.attn.pos_proj.bias", prefix);
     ba_tensor *bias = w ? o.h->weight(o.b, name, 1, &H, BA_INIT_ZERO, 0, 0, o.e) : NULL;
-    ba_tensor *s = bias ? ba_add(o, ba_matmul(o, w, g->away, 0, 1), ba_shape(o, bias, BA_DIMS(H, 1))) : NULL;
-    return ba_op1(o, "softmax", ba_shape(o, s, BA_DIMS(-1, H, T, T)), 0, NULL);
+    ba_tensor *s = bias ? ba_add(o, ba_matmul(o, w, g->away, 0, 1), ba_reshape(o, bias, BA_DIMS(H, 1))) : NULL;
+    return ba_op1(o, "softmax", ba_reshape(o, s, BA_DIMS(-1, H, T, T)), 0, NULL);
 }
 
 /* (1 - gate) content + gate places, rows summing to 1. */
@@ -55,7 +55,7 @@ static ba_tensor *blend(ba_on o, const char *prefix, const gated *g, ba_tensor *
     for (int64_t i = 0; i < H; i++)
         ones[i] = 1;
     ba_tensor *gate = content ? o.h->weight_from(o.b, name, 1, &H, ones, 0, o.e) : NULL;
-    gate = ba_shape(o, ba_op1(o, "sigmoid", gate, 0, NULL), BA_DIMS(H, 1, 1));
+    gate = ba_reshape(o, ba_op1(o, "sigmoid", gate, 0, NULL), BA_DIMS(H, 1, 1));
     ba_tensor *a = ba_mul(o, content, ba_scale(o, gate, -1, 1)), *p = gate ? ba_mul(o, positional(o, prefix, g, o.h->dim(content, 2)), gate) : NULL;
     a = ba_add(o, a, p);
     return ba_op2(o, "div", a, ba_sum(o, a, 3, 1), 0, NULL);
@@ -112,9 +112,9 @@ static ba_tensor *distances(ba_on o, int64_t side, ba_tensor *kept)
         place = ba_op2(o, "gather_rows", ba_op1(o, "broadcast_to", place, BA_ATTRS(BA_S("shape", shape))), kept, 0, NULL);
     }
     const int64_t B = place ? o.h->dim(place, 0) : 1, T = place ? o.h->dim(place, 1) : 1;
-    ba_tensor *d = ba_sub(o, ba_shape(o, place, BA_DIMS(B, 1, T, 2)), ba_shape(o, place, BA_DIMS(B, T, 1, 2)));
+    ba_tensor *d = ba_sub(o, ba_reshape(o, place, BA_DIMS(B, 1, T, 2)), ba_reshape(o, place, BA_DIMS(B, T, 1, 2)));
     ba_tensor *square = ba_sum(o, ba_op1(o, "square", d, 0, NULL), 3, 1);
-    return ba_shape(o, ba_op2(o, "concat", d, square, BA_ATTRS(BA_I("axis", 3))), BA_DIMS(B, T * T, 3));
+    return ba_reshape(o, ba_op2(o, "concat", d, square, BA_ATTRS(BA_I("axis", 3))), BA_DIMS(B, T * T, 3));
 }
 
 /* ---- the model ---- */
@@ -149,8 +149,8 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     local.block.quiet = 1;
     local.block.attend = attend;
     local.block.given = &given;
-    ba_tensor *all = given.away ? h->vit_embed(b, &local, in, e) : NULL, *c = all ? ba_cut(o, all, 1, 0, 1) : NULL;
-    ba_tensor *x = all ? ba_cut(o, all, 1, 1, h->dim(all, 1)) : NULL;
+    ba_tensor *all = given.away ? h->vit_embed(b, &local, in, e) : NULL, *c = all ? ba_slice(o, all, 1, 0, 1) : NULL;
+    ba_tensor *x = all ? ba_slice(o, all, 1, 1, h->dim(all, 1)) : NULL;
     if (!p->local && all && h->publish(b, "embedded", -1, all, e))
         return e->code;
     for (int64_t i = 0; x && i < p->local; i++) {

@@ -104,8 +104,8 @@ static ba_tensor *decoder(ba_on o, const segmenter_params *p, const ba_vit *v, b
         x = o.h->block(o.b, name, x, &block, o.e);
     }
     x = x ? o.h->layernorm(o.b, "decoder.decoder_norm", x, eps, o.e) : NULL;
-    ba_tensor *patches = direction(o, "decoder.proj_patch", ba_cut(o, x, 1, 0, k), v->dim);
-    ba_tensor *classes = direction(o, "decoder.proj_classes", ba_cut(o, x, 1, k, k + K), v->dim);
+    ba_tensor *patches = direction(o, "decoder.proj_patch", ba_slice(o, x, 1, 0, k), v->dim);
+    ba_tensor *classes = direction(o, "decoder.proj_classes", ba_slice(o, x, 1, k, k + K), v->dim);
     x = ba_matmul(o, patches, classes, 0, 1);
     return x ? o.h->layernorm(o.b, "decoder.mask_norm", x, eps, o.e) : NULL;
 }
@@ -114,10 +114,10 @@ static ba_tensor *decoder(ba_on o, const segmenter_params *p, const ba_vit *v, b
 static ba_tensor *pixels(ba_on o, const segmenter_params *p, const ba_vit *v, ba_tensor *scores)
 {
     const int64_t B = o.h->dim(scores, 0), N = o.h->dim(scores, 1), K = o.h->dim(scores, 2), rows = v->image_rows, columns = v->image_columns;
-    ba_tensor *maps = ba_shape(o, ba_permute(o, scores, "0,2,1"), BA_DIMS(B * K, N));
+    ba_tensor *maps = ba_reshape(o, ba_permute(o, scores, "0,2,1"), BA_DIMS(B * K, N));
     maps = ba_op1(o, "resize", maps, BA_ATTRS(BA_I("rows", rows / v->patch), BA_I("columns", columns / v->patch), BA_I("to_rows", rows), BA_I("to_columns", columns)));
-    maps = ba_cut(o, ba_cut(o, ba_shape(o, maps, BA_DIMS(B, K, rows, columns)), 2, 0, rows_of(p)), 3, 0, columns_of(p));
-    return ba_shape(o, maps, BA_DIMS(B, K, rows_of(p) * columns_of(p)));
+    maps = ba_slice(o, ba_slice(o, ba_reshape(o, maps, BA_DIMS(B, K, rows, columns)), 2, 0, rows_of(p)), 3, 0, columns_of(p));
+    return ba_reshape(o, maps, BA_DIMS(B, K, rows_of(p) * columns_of(p)));
 }
 
 static int build(const ba_host *h, ba_build *b, const void *params, const ba_arch_in *in, ba_err *e)
@@ -131,7 +131,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     ba_tensor *x = h->vit_embed(b, &v, &full, e);
     x = x ? h->vit_blocks(b, &v, 0, v.depth, x, e) : NULL;
     x = x ? h->layernorm(b, "encoder.norm", x, v.block.eps, e) : NULL;
-    if (!x || h->publish(b, "features", -1, x, e) || !(x = ba_cut(o, x, 1, 1, h->dim(x, 1))))
+    if (!x || h->publish(b, "features", -1, x, e) || !(x = ba_slice(o, x, 1, 1, h->dim(x, 1))))
         return e->code;
     ba_tensor *scores = decoder(o, p, &v, x), *logits = ba_mean(o, scores, 1, 0), *masks = logits && !in->kept ? pixels(o, p, &v, scores) : NULL;
     if (!logits || (!in->kept && !masks) || h->publish(b, "scores", -1, scores, e) || h->publish(b, "logits", -1, logits, e))

@@ -113,8 +113,8 @@ static ba_tensor *bias(ba_on o, const char *prefix, const windows *w)
     if (at && table)
         index = o.h->indices(o.b, 2, (const int64_t[]){ 1, T * T }, at, o.e);
     free(at);
-    table = ba_op2(o, "gather_rows", ba_shape(o, table, BA_DIMS(1, rows, w->heads)), index, 0, NULL);
-    return ba_permute(o, ba_shape(o, table, BA_DIMS(T, T, w->heads)), "2,0,1");
+    table = ba_op2(o, "gather_rows", ba_reshape(o, table, BA_DIMS(1, rows, w->heads)), index, 0, NULL);
+    return ba_permute(o, ba_reshape(o, table, BA_DIMS(T, T, w->heads)), "2,0,1");
 }
 
 /* -100 between places that only the roll made neighbours: [windows,1,T,T]. */
@@ -155,13 +155,13 @@ static ba_tensor *attend(const ba_host *h, ba_build *b, const char *prefix, ba_t
     ba_tensor *part[3], *a;
     snprintf(name[0], sizeof name[0], "%.60s.attn.qkv", prefix);
     snprintf(name[1], sizeof name[1], "%.60s.attn.proj", prefix);
-    x = ba_shape(o, reorder(o, w, x, 0), BA_DIMS(w->B * n, T, C));
+    x = ba_reshape(o, reorder(o, w, x, 0), BA_DIMS(w->B * n, T, C));
     if (!x || !(x = h->linear(b, name[0], x, 3 * C, 1, 0, e)) || h->split_heads(b, x, 3, w->heads, part, e))
         return NULL;
     a = ba_scale(o, ba_as_f32(o, ba_matmul(o, part[0], part[1], 0, 1)), 1 / sqrt((double)(C / w->heads)), 0);
     a = ba_add(o, a, bias(o, prefix, w));
     if (w->shift)
-        a = ba_shape(o, ba_add(o, ba_shape(o, a, BA_DIMS(w->B, n, w->heads, T, T)), apart(o, w)), BA_DIMS(w->B * n, w->heads, T, T));
+        a = ba_reshape(o, ba_add(o, ba_reshape(o, a, BA_DIMS(w->B, n, w->heads, T, T)), apart(o, w)), BA_DIMS(w->B * n, w->heads, T, T));
     a = ba_op1(o, "softmax", a, 0, NULL);
     if (!a || tell(o, w, a))
         return NULL;
@@ -170,7 +170,7 @@ static ba_tensor *attend(const ba_host *h, ba_build *b, const char *prefix, ba_t
     x = ba_matmul(o, a, part[2], 0, 0);
     x = x ? h->join_heads(b, x, e) : NULL;
     x = x ? h->linear(b, name[1], x, C, 1, 0, e) : NULL;
-    return reorder(o, w, ba_shape(o, x, BA_DIMS(w->B, w->side * w->side, C)), 1);
+    return reorder(o, w, ba_reshape(o, x, BA_DIMS(w->B, w->side * w->side, C)), 1);
 }
 
 /* ---- stages ---- */
@@ -190,7 +190,7 @@ static ba_tensor *halve(ba_on o, ba_tensor *x, int64_t stage, int64_t side)
     if (at)
         index = o.h->indices(o.b, 2, (const int64_t[]){ B, N }, at, o.e);
     free(at);
-    x = ba_shape(o, ba_op2(o, "gather_rows", x, index, 0, NULL), BA_DIMS(B, N / 4, 4 * C));
+    x = ba_reshape(o, ba_op2(o, "gather_rows", x, index, 0, NULL), BA_DIMS(B, N / 4, 4 * C));
     x = x ? o.h->layernorm(o.b, name[0], x, 1e-5, o.e) : NULL;
     return x ? o.h->linear(o.b, name[1], x, 2 * C, 0, 0, o.e) : NULL;
 }

@@ -37,17 +37,17 @@ static int facts(const ba_host *h, const void *params, ba_arch_facts *out, ba_er
 /* The positions that are added behind block i, for the tokens that are there. tables [depth-1,1,rows,dim]. */
 static ba_tensor *middle(ba_on o, const ba_vit *v, ba_tensor *tables, int64_t i, ba_tensor *kept)
 {
-    ba_tensor *t = o.h->vit_positions(o.b, v, ba_cut(o, tables, 0, i, i + 1), o.e);
+    ba_tensor *t = o.h->vit_positions(o.b, v, ba_slice(o, tables, 0, i, i + 1), o.e);
     const int64_t E = 1 + v->tail, all = t ? o.h->dim(t, t ? o.h->rank(t) - 2 : 0) : 0;
-    t = ba_shape(o, t, BA_DIMS(1, all, v->dim));
+    t = ba_reshape(o, t, BA_DIMS(1, all, v->dim));
     if (!kept || !t)
         return t;
     const int64_t B = o.h->dim(kept, 0);
     char shape[64];
     snprintf(shape, sizeof shape, "%lld,%lld,%lld", (long long)B, (long long)all, (long long)v->dim);
     t = ba_op1(o, "broadcast_to", t, BA_ATTRS(BA_S("shape", shape)));
-    ba_tensor *patches = ba_op2(o, "gather_rows", ba_cut(o, t, 1, E, all), kept, 0, NULL);
-    return ba_op2(o, "concat", ba_cut(o, t, 1, 0, E), patches, BA_ATTRS(BA_I("axis", 1)));
+    ba_tensor *patches = ba_op2(o, "gather_rows", ba_slice(o, t, 1, E, all), kept, 0, NULL);
+    return ba_op2(o, "concat", ba_slice(o, t, 1, 0, E), patches, BA_ATTRS(BA_I("axis", 1)));
 }
 
 static ba_tensor *trunk(ba_on o, const yolos_params *p, const ba_vit *v, ba_tensor *x, ba_tensor *kept)
@@ -90,9 +90,9 @@ static int build(const ba_host *h, ba_build *b, const void *params, const ba_arc
     x = x ? h->layernorm(b, "backbone.norm", x, v.block.eps, e) : NULL;
     if (!x || h->publish(b, "features", -1, x, e))
         return e->code;
-    x = ba_cut(o, x, 1, 1, 1 + p->detections);
+    x = ba_slice(o, x, 1, 1, 1 + p->detections);
     ba_tensor *boxes = ba_op1(o, "sigmoid", head(o, "bbox_embed", x, v.dim, 4), 0, NULL);
-    ba_tensor *logits = boxes ? ba_shape(o, head(o, "class_embed", x, v.dim, p->classes), BA_DIMS(-1, p->detections * p->classes)) : NULL;
+    ba_tensor *logits = boxes ? ba_reshape(o, head(o, "class_embed", x, v.dim, p->classes), BA_DIMS(-1, p->detections * p->classes)) : NULL;
     return logits && !h->publish(b, "boxes", -1, boxes, e) && !h->publish(b, "logits", -1, logits, e) ? BA_OK : e->code;
 }
 

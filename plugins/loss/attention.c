@@ -20,13 +20,13 @@ static const char *const reductions[] = { "sum", "mean", NULL };
 static ba_tensor *merged(ba_on o, const char *who, int64_t layer, double t)
 {
     ba_tensor *a = ba_signal_f32(o, who, "class_attention", layer);
-    a = a ? ba_cut(o, a, 2, 0, 1) : NULL; /* [B,heads,1,T] */
+    a = a ? ba_slice(o, a, 2, 0, 1) : NULL; /* [B,heads,1,T] */
     a = a ? ba_op2(o, "maximum", a, o.h->scalar(o.b, 1e-8, o.e), 0, NULL) : NULL;
     a = ba_scale(o, ba_sum(o, ba_op1(o, "log", a, 0, NULL), 1, 0), 1 / t, 0);
     return ba_permute(o, a, "0,2,1");
 }
 
-static ba_tensor *flat(ba_on o, ba_tensor *x) { return x ? ba_shape(o, x, BA_DIMS(o.h->dim(x, 0), o.h->dim(x, 1))) : NULL; }
+static ba_tensor *flat(ba_on o, ba_tensor *x) { return x ? ba_reshape(o, x, BA_DIMS(o.h->dim(x, 0), o.h->dim(x, 1))) : NULL; }
 
 /* sum_j p_j (ln p_j - ln q_j) with logits t of p and ln q given. */
 static ba_tensor *divergence(ba_on o, ba_tensor *log_q, ba_tensor *t)
@@ -40,7 +40,7 @@ static ba_tensor *one(ba_on o, const attention_params *p, int64_t mine, int64_t 
     ba_tensor *x[2] = { merged(o, "student", mine, p->temperature), NULL }, *t;
     if (x[0] && p->under_mask == MASS) {
         x[0] = ba_op1(o, "log_softmax", flat(o, x[0]), 0, NULL);
-        x[0] = x[0] ? ba_shape(o, x[0], BA_DIMS(o.h->dim(x[0], 0), o.h->dim(x[0], 1), 1)) : NULL;
+        x[0] = x[0] ? ba_reshape(o, x[0], BA_DIMS(o.h->dim(x[0], 0), o.h->dim(x[0], 1), 1)) : NULL;
     }
     x[1] = x[0] ? merged(o, "teacher", theirs, p->temperature) : NULL;
     if (!x[1] || o.h->match(o.b, x[0], x[1], 1, x, o.e))

@@ -51,12 +51,12 @@ static ba_tensor *aligned_by(ba_on o, const attndistill_params *p, ba_tensor *co
 }
 
 /* What stands for the whole picture, [B,1,D]: the first of the tokens x [B,T,D] where that is a class token, else their mean. */
-static ba_tensor *whole(ba_on o, ba_tensor *x, int classed) { return classed ? ba_cut(o, x, 1, 0, 1) : ba_mean(o, x, 1, 1); }
+static ba_tensor *whole(ba_on o, ba_tensor *x, int classed) { return classed ? ba_slice(o, x, 1, 0, 1) : ba_mean(o, x, 1, 1); }
 
 /* The same of the compared tokens x against the queue NAME of its own kind. */
 static ba_tensor *nearness(ba_on o, const attndistill_params *p, const char *name, ba_tensor *x, int classed)
 {
-    x = ba_unit(o, ba_sum(o, whole(o, x, classed), 1, 0));
+    x = ba_normalise(o, ba_sum(o, whole(o, x, classed), 1, 0));
     ba_tensor *queue = x ? ba_queue(o, name, p->queue, x, BA_INIT_UNIFORM, sqrt(3 / (double)o.h->dim(x, 1))) : NULL;
     return ba_nearness(o, x, queue, p->compress_temperature);
 }
@@ -73,7 +73,7 @@ static ba_tensor *embeddings(ba_on o, const attndistill_params *p, ba_tensor *su
             return NULL;
     } else
         for (int i = 0; i < 2; i++)
-            x[i] = i ? ba_shape(o, ba_embedding(o, "teacher"), BA_DIMS(o.h->dim(x[1], 0), 1, o.h->dim(x[1], 2))) : whole(o, x[0], extras[0] > 0);
+            x[i] = i ? ba_reshape(o, ba_embedding(o, "teacher"), BA_DIMS(o.h->dim(x[1], 0), 1, o.h->dim(x[1], 2))) : whole(o, x[0], extras[0] > 0);
     x[0] = projected(o, x[0], p->projector, x[1] ? o.h->dim(x[1], 2) : 0);
     if (p->align != NONE)
         sum = ba_add(o, sum, aligned_by(o, p, x));
@@ -92,7 +92,7 @@ static ba_tensor *sum_to_one(ba_on o, ba_tensor *a) { return ba_op2(o, "div", a,
 static ba_tensor *attention_of(ba_on o, const char *who, int64_t layer, int64_t values)
 {
     ba_tensor *a = ba_signal_f32(o, who, "class_attention", layer);
-    a = ba_sum(o, ba_cut(o, a, 2, 0, 1), 2, 0);
+    a = ba_sum(o, ba_slice(o, a, 2, 0, 1), 2, 0);
     if (!values)
         return a;
     ba_tensor *v = a ? ba_signal_f32(o, who, "values", layer) : NULL;
@@ -111,9 +111,9 @@ static ba_tensor *regrid(ba_on o, ba_tensor *x, const int64_t from[2], const int
 {
     const int64_t B = o.h->dim(x, 0), heads = o.h->dim(x, 1);
     ba_tensor *whole = ba_sum(o, x, 2, 1);
-    x = ba_shape(o, ba_permute(o, x, "0,2,1"), BA_DIMS(B, from[0], from[1], heads));
+    x = ba_reshape(o, ba_permute(o, x, "0,2,1"), BA_DIMS(B, from[0], from[1], heads));
     x = ba_op1(o, "resize_images", x, BA_ATTRS(BA_I("rows", to[0]), BA_I("columns", to[1])));
-    x = ba_permute(o, x ? ba_shape(o, x, BA_DIMS(B, to[0] * to[1], heads)) : NULL, "0,2,1");
+    x = ba_permute(o, x ? ba_reshape(o, x, BA_DIMS(B, to[0] * to[1], heads)) : NULL, "0,2,1");
     return ba_mul(o, x, ba_op2(o, "div", whole, ba_sum(o, x, 2, 1), 0, NULL));
 }
 
@@ -159,8 +159,8 @@ static int compared(ba_on o, ba_tensor *x[2])
     for (int i = 0; i < 2; i++) {
         if (extras[i] < 0)
             return BA_FAIL(o.h, o.e, BA_EARG, "the %s's extra tokens are not known", who[i]);
-        patches[i] = ba_cut(o, x[i], 2, extras[i], o.h->dim(x[i], 2));
-        first[i] = both ? ba_cut(o, x[i], 2, 0, 1) : NULL;
+        patches[i] = ba_slice(o, x[i], 2, extras[i], o.h->dim(x[i], 2));
+        first[i] = both ? ba_slice(o, x[i], 2, 0, 1) : NULL;
         whole &= extras[i] == both;
     }
     int64_t before = o.h->dim(patches[0], 2);

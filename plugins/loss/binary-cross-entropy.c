@@ -20,7 +20,7 @@ static ba_tensor *targets(ba_on o, int64_t classes, int binary)
 static ba_tensor *pairs(ba_on o, ba_tensor *x, ba_tensor *y)
 {
     int64_t n = x ? o.h->dim(x, 0) * o.h->dim(x, 1) : 0;
-    return ba_op2(o, "concat", ba_shape(o, x, 2, (int64_t[]){ n, 1 }), ba_shape(o, y, 2, (int64_t[]){ n, 1 }), BA_ATTRS(BA_I("axis", 1)));
+    return ba_op2(o, "concat", ba_reshape(o, x, 2, (int64_t[]){ n, 1 }), ba_reshape(o, y, 2, (int64_t[]){ n, 1 }), BA_ATTRS(BA_I("axis", 1)));
 }
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)

@@ -11,9 +11,9 @@ static ba_tensor *targets(ba_on o, ba_tensor *table, ba_tensor *samples, int64_t
 {
     char shape[32];
     snprintf(shape, sizeof shape, "1,%lld", (long long)clusters);
-    ba_tensor *which = ba_shape(o, samples, BA_DIMS(1, o.h->dim(samples, 0)));
-    ba_tensor *own = ba_op2(o, "gather_rows", ba_shape(o, table, BA_DIMS(1, o.h->dim(table, 0), 1)), which, 0, NULL);
-    own = own ? ba_shape(o, own, BA_DIMS(o.h->dim(samples, 0), 1)) : NULL;
+    ba_tensor *which = ba_reshape(o, samples, BA_DIMS(1, o.h->dim(samples, 0)));
+    ba_tensor *own = ba_op2(o, "gather_rows", ba_reshape(o, table, BA_DIMS(1, o.h->dim(table, 0), 1)), which, 0, NULL);
+    own = own ? ba_reshape(o, own, BA_DIMS(o.h->dim(samples, 0), 1)) : NULL;
     ba_tensor *number = own ? o.h->op(o.b, "iota", 0, NULL, BA_ATTRS(BA_S("shape", shape), BA_I("axis", 1)), o.e) : NULL;
     ba_tensor *off = ba_add(o, ba_op2(o, "less", own, number, 0, NULL), ba_op2(o, "less", number, own, 0, NULL));
     return ba_scale(o, off, -1, 1);

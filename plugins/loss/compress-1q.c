@@ -11,11 +11,11 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 {
     const compress_params *p = params;
     const ba_on o = { h, b, e };
-    ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher")), *s = t ? ba_embedding(o, "student") : NULL;
+    ba_tensor *t = ba_normalise(o, ba_embedding(o, "teacher")), *s = t ? ba_embedding(o, "student") : NULL;
     if (!s)
         return e->code;
     ba_tensor *queue = ba_queue(o, "queue", p->queue, t, BA_INIT_UNIFORM, sqrt(3 / (double)h->dim(t, 1)));
-    s = queue ? ba_unit(o, h->project(b, "head", s, h->dim(t, 1), e)) : NULL;
+    s = queue ? ba_normalise(o, h->project(b, "head", s, h->dim(t, 1), e)) : NULL;
     ba_tensor *kl = ba_op2(o, "kl_divergence", ba_nearness(o, s, queue, p->temperature), ba_nearness(o, t, queue, p->temperature), 0, NULL);
     return ba_finish(o, ba_mean(o, kl, BA_EVERY, 0), p->weight, out);
 }

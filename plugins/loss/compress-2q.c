@@ -20,10 +20,10 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 {
     const compress_params *p = params;
     const ba_on o = { h, b, e };
-    ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher")), *s = ba_unit(o, ba_embedding(o, "student"));
+    ba_tensor *t = ba_normalise(o, ba_embedding(o, "teacher")), *s = ba_normalise(o, ba_embedding(o, "student"));
     if (!t || !s)
         return e->code;
-    ba_tensor *slow = strcmp(p->keys, "student") ? ba_unit(o, ba_embedding(o, p->keys)) : s;
+    ba_tensor *slow = strcmp(p->keys, "student") ? ba_normalise(o, ba_embedding(o, p->keys)) : s;
     if (slow && h->dim(slow, 1) != h->dim(s, 1))
         return BA_FAIL(h, e, BA_EARG, "keys = %s: embeddings of %lld numbers, the student's have %lld; an average of the student expected", p->keys,
                        (long long)h->dim(slow, 1), (long long)h->dim(s, 1));

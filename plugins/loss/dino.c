@@ -11,7 +11,7 @@ typedef struct dino_params { double weight, student_temperature, teacher_tempera
 /* [V*B,K] as [V,B*K]. */
 static ba_tensor *by_view(ba_on o, ba_tensor *x, int64_t views)
 {
-    return x ? ba_shape(o, x, BA_DIMS(views, o.h->dim(x, 0) / views * o.h->dim(x, 1))) : NULL;
+    return x ? ba_reshape(o, x, BA_DIMS(views, o.h->dim(x, 0) / views * o.h->dim(x, 1))) : NULL;
 }
 
 /* The teacher's temperature of this epoch: from warmup_temperature to teacher_temperature in a straight line, both ends taken. */
@@ -67,7 +67,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     if (h->dim(q, 1) != h->dim(want, 1))
         return BA_FAIL(h, e, BA_EARG, "projections of %lld numbers by the student, %lld by the teacher; equal ones expected", (long long)(h->dim(q, 1) / pictures),
                        (long long)(h->dim(want, 1) / pictures));
-    ba_tensor *others = ba_sub(o, ba_sum(o, q, 0, 1), ba_cut(o, q, 0, 0, views)); /* of each of the teacher's views: the sum over all but it */
+    ba_tensor *others = ba_sub(o, ba_sum(o, q, 0, 1), ba_slice(o, q, 0, 0, views)); /* of each of the teacher's views: the sum over all but it */
     double pairs = (double)(views * (all - 1));
     return ba_finish(o, ba_sum(o, ba_mul(o, want, others), BA_EVERY, 0), -p->weight / (pairs * (double)pictures), out);
 }

@@ -33,7 +33,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
         return BA_FAIL(h, e, BA_EARG, "the student's embedding has %lld numbers, the teacher's %lld; at most as many expected", (long long)dim[1], (long long)dim[0]);
     ba_tensor *mean = h->state(b, "mean", 1, dim, BA_INIT_ZERO, 0, e);
     ba_tensor *basis = mean ? h->state(b, "basis", 2, (const int64_t[]){ dim[0], dim[0] }, BA_INIT_ZERO, 0, e) : NULL;
-    ba_tensor *g = ba_matmul(o, ba_sub(o, t, mean), ba_cut(o, basis, 1, 0, dim[1]), 0, 0);
+    ba_tensor *g = ba_matmul(o, ba_sub(o, t, mean), ba_slice(o, basis, 1, 0, dim[1]), 0, 0);
     if (p->scaling == POWER)
         g = power_scaled(o, g, p->divisor, p->root);
     return ba_finish(o, ba_mean(o, ba_op1(o, "square", ba_sub(o, s, g), 0, NULL), BA_EVERY, 0), p->weight, out);

@@ -35,7 +35,7 @@ static ba_tensor *drawn(ba_on o, ba_tensor *const x[2], int64_t layer, int64_t r
     snprintf(name, sizeof name, "rows.%lld", (long long)layer);
     ba_tensor *u = o.h->random(o.b, name, 2, (const int64_t[]){ 1, all }, o.e), *which = ba_op1(o, "topk", u, BA_ATTRS(BA_I("keep", rows)));
     for (int i = 0; i < 2; i++)
-        some[i] = ba_op2(o, "gather_rows", ba_shape(o, x[i], BA_DIMS(1, all, o.h->dim(x[i], 2))), which, 0, NULL);
+        some[i] = ba_op2(o, "gather_rows", ba_reshape(o, x[i], BA_DIMS(1, all, o.h->dim(x[i], 2))), which, 0, NULL);
     return grams(o, some, by);
 }
 

@@ -32,7 +32,7 @@ static ba_tensor *patches(ba_on o, int64_t layer, int64_t *rows, int64_t *column
                 (long long)(*rows * *columns));
         return NULL;
     }
-    return x ? ba_cut(o, x, 1, prefix, o.h->dim(x, 1)) : NULL;
+    return x ? ba_slice(o, x, 1, prefix, o.h->dim(x, 1)) : NULL;
 }
 
 static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **out, ba_err *e)

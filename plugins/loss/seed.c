@@ -32,12 +32,12 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
 {
     const seed_params *p = params;
     const ba_on o = { h, b, e };
-    ba_tensor *t = ba_unit(o, ba_embedding(o, "teacher"));
+    ba_tensor *t = ba_normalise(o, ba_embedding(o, "teacher"));
     if (!t)
         return e->code;
     const int64_t dim = h->dim(t, 1);
     ba_tensor *queue = ba_queue(o, "queue", p->queue, t, BA_INIT_UNIT, 1);
-    ba_tensor *s = queue ? ba_unit(o, headed(o, ba_embedding(o, "student"), p->head, dim)) : NULL;
+    ba_tensor *s = queue ? ba_normalise(o, headed(o, ba_embedding(o, "student"), p->head, dim)) : NULL;
     if (!s)
         return e->code;
     if (h->dim(s, 1) != dim)

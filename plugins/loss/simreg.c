@@ -53,7 +53,7 @@ static int build(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     if (h->dim(s, 1) != h->dim(t, 1))
         return BA_FAIL(h, e, BA_EARG, "head = none: the student's embedding has %lld numbers, the teacher's %lld; equal ones or a head expected",
                        (long long)h->dim(s, 1), (long long)h->dim(t, 1));
-    ba_tensor *cosines = ba_sum(o, ba_mul(o, ba_unit(o, s), ba_unit(o, t)), 1, 0);
+    ba_tensor *cosines = ba_sum(o, ba_mul(o, ba_normalise(o, s), ba_normalise(o, t)), 1, 0);
     return ba_finish(o, ba_mean(o, ba_scale(o, cosines, -2, 2), BA_EVERY, 0), p->weight, out);
 }
 

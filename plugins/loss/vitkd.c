@@ -154,7 +154,7 @@ static ba_tensor *heads_from(ba_on o, const canvas *c, const char *what, ba_tens
 {
     int64_t n = x ? o.h->dim(x, 1) : 0, heads = heads_of(c);
     x = linear(o, c, what, x, c->D, 0);
-    return x ? ba_permute(o, ba_shape(o, x, BA_DIMS(c->B, n, heads, c->D / heads)), "0,2,1,3") : NULL;
+    return x ? ba_permute(o, ba_reshape(o, x, BA_DIMS(c->B, n, heads, c->D / heads)), "0,2,1,3") : NULL;
 }
 
 /* Attention of q [B,M,D] on the visible tokens v [B,V,D], and an MLP. */
@@ -165,7 +165,7 @@ static ba_tensor *cross_block(ba_on o, const canvas *c, ba_tensor *q, ba_tensor 
     ba_tensor *Q = nv ? heads_from(o, c, "q", nq) : NULL, *K = Q ? heads_from(o, c, "k", nv) : NULL, *V = K ? heads_from(o, c, "v", nv) : NULL;
     ba_tensor *a = ba_op1(o, "softmax", ba_scale(o, ba_matmul(o, Q, K, 0, 1), 1 / sqrt((double)(c->D / heads_of(c))), 0), 0, NULL);
     a = ba_permute(o, ba_matmul(o, a, V, 0, 0), "0,2,1,3");
-    a = a ? ba_shape(o, a, BA_DIMS(c->B, o.h->dim(q, 1), c->D)) : NULL;
+    a = a ? ba_reshape(o, a, BA_DIMS(c->B, o.h->dim(q, 1), c->D)) : NULL;
     q = ba_add(o, q, linear(o, c, "proj", a, c->D, 0));
     a = q ? o.h->layernorm(o.b, label(c, "norm_mlp", name), q, 1e-6, o.e) : NULL;
     return ba_add(o, q, linear(o, c, "fc2", linear(o, c, "fc1", a, 4 * c->D, 1), c->D, 0));
@@ -197,7 +197,7 @@ static int draw(ba_on o, const vitkd_params *p, canvas *c)
         return o.e->code;
     if (p->form == PAPER) {
         c->mask = ba_op2(o, "less", c->noise, o.h->scalar(o.b, p->share, o.e), 0, NULL);
-        c->mask = c->mask ? ba_shape(o, c->mask, BA_DIMS(c->B, c->N, 1)) : NULL;
+        c->mask = c->mask ? ba_reshape(o, c->mask, BA_DIMS(c->B, c->N, 1)) : NULL;
         return c->mask ? BA_OK : o.e->code;
     }
     ba_tensor *which = ba_op1(o, "topk", c->noise, BA_ATTRS(BA_I("keep", c->hidden)));
@@ -221,7 +221,7 @@ static ba_tensor *canvas_of(ba_on o, canvas *c, int64_t mine, ba_tensor *teacher
                 (long long)(c->rows * c->columns));
         return NULL;
     }
-    if (!x || !(x = ba_cut(o, x, 1, prefix, o.h->dim(x, 1))))
+    if (!x || !(x = ba_slice(o, x, 1, prefix, o.h->dim(x, 1))))
         return NULL;
     ba_tensor *raw = o.h->signal(o.b, "student", "features", -1, o.e);
     c->dtype = raw && o.h->dtype(raw) == BA_BF16 ? "bf16" : "f32";

@@ -17,8 +17,8 @@ static int score(const ba_host *h, ba_build *b, const void *params, ba_tensor **
     ba_tensor *values = attention ? ba_signal_f32(o, "student", "values", layer) : NULL;         /* [B,heads,E+N,dim/heads] */
     if (!values)
         return e->code;
-    attention = ba_cut(o, ba_asked(o, "student", attention), 2, E, h->dim(attention, 3)); /* [B,heads,N] */
-    values = ba_op1(o, "square", ba_cut(o, values, 2, E, h->dim(values, 2)), 0, NULL);
+    attention = ba_slice(o, ba_asked(o, "student", attention), 2, E, h->dim(attention, 3)); /* [B,heads,N] */
+    values = ba_op1(o, "square", ba_slice(o, values, 2, E, h->dim(values, 2)), 0, NULL);
     values = ba_op1(o, "sqrt", ba_sum(o, values, 3, 0), 0, NULL);
     *out = ba_mean(o, ba_mul(o, attention, values), 1, 0);
     return *out ? BA_OK : e->code;

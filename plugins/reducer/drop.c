@@ -21,8 +21,8 @@ static int64_t count(ba_on o, const drop_params *p, int64_t n)
 static ba_tensor *scores(ba_on o, const ba_reduce_in *in)
 {
     ba_tensor *a = ba_mean(o, ba_signal_f32(o, "reduced", "class_attention", in->layer), 1, 0); /* [B,E,n] */
-    a = ba_cut(o, ba_cut(o, a, 1, 0, 1), 2, in->prefix, o.h->dim(in->x, 1));
-    return a ? ba_shape(o, a, BA_DIMS(o.h->dim(a, 0), o.h->dim(a, 2))) : NULL;
+    a = ba_slice(o, ba_slice(o, a, 1, 0, 1), 2, in->prefix, o.h->dim(in->x, 1));
+    return a ? ba_reshape(o, a, BA_DIMS(o.h->dim(a, 0), o.h->dim(a, 2))) : NULL;
 }
 
 static int reduce(const ba_host *h, ba_build *b, const void *params, const ba_reduce_in *in, ba_reduce_out *out, ba_err *e)
@@ -38,8 +38,8 @@ static int reduce(const ba_host *h, ba_build *b, const void *params, const ba_re
     if (k < 0)
         return e->code;
     ba_tensor *kept = ba_op1(o, "topk", scores(o, in), BA_ATTRS(BA_I("keep", k)));
-    ba_tensor *patches = ba_op2(o, "gather_rows", ba_cut(o, in->x, 1, in->prefix, n), kept, 0, NULL);
-    out->x = !in->prefix ? patches : ba_op2(o, "concat", ba_cut(o, in->x, 1, 0, in->prefix), patches, BA_ATTRS(BA_I("axis", 1)));
+    ba_tensor *patches = ba_op2(o, "gather_rows", ba_slice(o, in->x, 1, in->prefix, n), kept, 0, NULL);
+    out->x = !in->prefix ? patches : ba_op2(o, "concat", ba_slice(o, in->x, 1, 0, in->prefix), patches, BA_ATTRS(BA_I("axis", 1)));
     out->sizes = in->sizes;
     return out->x ? BA_OK : e->code;
 }

@@ -45,9 +45,9 @@ static ba_tensor *merged(ba_on o, ba_tensor *x, ba_tensor *sizes, ba_tensor *pla
     if (!new_sizes)
         return NULL;
     int64_t B = h->dim(x, 0), n = h->dim(x, 1), m = h->dim(new_sizes, 1);
-    ba_tensor *sum = ba_mul(o, x, ba_shape(o, sizes, BA_DIMS(B, n, 1))); /* f32, whatever x is */
+    ba_tensor *sum = ba_mul(o, x, ba_reshape(o, sizes, BA_DIMS(B, n, 1))); /* f32, whatever x is */
     sum = ba_op2(o, "scatter_rows", sum, places, BA_ATTRS(BA_I("size", m)));
-    ba_tensor *y = ba_op2(o, "div", sum, ba_shape(o, new_sizes, BA_DIMS(B, m, 1)), 0, NULL);
+    ba_tensor *y = ba_op2(o, "div", sum, ba_reshape(o, new_sizes, BA_DIMS(B, m, 1)), 0, NULL);
     return h->dtype(x) == BA_BF16 ? ba_op1(o, "cast", y, BA_ATTRS(BA_S("dtype", "bf16"))) : y;
 }
 

@@ -51,7 +51,7 @@ static inline ba_tensor *ba_mean(ba_on o, ba_tensor *x, int64_t axis, int keep)
     return ba_op1(o, "mean", x, BA_ATTRS(BA_I("axis", axis), BA_I("keep", keep)));
 }
 
-static inline ba_tensor *ba_cut(ba_on o, ba_tensor *x, int64_t axis, int64_t from, int64_t to)
+static inline ba_tensor *ba_slice(ba_on o, ba_tensor *x, int64_t axis, int64_t from, int64_t to)
 {
     if (x && from == 0 && to == o.h->dim(x, (int)axis))
         return x;
@@ -59,7 +59,7 @@ static inline ba_tensor *ba_cut(ba_on o, ba_tensor *x, int64_t axis, int64_t fro
 }
 
 /* rank sizes; one of them may be -1: what is left. */
-static inline ba_tensor *ba_shape(ba_on o, ba_tensor *x, int rank, const int64_t *dim)
+static inline ba_tensor *ba_reshape(ba_on o, ba_tensor *x, int rank, const int64_t *dim)
 {
     char text[128] = "";
     for (int i = 0, at = 0; i < rank && at < 100; i++)
@@ -102,7 +102,7 @@ static inline ba_tensor *ba_asked(ba_on o, const char *who, ba_tensor *attention
     int64_t asks = attention ? o.h->fact(o.b, who, "asks", o.e) : -1;
     if (asks < 0)
         return NULL;
-    return ba_mean(o, ba_cut(o, attention, 2, asks == BA_ROWS_OTHERS, asks == BA_ROWS_CLASS ? 1 : o.h->dim(attention, 2)), 2, 0);
+    return ba_mean(o, ba_slice(o, attention, 2, asks == BA_ROWS_OTHERS, asks == BA_ROWS_CLASS ? 1 : o.h->dim(attention, 2)), 2, 0);
 }
 #endif
 
@@ -160,11 +160,11 @@ static inline ba_tensor *ba_embedding(ba_on o, const char *who)
         return ba_as_f32(o, pooled);
     int64_t prefix = o.h->fact(o.b, who, "prefix", o.e);
     ba_tensor *x = prefix < 0 ? NULL : ba_signal_f32(o, who, "features", -1);
-    return prefix ? ba_sum(o, ba_cut(o, x, 1, 0, 1), 1, 0) : ba_mean(o, x, 1, 0);
+    return prefix ? ba_sum(o, ba_slice(o, x, 1, 0, 1), 1, 0) : ba_mean(o, x, 1, 0);
 }
 
 /* Rows of length 1. */
-static inline ba_tensor *ba_unit(ba_on o, ba_tensor *x) { return ba_op1(o, "normalise", x, BA_ATTRS(BA_F("eps", 1e-12))); }
+static inline ba_tensor *ba_normalise(ba_on o, ba_tensor *x) { return ba_op1(o, "normalise", x, BA_ATTRS(BA_F("eps", 1e-12))); }
 
 #if BA_WANT_MINOR >= 1
 /* The queue NAME of the last `rows` embeddings, f32 [rows,dim]: the step reads it as it was before; behind the step the rows of `fresh` [B,dim] take the

@@ -34,14 +34,14 @@ static int reduce(const ba_host *h, ba_build *b, const void *params, const ba_re
     int64_t batch = h->dim(in->x, 0), n = h->dim(in->x, 1), pairs = (n - in->prefix) / 2, end = in->prefix + 2 * pairs;
     if (pairs < 1)
         return BA_FAIL(h, e, BA_EARG, "%lld patches; at least 2 expected", (long long)(n - in->prefix));
-    ba_tensor *two = ba_shape(o, ba_cut(o, in->x, 1, in->prefix, end), BA_DIMS(batch, pairs, 2, h->dim(in->x, 2)));
+    ba_tensor *two = ba_reshape(o, ba_slice(o, in->x, 1, in->prefix, end), BA_DIMS(batch, pairs, 2, h->dim(in->x, 2)));
     ba_tensor *part[3], *mean = ba_mean(o, two, 2, 0); /* [B,pairs,dim] */
     int parts = 0;
     if (in->prefix)
-        part[parts++] = ba_cut(o, in->x, 1, 0, in->prefix);
+        part[parts++] = ba_slice(o, in->x, 1, 0, in->prefix);
     part[parts++] = mean;
     if (end < n)
-        part[parts++] = ba_cut(o, in->x, 1, end, n);
+        part[parts++] = ba_slice(o, in->x, 1, end, n);
     for (int i = 0; i < parts; i++)
         if (!part[i])
             return e->code;
