@@ -1,5 +1,5 @@
 /* colour: colour jitter, grey, blur and solarisation of finished crops: 3-Augment of DeiT III and what DINO does to its views. The arithmetic is
- * Pillow's, to the bit; the numbers come from Philox, keyed by (seed, "colour", epoch, sample). Spec: recipes 4.8 to 4.10. */
+ * Pillow's, to the bit; the numbers come from Philox, keyed by (seed, "colour", epoch, sample). */
 #include "colour.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* spectrum: log-mel energies of a sound: windows of 25 ms every 10 ms, each without its mean, pre-emphasised, under a Hann window, as power
- * over triangles that are equally wide in mel (spec: recipes 6). In double; the result is a function of the sound alone. */
+ * over triangles that are equally wide in mel, as torchaudio's Kaldi fbank makes them for AST. In double; the result is a function of the sound alone. */
 #include "spectrum.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* keymap: renaming rules (spec: models 1.13) as lists of "this part of a name becomes that". A map is a set of rules; most files need one or two. */
+/* keymap: renaming rules as lists of "this part of a name becomes that". A map is a set of rules; most files need one or two. */
 #include "keymap.h"
 
 #include <stdio.h>

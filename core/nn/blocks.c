@@ -1,5 +1,5 @@
 /* blocks: linear, LayerNorm, patch embedding and the pre-norm transformer block, with timm's names and DeiT's initialisation
- * (recipes 1.2): matrices N(0, 0.02), biases 0, LayerNorm 1 and 0, the patch convolution uniform in +-1/sqrt(fan in).
+ * (facebookresearch/deit): matrices N(0, 0.02), biases 0, LayerNorm 1 and 0, the patch convolution uniform in +-1/sqrt(fan in).
  *
  * A block ends with a residual sum. Where a LayerNorm reads that sum, both become one operation (add_layernorm): the sum is noted
  * (bai_sum) and made together with the LayerNorm that comes next. */

@@ -1,4 +1,4 @@
-/* match: the same places of student and teacher (methods 2.17), and which block of the one is compared with which of the other.
+/* match: the same places of student and teacher, and which block of the one is compared with which of the other.
  *
  * A masked model has tokens of the kept patches only; the other one's are gathered with the same index, so that token i of both is one
  * place of the picture. Where the grids differ, the student's map is first resized to the teacher's. */

@@ -1,5 +1,5 @@
 /* saliency: what criteria share: how much a model attends to each of its patches, and numbers of one grid of patches on another.
- * Spec: methods 1.2, 1.5, 1.7 and 1.12. */
+ * MaskedKD's equation 2 and footnote 1, and what its released code (effl-lab/MaskedKD) does instead: settings of ba_saliency. */
 #include <string.h>
 
 #include "blocks.h"

@@ -138,7 +138,7 @@ ba_tensor *bai_nn_vit_positions(ba_build *b, const ba_vit *v, ba_tensor *table, 
     return n > 1 ? ba_op_apply(b->g, "concat", n, part, BA_ATTRS(BA_I("axis", 1)), e) : x;
 }
 
-/* [sin of the column | cos | sin of the row | cos], a quarter of the width each; rows of the extra tokens are 0 (spec: models 6.3). */
+/* [sin of the column | cos | sin of the row | cos], a quarter of the width each; rows of the extra tokens are 0, as in MAE's code. */
 static float *sines(int64_t lead, int64_t R, int64_t C, int64_t D)
 {
     float *v = calloc((size_t)((lead + R * C) * D), sizeof *v);

@@ -1,6 +1,6 @@
 /* adam_direction: the direction of Adam for one tensor; the moments m and v are updated in place. g, m, v and p (left out or not, for weight
  * decay) of one shape (fp32), step i32 [] from 1, factor f32 [] (left out or not: gradient clipping).
- *   m = b1 m + (1-b1) d; v = b2 v + (1-b2) d^2; u = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)   (spec: recipes 1.3)
+ *   m = b1 m + (1-b1) d; v = b2 v + (1-b2) d^2; u = (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
  * d = factor g + l2 p (Adam's classic decay); u + wd p is given out (LAMB's). */
 #include "../shared/kernel.h"
 

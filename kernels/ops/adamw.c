@@ -1,7 +1,7 @@
 /* adamw: one step of AdamW for one tensor, in one pass: p, m, v in place.
  * p, g, m, v of one shape (fp32), lr f32 [], step i32 [] from 1; left out or not: factor f32 [] (gradient clipping), decay f32 [] (a weight decay
  * that changes over the steps, in place of the setting).
- *   m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p = p (1 - lr wd) - lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)   (spec: recipes 1.3)
+ *   m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p = p (1 - lr wd) - lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps)
  * The one output is a token without content. */
 #include "../shared/kernel.h"
 

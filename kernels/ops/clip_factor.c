@@ -1,4 +1,4 @@
-/* clip_factor: what gradients are multiplied by so that their norm is at most `max`: min(1, max / (norm + 1e-6)). Spec: recipes 1.12. */
+/* clip_factor: what gradients are multiplied by so that their norm is at most `max`: min(1, max / (norm + 1e-6)). As PyTorch's clip_grad_norm_. */
 #include "../shared/kernel.h"
 
 typedef struct clip_params { double max; } clip_params;

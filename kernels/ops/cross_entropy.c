@@ -1,6 +1,6 @@
 /* cross_entropy: softmax cross-entropy of each row, with its gradient made in the same pass.
  * logits [B,C]; target i32 [B] (labels, smoothed by `smoothing`: (1-s) onehot + s/C) or f32 [B,C] (soft targets that sum to 1, taken as they are).
- * out0 f32 [B]: -sum_c q_c log p_c; out1 f32 [B,C]: p - q, the gradient for the logits. Spec: methods 2.2. */
+ * out0 f32 [B]: -sum_c q_c log p_c; out1 f32 [B,C]: p - q, the gradient for the logits. */
 #include "../shared/kernel.h"
 
 typedef struct ce_params { double smoothing; } ce_params;

@@ -1,5 +1,5 @@
 /* drop_path_scale: stochastic depth. For each sample floor(1 - rate + u) / (1 - rate), u uniform: the branch is dropped with probability `rate`,
- * else enlarged. step i32 []; out f32 [batch]. Spec: recipes 1.8. */
+ * else enlarged. step i32 []; out f32 [batch]. As timm. */
 #include "../shared/kernel.h"
 #include "bauta/rng.h"
 

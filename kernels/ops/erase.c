@@ -1,6 +1,6 @@
 /* erase: random erasing. In each picture of x[B,H,W,C] (0..255), with a probability, one box is overwritten by noise that is normal after
  * normalisation: y = (n - shift) / scale for n ~ N(0,1) drawn per value. x u8 or f32, scale and shift f32 [C], step i32 []; y f32.
- * Spec: recipes 4.11; with `integers` as mmcls has it (3.5): y truncated to whole numbers of 0..255. */
+ * As timm's RandomErasing in mode pixel; with `integers` as mmcls has it: y truncated to whole numbers of 0..255. */
 #include "../shared/kernel.h"
 #include "../shared/mixing.h"
 

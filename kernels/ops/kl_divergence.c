@@ -1,6 +1,6 @@
 /* kl_divergence: what the student's prediction lacks of the teacher's, row by row, with its gradient made in the same pass.
  * student, teacher [B,C] logits; t = temperature: out0 f32 [B]: t^2 KL(softmax(teacher/t) || softmax(student/t)), summed over classes;
- * out1 f32 [B,C]: t (p_student - p_teacher), the gradient for the student. The teacher gets no gradient. Spec: methods 2.3. */
+ * out1 f32 [B,C]: t (p_student - p_teacher), the gradient for the student. The teacher gets no gradient. */
 #include "../shared/kernel.h"
 
 typedef struct kl_params { double temperature; } kl_params;

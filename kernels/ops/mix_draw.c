@@ -1,5 +1,5 @@
 /* mix_draw: how the pictures of a batch are mixed at this step, f32 [6]: the share of each picture itself, the box rows from..to and
- * columns from..to that come from the partner, and 1 when it is a box (CutMix), 0 when all pixels are blended (mixup). Spec: recipes 5. */
+ * columns from..to that come from the partner, and 1 when it is a box (CutMix), 0 when all pixels are blended (mixup). As timm's batch mode. */
 #include "../shared/kernel.h"
 #include "../shared/mixing.h"
 

@@ -1,6 +1,6 @@
 /* resize_images: pictures [B,H,W,C] of u8 or f32 as f32 pictures of another size, for a model that is made for another one than the batch.
  * Bicubic (cubic convolution with a = -0.75, four taps, borders repeated) or bilinear; no smoothing when shrinking and no rounding or clamping:
- * what PyTorch's interpolate does to a batch of tensors. Spec: methods 1.7. No gradient passes: pictures are given. */
+ * what PyTorch's interpolate does to a batch of tensors. No gradient passes: pictures are given. */
 #include "../shared/kernel.h"
 #include "../shared/simd.h"
 

@@ -1,6 +1,6 @@
 /* sgd: one step of gradient descent for one tensor, in place: p, and mu when there is momentum.
  * p, g of one shape (fp32), lr f32 []; left out or not: mu of p's shape, factor f32 [] (gradient clipping), ratio f32 [] (of the step: LARS, LAMB).
- *   d = ratio (factor g + wd p); mu = momentum mu + d; p = p - lr mu, or with nesterov p - lr (d + momentum mu)   (spec: recipes 1.3)
+ *   d = ratio (factor g + wd p); mu = momentum mu + d; p = p - lr mu, or with nesterov p - lr (d + momentum mu)
  * The one output is a token without content. */
 #include "../shared/kernel.h"
 

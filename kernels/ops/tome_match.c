@@ -3,7 +3,7 @@
  *
  * Tokens at even places (A) look for the most similar token at an odd place (B), by cosine; the r of A with the highest similarity are
  * merged into what they found. Left are the others of A, ascending, then all of B. The first `prefix` tokens (class, distillation) are never
- * merged and stay in front. Ties: the lower index. Spec: methods 1.9. */
+ * merged and stay in front. Ties, which facebookresearch/ToMe leaves open: the lower index. */
 #include "../shared/gemm.h"
 #include "../shared/kernel.h"
 

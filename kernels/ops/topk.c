@@ -1,4 +1,4 @@
-/* topk: the patches to keep. scores f32 [B,N] -> i32 [B,keep], ascending. Ranked by score, ties by the lower index (spec: methods 1.3);
+/* topk: the patches to keep. scores f32 [B,N] -> i32 [B,keep], ascending. Ranked by score, ties by the lower index;
  * a score that is not a number is an error, never a silent choice. */
 #include "../shared/kernel.h"
 

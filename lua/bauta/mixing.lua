@@ -1,5 +1,5 @@
 -- mixing: mixup and CutMix: each picture of a batch is mixed with its partner from the other end, and so are the labels, which
--- become soft targets. One draw a batch, the same for all its pictures, as timm's batch mode has it (spec: recipes 5).
+-- become soft targets. One draw a batch, the same for all its pictures, as timm's batch mode has it.
 local check = require "bauta.check"
 local errors = require "bauta.errors"
 

@@ -1,5 +1,5 @@
 -- views: several crops of each picture, each augmented by itself: global ones, which teachers see too, and smaller local ones for the
--- student alone (multi-crop, DINO; spec: recipes 4.9). A loader a view over the same data: the order of an epoch depends on the seed
+-- student alone (multi-crop, as in facebookresearch/dino). A loader a view over the same data: the order of an epoch depends on the seed
 -- alone, so all give the same pictures.
 local bind = require "bauta.bind.data"
 local check = require "bauta.check"

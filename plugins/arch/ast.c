@@ -1,5 +1,5 @@
 /* ast: the Audio Spectrogram Transformer: a spectrogram of `bins` rows (low to high) and `frames` columns as picture of one channel, patches
- * of 16 that overlap, two extra tokens whose mean is classified after a second LayerNorm. Patches are numbered bin by bin. Spec: models 11. */
+ * of 16 that overlap, two extra tokens whose mean is classified after a second LayerNorm. Patches are numbered bin by bin. Code: YuanGongND/ast. */
 #define BA_WANT_MINOR 4
 #include <math.h>
 #include <stdio.h>

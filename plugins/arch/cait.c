@@ -1,6 +1,7 @@
 /* cait: CaiT: a trunk of patches only, with talking heads and LayerScale, and behind it blocks in which the class token alone asks (class
  * attention). The trunk knows no place, so a masked forward is a gather after the positions. Layers 0.. are the trunk's, the class blocks
- * follow (facts trunk and joins); `tokens` have the class token in front everywhere, `class_attention` belongs to the class blocks. Spec: models 5. */
+ * follow (facts trunk and joins); `tokens` have the class token in front everywhere, `class_attention` belongs to the class blocks.
+ * Code: facebookresearch/deit. */
 #define BA_WANT_MINOR 4
 #include <math.h>
 #include <bauta/compose.h>

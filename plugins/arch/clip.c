@@ -1,6 +1,6 @@
 /* clip: the image tower of CLIP: patches without a bias, a LayerNorm before the blocks, eps 1e-5. activation = quick-gelu is what OpenAI's own
  * weights were trained with, gelu what timm's fine-tuned ones were; 512 classes make the head the projection of the original. Pixels are
- * normalised with CLIP's own statistics (normalise = "clip"). Spec: models 8. */
+ * normalised with CLIP's own statistics (normalise = "clip"). Code: openai/CLIP. */
 #define BA_WANT_MINOR 1
 #include <bauta/vit.h>
 

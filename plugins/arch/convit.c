@@ -1,6 +1,7 @@
 /* convit: ConViT: most blocks mix ordinary attention with one that looks at distances only, by a learned gate for each head (GPSA); the class
  * token joins before the last two blocks, which are ordinary. A masked forward keeps the patches' own places: distances are those
- * of the whole grid. `tokens` have the class token in front everywhere; `class_attention` belongs to the ordinary blocks (fact joins). Spec: models 10.3. */
+ * of the whole grid. `tokens` have the class token in front everywhere; `class_attention` belongs to the ordinary blocks (fact joins).
+ * Code: facebookresearch/convit. */
 #define BA_WANT_MINOR 4
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* convvit: ConvViT of ConvMAE: two stages of convolutions on finer maps, then transformer blocks on the grid of 16 pixels; no class token, the
  * mean over the tokens is classified. A masked forward runs the convolutions on the whole picture and keeps patches after the
- * positions were added. Blocks of the last stage are layers 0..; those before are published as `stage_tokens`. Spec: models 10.2. */
+ * positions were added. Blocks of the last stage are layers 0..; those before are published as `stage_tokens`. Code: Alpha-VL/ConvMAE. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 #include <bauta/vit.h>

@@ -1,7 +1,7 @@
 /* deit: the vision transformer of DeiT and ViT: patches, class token, positions, pre-norm blocks, LayerNorm, head on the class token.
  * With distilled = true there is a second extra token and a second head, as in distilled DeiT: the logits are the mean of both heads in
  * evaluation; in training they are the class head's, and the other's are published as distillation_logits.
- * Weights have timm's names. Spec: models 3. */
+ * Weights have timm's names. Code: facebookresearch/deit. */
 #define BA_WANT_MINOR 3
 #include <bauta/vit.h>
 

@@ -1,5 +1,5 @@
 /* deit3: DeiT III: LayerScale in every block, and a class token that joins after the positions were added and has none of its own.
- * Weights have timm's names (ls1.gamma, ls2.gamma); files of the authors say gamma_1, gamma_2. Spec: models 4. */
+ * Weights have timm's names (ls1.gamma, ls2.gamma); files of the authors say gamma_1, gamma_2. Code: facebookresearch/deit. */
 #define BA_WANT_MINOR 1
 #include <bauta/vit.h>
 

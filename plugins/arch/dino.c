@@ -1,6 +1,6 @@
 /* dino: the backbone of DINO: a ViT without a classifier, whose class token after the last LayerNorm is the feature; published as logits
  * [B,dim]. The position table belongs to a picture of side `table`; for another side it is resized inside the graph, so that small crops
- * train it too. head = true adds DINO's projection head, published as `projection` [B,outputs]. Spec: models 7. */
+ * train it too. head = true adds DINO's projection head, published as `projection` [B,outputs]. Code: facebookresearch/dino. */
 #define BA_WANT_MINOR 2
 #include <stdio.h>
 #include <bauta/vit.h>

@@ -1,11 +1,11 @@
 /* mae: the encoder of MAE, fine-tuned: with pool = mean (the released classifiers) the mean over the patches there are, then fc_norm and the
  * head; with pool = class norm and the class token. Positions begin as sines and cosines; in pre-training they stay so (positions = fixed).
  * distilled = true is G2SD's student of the second stage: a distillation token without a position, and its head. The authors put the token behind
- * the patches; attention does not see an order, so here it stands in front of them as everywhere. Spec: methods 2.14, models 3.4.
+ * the patches; attention does not see an order, so here it stands in front of them as everywhere. Code: pengzhiliang/G2SD.
  * decoder = true adds the decoder of the pre-training: mask tokens where patches are not shown, its own positions, blocks and a linear
  * prediction of the pixels; published as `decoder_hidden` [B,1+N,width] of each of its blocks, `decoder_tokens`
  * (the last, after decoder_norm) and `predictions` [B,N,patch*patch*channels]
- * (row, column, channel). All matrices begin as Xavier has it, but for those of the heads. Spec: models 6, recipes 1.2. */
+ * (row, column, channel). All matrices begin as Xavier has it, but for those of the heads. Code: facebookresearch/mae. */
 #define BA_WANT_MINOR 3
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* swin: Swin Transformer: attention inside windows that are shifted in every second block, maps that are halved between stages.
  * Facts are the last stage's: its grid, width and heads. Blocks are layers 0..; those of the last stage publish `tokens`, the others
  * `stage_tokens`. Where the last stage is one window, its `class_attention` is the mean over heads' queries [B,heads,1,N]. It cannot be
- * masked: patches left out would break windows and merging. Spec: models 9. */
+ * masked: patches left out would break windows and merging. Code: microsoft/Swin-Transformer. */
 #define BA_WANT_MINOR 1
 #include <math.h>
 #include <stdlib.h>

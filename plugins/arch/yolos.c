@@ -1,7 +1,7 @@
 /* yolos: YOLOS: a plain ViT with 100 detection tokens, each of which gives a class and a box. Here the extra tokens stand in front (class, detections,
  * patches), which changes nothing, because attention knows no order; in files the positions of the detection tokens come last. `logits` are the
  * detections' class scores side by side [B,detections*classes], `boxes` [B,detections,4] are centre and size, 0 to 1. The picture need not be
- * square: positions are resized. With middle = true every block but the last adds a table of its own. Spec: models 12. */
+ * square: positions are resized. With middle = true every block but the last adds a table of its own. Code: hustvl/YOLOS. */
 #define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 #include <bauta/vit.h>

@@ -3,7 +3,7 @@
  * the patches. Under a mask the teacher has no attention on what it does not see:
  *   renormalise  the student's is restricted to the places that the teacher sees before the softmax
  *   mass         it is not, which adds -ln(what the student gives those places) and so draws its attention to them
- * Spec: methods 2.11, 2.17. */
+ * MaskedKD uses such a loss and gives no formula; the merging of heads is AttnDistill's (wangkai930418/attndistill). */
 #define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 

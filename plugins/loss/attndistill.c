@@ -5,7 +5,8 @@
  *   compress    likeness to the projected embeddings of the last pictures, as CompRess has it, times `compress`
  * Guidance compares head with head where both models have equally many, else maps merged over heads, by default A = softmax_j((1/T) sum_h ln a^h_j).
  * A teacher of another grid has its map resized to the student's, bicubically, so that the patches keep their share of the attention. A masked
- * teacher is compared at the class token and the places it sees, the student's attention on them brought to sum 1. Spec: methods 2.12, 2.17. */
+ * teacher is compared at the class token and the places it sees, the student's attention on them brought to sum 1.
+ * Code (without masks): wangkai930418/attndistill. */
 #define BA_WANT_MINOR 4
 #include <math.h>
 #include <bauta/compose.h>

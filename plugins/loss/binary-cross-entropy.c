@@ -1,7 +1,7 @@
 /* binary-cross-entropy: every class is a question of its own, yes or no, as DeiT III trains: with y the targets and s the logistic function
  *   - mean over batch and classes of  y ln s(z) + (1 - y) ln s(-z)
  * Of mixed pictures every class that takes part is a full yes, as DeiT III's code has it, unless `binary` is off. Each logit becomes a softmax over the pair (z, 0),
- * which is the same and loses nothing far from 0. Spec: recipes 1.7. */
+ * which is the same and loses nothing far from 0. */
 #include <bauta/compose.h>
 
 typedef struct bce_params { double weight; int64_t binary; const char *model; } bce_params;

@@ -1,6 +1,6 @@
 /* cc: the student, with a linear classifier of its own, learns which cluster of the teacher's embeddings each picture of the training set belongs to:
  * cross-entropy with pseudo-labels. The clusters were found once, by `bauta statistics` (k-means of unpruned, unmasked views), and are
- * loaded as state: a label for each picture of the set. The teacher itself does not run. Spec: methods 2.16. */
+ * loaded as state: a label for each picture of the set. The teacher itself does not run. Code: the baseline in UMBCvision/CompRess. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

@@ -1,6 +1,6 @@
 /* compress-1q: CompRess with one queue. The student's embedding, brought to the teacher's width by a linear map, lies to the teacher's embeddings
  * of the last pictures as the teacher's own does: KL(softmax(t M / T) || softmax(s M / T)), the mean over the batch. M is a queue of the
- * teacher's, read before it is renewed; this step's pictures are not in it. All of length 1. Spec: methods 2.16. */
+ * teacher's, read before it is renewed; this step's pictures are not in it. All of length 1. Code: UMBCvision/CompRess. */
 #define BA_WANT_MINOR 1
 #include <math.h>
 #include <bauta/compose.h>

@@ -1,7 +1,7 @@
 /* compress-2q: CompRess with two queues. The student's embedding lies to its own embeddings of the last pictures as the teacher's lies to the
  * teacher's: KL(softmax(t M_t / T) || softmax(s M_s / T)), the mean over the batch; widths may differ. What enters the student's queue comes from a
  * slowly moving average of the student (`keys` names it: a teacher with model = "ema"), or from the student itself. Both queues are read
- * before they are renewed. All of length 1. Spec: methods 2.16. */
+ * before they are renewed. All of length 1. Code: UMBCvision/CompRess. */
 #define BA_WANT_MINOR 1
 #include <math.h>
 #include <string.h>

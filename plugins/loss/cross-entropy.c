@@ -1,5 +1,5 @@
 /* cross-entropy: the student's logits against the labels, the mean over the batch. When the batch brings soft targets (the data mixes
- * pictures), these are taken as they are: the smoothing is in them already. Spec: methods 2.2. */
+ * pictures), these are taken as they are: the smoothing is in them already. */
 #include <bauta/plugin.h>
 
 typedef struct ce_params { double weight, smoothing; const char *model; } ce_params;

@@ -2,7 +2,7 @@
  * the student at the local ones besides; each view of the student's has to predict the teacher's of every other view:
  *   L = mean over pairs (i, v), v != i, of the mean over the batch of  - sum_j softmax((t_i - c) / teacher_temperature)_j ln softmax(s_v / student_temperature)_j
  * c, the centre, is a running mean of the teacher's outputs, renewed after the step. Views are stacked one behind the other:
- * all pictures of view 0, then of view 1. Spec: methods 2.15. */
+ * all pictures of view 0, then of view 1. Code: facebookresearch/dino. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

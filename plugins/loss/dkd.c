@@ -1,6 +1,6 @@
 /* dkd: decoupled knowledge distillation: alpha TCKD + beta NCKD, the divergence of (label, everything else) and that among the other
  * classes, both at temperature t and times t^2, the mean over the batch. Per sample KD = TCKD + (1 - p_teacher(label)) NCKD.
- * Over the first `warmup` epochs it grows in equal parts to its full weight. Spec: methods 2.6. */
+ * Over the first `warmup` epochs it grows in equal parts to its full weight. Code: megvii-research/mdistiller. */
 #include <bauta/compose.h>
 
 typedef struct dkd_params { double weight, alpha, beta, temperature; int64_t warmup; } dkd_params;

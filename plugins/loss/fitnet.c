@@ -3,7 +3,7 @@
  *   mean  the mean over everything, with weight 100: error and weight of the original for convolutional networks, whose learned map has
  *         BatchNorm and ReLU behind it besides; here it is the linear map alone
  * The last block's are taken after the final norm. A masked teacher is compared at the places it sees; the sum is then multiplied by N/k.
- * Spec: methods 2.7, 2.17. */
+ * For transformers there is no public code; that for convolutional networks: megvii-research/mdistiller. */
 #define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 

@@ -1,7 +1,7 @@
 /* g2sd: generic distillation, the first stage of G2SD. Student and teacher are masked autoencoders that see the same few patches; what the student's
  * decoder gives out has to predict, through a small network, what the teacher's decoder has after one of its blocks, at all places: class token,
  * seen and unseen patches. The target is normalised (LayerNorm without weights); smooth-L1 with threshold `beta`, the mean over everything.
- * The second stage is cross-entropy and hard with head = "distillation", each with weight 0.5. Spec: methods 2.13. */
+ * The second stage is cross-entropy and hard with head = "distillation", each with weight 0.5. Code: pengzhiliang/G2SD. */
 #include <math.h>
 #include <bauta/compose.h>
 

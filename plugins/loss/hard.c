@@ -1,6 +1,6 @@
 /* hard: the teacher's decision as a label: cross-entropy of the student's logits with the teacher's likeliest class, the mean over the
  * batch; of equals the lowest class. With head = distillation it teaches the second head of a student with a distillation token (DeiT).
- * Spec: methods 2.4. */
+ * The paper's equation 3; code: facebookresearch/deit. */
 #include <bauta/compose.h>
 
 typedef struct hard_params { double weight; int64_t head; } hard_params;

@@ -1,6 +1,6 @@
 /* kdep: the student's embedding regresses the teacher's, brought to the student's width without learning: (f - mean) times the leading singular vectors of
  * the teacher's embeddings of the training set, then power scaling sign(g) |g / T|^(1/n). Mean and vectors are computed once, by
- * `bauta statistics`, and loaded as state. Mean squared error. Spec: methods 2.16. */
+ * `bauta statistics`, and loaded as state. Mean squared error. Code: CVMI-Lab/KDEP. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

@@ -3,7 +3,7 @@
  *   numel      also divided by the number of classes: DeiT; with 1000 classes a thousandth of batchmean
  *   sum        summed over everything
  * weight is the paper's lambda: CE + lambda KD. The code's (1-a) CE + a KD is a weight of 1-a for cross-entropy and of a here.
- * Spec: methods 2.1 and 2.3. */
+ * The paper is MaskedKD (equation 1), its code effl-lab/MaskedKD. */
 #include <bauta/compose.h>
 
 typedef struct logit_params { double weight, temperature; int64_t reduction, head; const char *model, *teacher; } logit_params;

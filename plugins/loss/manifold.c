@@ -4,7 +4,7 @@
  *   random  of `rows` tokens drawn from the batch, the same of both models
  * averaged over the chosen pairs of blocks. No projection: widths may differ. Under a mask only places that the teacher sees are compared; place i of the
  * inter term is then the i-th kept patch of each picture. Class tokens are left out where a block of either model has not looked at them (the trunks of
- * CaiT and ConViT). Spec: methods 2.10, 2.17. */
+ * CaiT and ConViT). Code (without masks): Hao840/manifold-distillation. */
 #define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 

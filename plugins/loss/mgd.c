@@ -1,7 +1,7 @@
 /* mgd: masked generative distillation. The student's last tokens, partly set to zero, have to give the teacher's through two 3x3
  * convolutions; squared error over all places, summed, per sample. The places (or, in the original for classification, the channels) that
  * are set to zero are drawn anew for each sample and step. The generator works on the student's whole grid; a masked teacher is compared at the places it
- * sees, times N/k. Spec: methods 2.8, 2.17. */
+ * sees, times N/k. Code (without masks): yzd-v/cls_KD. */
 #define BA_WANT_MINOR 4
 #include <bauta/compose.h>
 

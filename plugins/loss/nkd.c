@@ -1,6 +1,6 @@
 /* nkd: normalised knowledge distillation. With g the label and p^ the softmax over all classes but g:
  *   - mean_b p_teacher(g) ln p_student(g)   -   gamma t^2 mean_b sum_{i != g} p^_teacher(i; t) ln p^_student(i; t)
- * Cross-entropies, not divergences: the least value is not 0. It stands beside the plain cross-entropy. Spec: methods 2.5. */
+ * Cross-entropies, not divergences: the least value is not 0. It stands beside the plain cross-entropy. Code: yzd-v/cls_KD. */
 #include <bauta/compose.h>
 
 typedef struct nkd_params { double weight, gamma, temperature; } nkd_params;

@@ -2,7 +2,7 @@
  *   mean      mean squared error, the student's through a learned linear map: what the self-supervised literature calls Reg
  *   absolute  the mean over the batch of the distance |s - t| (not squared; epsilon is added to each difference, as PyTorch does)
  *   relative  the distances between all pictures of the batch, student's against teacher's: the Frobenius norm of what they differ by
- * relative needs no map: distances have no width. Spec: methods 2.16. */
+ * relative needs no map: distances have no width. Code: yulu0724/EmbeddingDistillation. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

@@ -1,7 +1,7 @@
 /* seed: the student's embedding lies to the teacher's embeddings of the last pictures, kept in a queue, as the teacher's own does: the cross-entropy
  * between the two softmaxes over [own teacher embedding, queue]. The student's goes through a learned head. Embeddings
  * have length 1; the queue holds the teacher's, is read before this step's take the place of the oldest, and begins with random directions.
- * Spec: methods 2.16. */
+ * Code: jacobswan1/SEED. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

@@ -1,6 +1,6 @@
 /* simreg: the student's embedding, through a head of four layers, points where the teacher's does: the mean over the batch of 2 - 2 cos.
  * The head: (d,2d) BN ReLU (2d,d) (d,2d) BN ReLU (2d,d_t), BN the batch normalisation with the statistics of the step; it is left behind after
- * training. Spec: methods 2.16. */
+ * training. Code: UCDvision/simreg. */
 #define BA_WANT_MINOR 1
 #include <bauta/compose.h>
 

@@ -4,7 +4,7 @@
  *   generate   blocks near the output: a share of the student's mapped tokens is replaced by a learned one, a generator fills them in, and
  *              squared error at these places counts
  * Sums over tokens and channels, per sample (form paper: over the batch too). The last block's tokens are taken after the final norm. Generators see the
- * student's whole grid; a masked teacher is compared at the places it sees, times N/k (correlations: squared). Spec: methods 2.9, 2.17. */
+ * student's whole grid; a masked teacher is compared at the places it sees, times N/k (correlations: squared). Code (without masks): yzd-v/cls_KD. */
 #define BA_WANT_MINOR 5
 #include <bauta/compose.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-/* bottom-k: the student's criterion upside down: the patches that its class token attends to least are kept. Spec: methods 1.5. */
+/* bottom-k: the student's criterion upside down: the patches that its class token attends to least are kept. MaskedKD, table 6c. */
 #define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 

@@ -1,5 +1,5 @@
 /* dino: the attention of a third, frozen model decides: the one given as `model`, usually a vision transformer trained by DINO, whose class token
- * finds objects without labels. Any patch size: its scores are resampled. Spec: methods 1.5 and 1.6. */
+ * finds objects without labels. Any patch size: its scores are resampled. MaskedKD, table 5. */
 #define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 

@@ -1,7 +1,7 @@
 /* student: MaskedKD's criterion: how much the student's class token attends to each patch, the mean over the heads.
  * softmax = all: the softmax ran over all tokens and the extra ones are left out afterwards, as the released code does;
  * softmax = patches: over the patches only, as the paper's equation 2 says. The two can rank patches differently.
- * source = patches: what each patch receives from all patches instead. Spec: methods 1.2 and 1.5. */
+ * source = patches: what each patch receives from all patches instead. The released code: effl-lab/MaskedKD. */
 #define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 

@@ -1,5 +1,5 @@
 /* teacher: the teacher's own attention decides. The teacher first sees the whole picture (a forward pass of its own, which the plan counts), then
- * the kept patches. Spec: methods 1.5. */
+ * the kept patches. MaskedKD, figure 3. */
 #define BA_WANT_MINOR 4
 #include <bauta/plugin.h>
 

@@ -1,5 +1,5 @@
 /* tome: token merging (ToMe): between attention and MLP of each block the r most similar pairs of tokens become one token each, the mean of
- * what they stand for; a token that stands for several attracts as much attention as these would. Nothing is learned. Spec: methods 1.9. */
+ * what they stand for; a token that stands for several attracts as much attention as these would. Nothing is learned. As in facebookresearch/ToMe. */
 #define BA_WANT_MINOR 1
 #include <stdlib.h>
 #include <bauta/compose.h>

@@ -18,7 +18,7 @@ local function near(got, want, tolerance, what)
 end
 
 -- ---- ConViT ----
--- Head a + side b looks 2 (b - middle) columns and 2 (a - middle) rows away (spec: models 10.3).
+-- Head a + side b looks 2 (b - middle) columns and 2 (a - middle) rows away (facebookresearch/convit).
 local function convit(heads, locality)
     return fresh(bauta.arch "convit" { dim = 12 * heads, depth = 3, heads = heads, image = 32, patch = 8, classes = 4, ["local"] = 2, locality = locality })
 end
@@ -70,7 +70,7 @@ local function count(store)
     return n
 end
 local small = fresh(bauta.arch "mae" { size = "small", pool = "class", distilled = true })
-t.equal(count(small), 22436432 - 384, "as distilled DeiT-S (spec: models 3.1), less a row of positions")
+t.equal(count(small), 22436432 - 384, "as distilled DeiT-S (facebookresearch/deit), less a row of positions")
 small:free()
 t.group "G2SD's student"
 

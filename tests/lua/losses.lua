@@ -253,7 +253,7 @@ end
 local cait = of_cait({ 1, -1, 2 }, {}, 24)
 t.near(of_cait({ 5, 1, 0 }, {}, 24).loss, cait.loss, 0, "CaiT's class token")
 t.near(of_cait({ 1, -1, 2 }, { extras = false }, 24).loss, cait.loss, 0, "without extras")
-t.near(of_cait({ 1, -1, 2 }, { teacher_layers = "0,1,2,3,20,21,22,23" }, 24).loss, cait.loss, 0, "the pairs of methods 2.10")
+t.near(of_cait({ 1, -1, 2 }, { teacher_layers = "0,1,2,3,20,21,22,23" }, 24).loss, cait.loss, 0, "the pairs of the released code")
 t.check(math.abs(of_cait({ 5, 1, 0 }, {}, 0).loss - of_cait({ 1, -1, 2 }, {}, 0).loss) > 1e-4, "a class token that has joined takes part")
 t.raises("plugin manifold: blocks of the teacher: '24'; it has 24, so 0 to 23, all, last, last-N or first-N expected",
     function() of_cait({ 1, -1, 2 }, { layers = "11", teacher_layers = "24" }, 24) end)

@@ -1,4 +1,4 @@
--- masking: golden values of every criterion and of every way to select (spec: methods 1.13), by hand-made attention; then that the
+-- masking: golden values of every criterion and of every way to select, by hand-made attention; then that the
 -- options combine, and that what makes no sense is refused with the reason.
 local bauta = require "bauta"
 local selection = require "bauta.selection"
@@ -93,7 +93,7 @@ near((ranked(models, 1, bauta.mask "student" { source = "patches", softmax = "pa
     { (.5 / .9 + .1 / .8 + .3 / .7) / 3, (.2 / .9 + .6 / .8 + .3 / .7) / 3, (.2 / .9 + .1 / .8 + .1 / .7) / 3 }, "patch-patch over patches")
 t.group "G-M4: patch-patch"
 
--- Rows of several extra tokens (spec 1.12): the class token's, the mean of all, the mean of the others.
+-- Rows of several extra tokens: the class token's, the mean of all, the mean of the others.
 local rows3 = { .1, .1, .1, .4, .3, .1, .2, .2, .5, 0, .3, .3, .1, .1, .2 }
 models = { student = { facts = facts(2, 1, 3), class_attention = { { 1, 1, 3, 5 }, rows3 } }, teacher = { facts = facts(2, 1, 3) } }
 near((ranked(models, 1, bauta.mask "student" {}, 1)), { .4, .3 }, "row of the class token")

@@ -1,4 +1,4 @@
--- reducers: golden values of one ToMe step (spec: G-M7) and of its costs (1.9), and what must hold for any model: merging nothing changes
+-- reducers: golden values of one ToMe step and of its costs, and what must hold for any model: merging nothing changes
 -- nothing, merging equal tokens changes nothing either when attention is weighed, dropping none is the plain model.
 local bauta = require "bauta"
 local errors = require "bauta.errors"

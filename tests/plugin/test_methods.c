@@ -369,7 +369,7 @@ static void test_drop_path(void)
     check_group("stochastic depth");
 }
 
-/* Learned tensors begin as recipes 1.2 says. */
+/* Learned tensors begin as DeiT's code draws them. */
 static void test_initial(void)
 {
     ba_params *a = rig_params("arch", "deit", "dim=64,depth=2,heads=2,image=32,patch=4,classes=10");

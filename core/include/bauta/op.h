@@ -32,8 +32,8 @@ struct ba_kernel {            /* one call of an operation on the CPU */
 
 typedef struct ba_cost {
     double macs;              /* multiply-adds of matrix products, executed */
-    double nominal;           /* the same as the papers count them (all patches embedded), see docs/cost.md */
-    double norm;              /* elements that pass a LayerNorm: the papers add 5 for each */
+    double nominal;           /* as the papers count them: rows that nobody reads too, of an embedding all patches, kept or not; 0: as macs. Each node once */
+    double norm;              /* elements that pass a LayerNorm: a paper's number is nominal + 5 norm */
     double flops;             /* all floating-point operations, executed: 2 per multiply-add plus the rest */
     double bytes;             /* read and written once each */
 } ba_cost;

@@ -18,7 +18,8 @@
 
 enum { BA_MOST_EXTRA = 3 };
 
-/* How a table of positions is brought to another grid (spec: models 1.8). All but CROP: half-pixel rule, separable. */
+/* How a table of positions is brought to another grid: as PyTorch's interpolate (half-pixel rule; BICUBIC a = -0.75, ANTIALIAS
+ * a = -0.5), or as the code of DINO and of AST (CROP) has it. */
 enum { BA_RESIZE_NONE = 0, BA_RESIZE_BILINEAR = 1, BA_RESIZE_BICUBIC = 2, BA_RESIZE_ANTIALIAS = 3, BA_RESIZE_DINO = 4, BA_RESIZE_CROP = 5 };
 
 typedef struct ba_vit {

@@ -1,5 +1,5 @@
 -- protocol/statistics: what some losses want to know of a teacher's embeddings of the training set before training begins: mean and
--- singular vectors (kdep), the cluster of each picture (cc). What the teacher is shown decides about the first two (methods 2.17). They stand in a safetensors file that the loss names in its setting
+-- singular vectors (kdep), the cluster of each picture (cc). What the teacher is shown decides about the first two. They stand in a safetensors file that the loss names in its setting
 -- `statistics`: mean [d], basis [d,d], values [d], labels [pictures], centroids [k,d].
 local bind = require "bauta.bind.plugin"
 local clusters = require "bauta.protocol.clusters"
