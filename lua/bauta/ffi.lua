@@ -13,9 +13,9 @@ local M = { cast = ffi.cast, new = ffi.new, sizeof = ffi.sizeof, copy = ffi.copy
 function M.load()
     ffi.cdef "const char *ba_declarations(void);"
     local here, say = pcall(function() return ffi.C.ba_declarations end)
-    if not here then errors.raise("machine", "the library is older than the Lua files; is Bauta installed whole?", "bauta") end
+    if not here then errors.raise("machine", "the library is older than the Lua files; is Bauta installed whole?") end
     local ok, why = pcall(ffi.cdef, ffi.string(say()))
-    if not ok then errors.raise("bug", "the declarations of the library: " .. why, "bauta") end
+    if not ok then errors.raise("bug", "the declarations of the library: " .. why) end
     M.C = ffi.C
     M.err = ffi.new("ba_err")
 end

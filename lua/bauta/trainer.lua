@@ -223,13 +223,18 @@ local function complete(self)
     return true
 end
 
+-- Whether the hook has put something into the log.
 local function call_hook(self)
-    local hook = self.e.settings.after_epoch
-    if not hook then return end
+    local hook, logged = self.e.settings.after_epoch, false
+    if not hook then return false end
     local view = { name = self.e:path(), path = self.path, epoch = self.epoch, step = self.done,
-        top1 = self.last and self.last.top1, image = function(_, ...) self.run:image(...) end }
+        top1 = self.last and self.last.top1,
+        image = function(_, ...)
+            self.run:image(...)
+            logged = true
+        end }
     local ok, why = pcall(watch.freely, hook, view)
-    if ok then return end
+    if ok then return logged end
     for i, line in ipairs(why.lines) do why.lines[i] = ("%s (in after_epoch, at step %d)"):format(line, self.done) end
     error(why, 0)
 end
@@ -247,9 +252,10 @@ local function close_epoch(self)
         if self.probe then self.probe:epoch() end
     end
     self.sum, self.epoch_seconds, self.unjudged = 0, 0, false
-    if last or better or self.epoch % s.checkpoint_every == 0 then checkpoint.save(self, better) end
+    local saves = last or better or self.epoch % s.checkpoint_every == 0
+    if saves then checkpoint.save(self, better) end
     self.run:snapshot()
-    call_hook(self)
+    if call_hook(self) and saves then checkpoint.save(self, better) end -- once more: going on from it keeps what the hook has logged
     return true
 end
 

@@ -75,8 +75,8 @@ typedef struct ba_host {          /* append only */
     /* A learned tensor of the model (or loss) being built, created on first use. init: BA_INIT_*, flags: BA_NO_DECAY, BA_FIXED. */
     ba_tensor *(*weight)(ba_build *b, const char *name, int rank, const int64_t *dim, int init, double scale, int flags, ba_err *e);
     /* Uniform fp32 numbers in [0,1), new at every step: a function of the run's seed, the step and the stream's name, which is OWNER/NAME. OWNER: WHO in an
-     * architecture; the label of a loss (its name, unless the script says otherwise); a criterion's name, and @WHOM behind it unless the masked model is
-     * "teacher"; a reducer's name. */
+     * architecture; the label of a loss (in a run its name, with its teacher or a number where there are several); a criterion's name, with @WHOM
+     * behind it unless the masked model is "teacher"; a reducer's name. */
     ba_tensor *(*random)(ba_build *b, const char *name, int rank, const int64_t *dim, ba_err *e);
 
     /* Blocks shared by architectures (core/nn). Weights are named PREFIX.weight and so on, as timm names them. */
