@@ -167,6 +167,23 @@ template <int D> static __device__ __forceinline__ void ba_mma_square(const ba_m
     }
 }
 
+/* The same of 16 keys and the 16 queries from `row` on, turned: weights p, and ds, the gradients of the scores. */
+template <int D> static __device__ __forceinline__ void ba_mma_turned(const ba_mma_att &a, int64_t bh, const uint32_t k[D / 16][4], const uint32_t v[D / 16][4], const bf16 *q,
+                                                                      const bf16 *o, int row, int key, const float *lse, const float *delta, float p[2][4], float ds[2][4], int lane)
+{
+    for (int n = 0; n < 2; n++) {
+        ba_mma_products<D>(p[n], k, q, row + n * 8, lane);
+        ba_mma_products<D>(ds[n], v, o, row + n * 8, lane);
+        for (int i = 0; i < 4; i++) {
+            int query = row + n * 8 + lane % 4 * 2 + i % 2, at = key + lane / 4 + i / 2 * 8;
+            p[n][i] = at < a.T && query < a.T ? expf(p[n][i] * a.scale - lse[query]) : 0;
+            if (a.dclass && query < a.E && at < a.T)
+                ds[n][i] += a.dclass[(bh * a.E + query) * a.T + at];
+            ds[n][i] = p[n][i] * (ds[n][i] - delta[query]);
+        }
+    }
+}
+
 /* First the queries, 16 at a time: delta = sum p dp, then dq; then the keys, 16 at a time: dk and dv, from the transposed products. */
 template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP) ba_mma_backward(ba_mma_att a)
 {
@@ -222,17 +239,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
                 dk[n][i] = dv[n][i] = 0;
         for (int row = 0; row < padded; row += 16) {
             float p[2][4], ds[2][4];
-            for (int n = 0; n < 2; n++) {
-                ba_mma_products<D>(p[n], kl, q, row + n * 8, lane);
-                ba_mma_products<D>(ds[n], vl, o, row + n * 8, lane);
-                for (int i = 0; i < 4; i++) {
-                    int query = row + n * 8 + lane % 4 * 2 + i % 2, at = key + g + i / 2 * 8;
-                    p[n][i] = at < T && query < T ? expf(p[n][i] * a.scale - lse[query]) : 0;
-                    if (a.dclass && query < a.E && at < T)
-                        ds[n][i] += a.dclass[(bh * a.E + query) * T + at];
-                    ds[n][i] = p[n][i] * (ds[n][i] - delta[query]);
-                }
-            }
+            ba_mma_turned<D>(a, bh, kl, vl, q, o, row, key, lse, delta, p, ds, lane);
             ba_mma_weigh<D>(dv, p, o, row, lane);
             ba_mma_weigh<D>(dk, ds, q, row, lane);
         }
