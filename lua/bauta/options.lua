@@ -27,7 +27,7 @@ options.script = {
     { name = "data", value = "PATH", doc = "the script's arg.data" },
     { name = "out", value = "DIR", default = "runs", doc = "folder of the runs" },
     { name = "script-timeout", value = "SECONDS", kind = "number", min = 0, max = 1e6, default = 60,
-        doc = "longest time of the processor that a script may take to describe; 0: any" },
+        doc = "longest time of the processor that a script, and each of its functions, may take to describe; 0: any" },
 }
 
 function options.all(verb)

@@ -98,7 +98,8 @@ local function no_run(key, runs)
     for i, e in ipairs(runs) do
         local front = e.settings.name .. "."
         if rest:sub(1, #front) == front then
-            return ("run %s: %s"):format(e.settings.name, errors.unknown("setting", rest:sub(#front + 1), e:paths()))
+            local near = errors.nearest(rest:sub(#front + 1), e:paths())
+            return ("run %s: no such setting; %s"):format(e.settings.name, near and "did you mean " .. near .. "?" or "--help of the script lists them")
         end
         names[i] = e.settings.name
     end

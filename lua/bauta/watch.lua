@@ -11,22 +11,28 @@ local interval = 100000 -- instructions between two looks at the clock
 local memory = "not enough memory"
 local open = {} -- functions at work that have a limit, the outermost first: { text, where, begun, seconds }
 
+local late = false -- the limit is over, and every instruction is looked at
+
 local function look(event, line)
     if event == "line" then
         errors.follow(line)
         return
     end
+    local running = late and debug.getinfo(2, "S")
+    if running and errors.is_home(running.source) then return end -- what ends it must not be stopped
     local now = os.clock()
     for i = #open, 1, -1 do
         local one = open[i]
         if now - one.begun > one.seconds then
-            debug.sethook(look, "", 1) -- a script that catches the error meets it again at its next instruction
+            late = true -- a script that catches the error meets it again at its next instruction
+            debug.sethook(look, "", 1)
             errors.raise("arg", one.text, one.where or errors.latest)
         end
     end
 end
 
 local function arm()
+    late = false
     if #open > 0 then debug.sethook(look, "l", interval) else debug.sethook() end
 end
 
@@ -100,7 +106,8 @@ end
 errors.boundary = guarded -- nobody further up has called what is beyond it
 
 local function limited(text, where, seconds, f, ...)
-    local one = seconds > 0 and { text = text:format(("still running after %g s of processor time (--script-timeout)"):format(seconds)), where = where,
+    local option = session.options.script_timeout and " (--script-timeout)" or "" -- not every verb has it
+    local one = seconds > 0 and { text = text:format(("still running after %g s of processor time%s"):format(seconds, option)), where = where,
         begun = os.clock(), seconds = seconds } or nil
     local result = guarded(one, f, ...)
     return result
