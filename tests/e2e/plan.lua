@@ -84,6 +84,8 @@ return bauta.suite { name = "su", runs = { run("one", vit(8)), run("two", vit(8,
 status, out, err = shell.bauta("plan " .. script(taught))
 t.equal(err, ("bauta: %s/s.lua:5: su/two: plugin logit: student has 10 classes, teacher has 7; logit distillation needs equal ones\n"):format(shell.folder),
     "the run of a suite, and its line")
+local _, _, run_err = shell.bauta("run " .. script(taught))
+t.equal(run_err, err, "and as the run says it")
 t.check(status == 2 and out:find("su/one: distill", 1, true) and out:find("\nthe teacher has no weights: it keeps what it was initialised with\n", 1, true),
     "the others, and a teacher without weights: %s", out)
 t.group "places"

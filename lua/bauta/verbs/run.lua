@@ -113,7 +113,11 @@ local function suite_of(suite, given, source)
         local mode = mode_in_suite(e, given, anew)
         anew[e] = mode ~= nil and (mode ~= "resume" or archive.complete(e, given.out))
         if mode then
-            local status = trainer.run(e, trainer_options(given, mode, source))
+            local ok, status = pcall(trainer.run, e, trainer_options(given, mode, source))
+            if not ok then
+                local described = errors.is(status) and (status.code == "arg" or status.code == "plugin") -- others name the run already
+                error(described and errors.named(status, e:path(), e.where) or status, 0)
+            end
             if status ~= 0 then return status end
             collectgarbage()
         end
