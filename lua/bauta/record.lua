@@ -2,6 +2,7 @@
 -- the public face: plots and pandas scripts rely on them.
 local bad = require "bauta.bad"
 local calibration = require "bauta.calibration"
+local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 local json = require "bauta.json"
 local session = require "bauta.session"
@@ -49,6 +50,9 @@ local cost_fields = {
     f("bytes", "B", "moved in a step"), f("peak_memory", "B", "at the moment of the overall peak"),
 }
 
+local noted_fields = { i("epoch", "epochs", "epochs done"), i("step", "steps", "optimiser steps done"),
+    { "name", "text", nil, "as the script's after_epoch calls it", size = 32 }, f("value", nil, "what it is") }
+
 local result_fields = {
     i("epochs", "epochs", "done"), i("step", "steps", "done"), f("top1", "%", "test accuracy after the last epoch"),
         f("top5", "%", nil),
@@ -78,8 +82,18 @@ function record.declare(run, e, notes)
     run:stream("mask", "what the criterion shows the teacher, on the test set", mask_fields)
     run:stream("cost", "what a training step costs, by role", cost_fields)
     run:stream("result", "what came out, when the run is complete", result_fields)
+    if e.settings.after_epoch then run:stream("noted", "what the script's after_epoch notes", noted_fields) end
     calibration.declare(run, e)
     bad.declare(run, e)
+end
+
+-- The row of a number that after_epoch notes.
+function record.noted(run, name, value)
+    if type(name) ~= "string" or not name:find "^[%w_./-]+$" or #name > 32 then
+        errors.fail("note %s: 1 to 32 letters, digits, _, -, . and / expected", errors.show(name))
+    end
+    if type(value) ~= "number" then errors.fail("note %s: a number expected, got %s", name, errors.show(value)) end
+    return { epoch = run.epoch, step = run.done, name = name, value = value }
 end
 
 function record.cost(run, summary)

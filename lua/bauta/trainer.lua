@@ -12,6 +12,7 @@ local inputs = require "bauta.step.inputs"
 local opening = require "bauta.opening"
 local pictures = require "bauta.pictures"
 local progress = require "bauta.progress"
+local record = require "bauta.record"
 local steps = require "bauta.steps"
 local watch = require "bauta.watch"
 
@@ -231,6 +232,10 @@ local function call_hook(self)
         top1 = self.last and self.last.top1,
         image = function(_, ...)
             self.run:image(...)
+            logged = true
+        end,
+        note = function(_, ...)
+            self.run:row("noted", record.noted(self, ...))
             logged = true
         end }
     local ok, why = pcall(watch.freely, hook, view)

@@ -1,4 +1,4 @@
--- hooks: after_epoch logs grey pictures, and run.h5 has them; what is no picture is the script's mistake, with its line, and the run can go on.
+-- hooks: after_epoch logs grey pictures and numbers, and run.h5 has them; what is neither is the script's mistake, with its line, and the run can go on.
 package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local bind = require "bauta.bind.run"
 local shell = require "shell"
@@ -14,6 +14,8 @@ local vit = bauta.arch "deit" { dim = 16, depth = 1, heads = 1, image = 16, patc
 return bauta.train { name = "a", data = data, student = vit, batch = 16, epochs = p.epochs, overlays = 0, after_epoch = function(run)
     run:image("heat", 2, 3, { run.epoch, 0.4, 0.5, 100, 254.6, 255 })
     run:image("other", 1, 1, { run.step })
+    run:note("half/top1", run.top1 / 2)
+    run:note("epochs", run.epoch)
     if p.fault ~= "" then
         assert(loadstring("local run = ...; " .. p.fault, "@script"))(run)
     end
@@ -41,6 +43,21 @@ if os.execute "command -v h5dump >/dev/null 2>&1" == 0 then
 else t.skip("h5dump", "not installed") end
 t.group "pictures in run.h5"
 
+run("n", "--set epochs=3")
+local log = bind.log(path "n/a")
+local noted, eval = log:table "noted", log:table "eval"
+log:free()
+t.equal(noted.n, 6, "two numbers an epoch")
+for i = 1, 3 do
+    t.equal(("%s %s %g"):format(noted.name[2 * i - 1], noted.name[2 * i], noted.value[2 * i]), ("half/top1 epochs %d"):format(i), "names and values")
+    t.equal(noted.value[2 * i - 1], eval.top1[i] / 2, "of the evaluation before")
+    t.equal(noted.epoch[2 * i], i, "epoch")
+    t.equal(noted.step[2 * i], 2 * i, "step")
+end
+local _, csv = shell.bauta(("log csv '%s' noted"):format(path "n/a"))
+t.check(csv:find "^epoch,step,name,value\n1,2,", "log csv: %s", csv)
+t.group "numbers in run.h5"
+
 for fault, says in pairs {
     ["run:image('heat', 3, 2, { 1, 2, 3, 4, 5, 6 })"] = "image heat: 3 x 2; those before it are 2 x 3",
     ["run:image('h', 2, 2, { 1, 2, 3 })"] = "image h: 3 numbers; a list of 2 x 2 numbers expected",
@@ -51,6 +68,12 @@ for fault, says in pairs {
     ["run:image('h', 1.5, 2, {})"] = "rows = 1.5; a whole number below 2^53 expected",
     ["run:image('h', 1, 1)"] = "image h: nil; a list of 1 x 1 numbers expected",
     ["run:image('a/b', 1, 1, { 0 })"] = "image 'a/b': 1 to 63 letters, digits, _ . - expected",
+    ["run:note('a b', 1)"] = 'note "a b": 1 to 32 letters, digits, _, -, . and / expected',
+    ["run:note('', 1)"] = 'note "": 1 to 32 letters, digits, _, -, . and / expected',
+    ["run:note(('x'):rep(33), 1)"] = "1 to 32 letters, digits, _, -, . and / expected",
+    ["run:note('a', '1')"] = 'note a: a number expected, got "1"',
+    ["run:note('a')"] = "note a: a number expected, got nil",
+    ["run.note('a', 1)"] = "note 1: 1 to 32 letters",
     ["run.image('h', 1, 1, { 0 })"] = "image: a text expected, got 1",
 } do
     status, out, err = run("b", ("--restart --set 'fault=%s'"):format(fault:gsub("'", "'\\''")))
@@ -59,6 +82,6 @@ end
 t.equal(bind.state(path "b/a").state, "failed", "state")
 status, out, err = run("b", "--resume --accept-changes --set fault=''")
 t.check(status == 0, "it can go on: %d %s%s", status, out, err)
-t.group "what is no picture"
+t.group "what is no picture and no number"
 shell.clean()
 return t.done()
