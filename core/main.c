@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "bauta/graph.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 enum { EXIT_SCRIPT = 2, EXIT_MACHINE = 5, EXIT_BUG = 70 };
 enum { MEMORY_LIMIT = 1 << 30 }; /* bytes of Lua objects; tensors are not among them */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bauta/run.h"
+#include "bauta/system.h"
 #include "clock.h"
 
 enum { SLOTS = 256, STACK = 65536, STATUS_PLUGIN = 4, STATUS_BUG = 70 };

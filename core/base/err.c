@@ -1,5 +1,5 @@
 /* err: sentences of one line: into a caller-owned error, and to whoever listens. */
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>

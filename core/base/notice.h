@@ -1,4 +1,4 @@
-/* notice: lines worth telling the user while something goes on; see ba_notice_to. */
+/* notice: lines worth telling the user while something goes on; see ba_notice_to of bauta/system.h. */
 #ifndef BAI_NOTICE_H
 #define BAI_NOTICE_H
 

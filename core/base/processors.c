@@ -2,7 +2,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 /* A set of 1024 processors is too small for some machines; those answer for all that are running. */
 int32_t ba_processors(void)

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "bauta/rng.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 enum { PIECE = 16, MAX_THREADS = 64, OTHERS = 16 };
 

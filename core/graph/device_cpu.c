@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bauta/run.h"
+#include "bauta/system.h"
 #include "../base/clock.h"
 #include "../base/mem.h"
 #include "../base/pace.h"

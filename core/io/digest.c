@@ -7,7 +7,7 @@
 
 #include "../base/crc.h"
 #include "../base/file.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 int ba_digest(const void *data, int64_t bytes, char out[65], ba_err *e)
 {

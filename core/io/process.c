@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../base/crash.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 enum { MOST = 4096 };
 static pid_t children[MOST];

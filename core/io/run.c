@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bauta/system.h"
 #include "last_words.h"
 
 enum { PARTS = 8 };

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 enum { APART = 3 }; /* seconds from the first SIGTERM to one that is a second */
 

@@ -1,6 +1,6 @@
 /* principal: the main directions of a cloud of points: the singular vectors of the centred rows, as eigenvectors of their covariance, by Jacobi's
  * rotations in double. The sign of each is that which makes its largest entry positive, so that a file made twice is the same. */
-#include "bauta/model.h"
+#include "bauta/principal.h"
 
 #include <math.h>
 #include <stdlib.h>

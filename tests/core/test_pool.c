@@ -1,6 +1,6 @@
 /* The thread pool: every task once, for many sizes and thread counts, in bursts and after pauses, and for changing parts of the threads. */
 #include "../../core/base/pool.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 #include "../check.h"
 
 #include <sched.h>

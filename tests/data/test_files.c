@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "../check.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 #include "data/files.h"
 #include "help.h"
 

@@ -9,7 +9,7 @@
 #include "../../core/base/crc.h"
 #include "../../core/base/file.h"
 #include "../check.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 #include "help.h"
 
 static uint32_t crc_by_bits(uint32_t c, const uint8_t *p, size_t n)

@@ -14,6 +14,7 @@
 
 #include "../check.h"
 #include "bauta/run.h"
+#include "bauta/system.h"
 #include "help.h"
 
 static char folder[400];

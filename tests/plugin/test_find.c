@@ -1,7 +1,7 @@
 /* Finding plugins: search path and its order, kinds, names, listings, what is unsafe, what is there twice, wrong arguments. */
 #include "../check.h"
 #include "bauta/model.h"
-#include "bauta/run.h"
+#include "bauta/system.h"
 
 #include <limits.h>
 #include <stdlib.h>

@@ -118,11 +118,6 @@ int64_t ba_loss_layers(ba_build *b, const char *chosen, const char *theirs, int6
 int ba_build_states(ba_build *b, ba_store *s, ba_err *e);
 /* Adds the operations with which they renew it. Call it after those of the optimiser. */
 int ba_build_update(ba_build *b, ba_err *e);
-
-/* ---- statistics of embeddings ---- */
-/* Of x [n,d]: the mean [d], the singular vectors of the centred rows as columns of basis [d,d] and their values [d] (may be NULL), largest first. Of each
- * vector the largest entry is positive. */
-int ba_principal(const float *x, int64_t n, int64_t d, float *mean, float *basis, float *values, ba_err *e);
 /* cdef end */
 #pragma GCC visibility pop
 
