@@ -388,7 +388,8 @@ static void refused_uses(void)
  * would give a core of 1.2 its values as pixels. */
 static void older(void)
 {
-    ba_data_ops ops = *(const ba_data_ops *)plugin_scenes.ops;
+    ba_data_ops ops = { 0 };
+    memcpy(&ops, plugin_scenes.ops, ((const ba_data_ops *)plugin_scenes.ops)->size); /* that plugin's own table may be shorter */
     ba_plugin_desc old = plugin_scenes;
     ops.size = offsetof(ba_data_ops, channels);
     ops.channels = 1;
