@@ -155,7 +155,7 @@ function Builder:note(label, name, t)
         errors.fail("note %s: 1 to 32 of a-z, 0-9 and _ expected", errors.show(name))
     end
     if type(t) ~= "table" or getmetatable(t) ~= graph.Tensor then errors.fail("note %s: tensor expected, got %s", name, errors.show(t)) end
-    self:put("note", (label:gsub("[^%w_]", "_")) .. "_" .. name, -1, t:cast { dtype = "f32" })
+    self:put("note", (label:gsub("[^%w_]", "_")) .. "_" .. name, -1, t)
 end
 
 -- Uniform numbers in [0,1), new at every step.

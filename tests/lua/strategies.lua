@@ -92,6 +92,20 @@ end
 near(one:read "scores", want, 1e-6, "rollout")
 one:free()
 
+-- What a row of weights of the tokens becomes behind two blocks, of which each hands on half of a token as it is and half as its map [B,T,T] mixes it.
+local function followed(maps, b, row)
+    local tokens = #row
+    for l = 1, 0, -1 do
+        local next_row = {}
+        for j = 1, tokens do
+            next_row[j] = 0.5 * row[j]
+            for i = 1, tokens do next_row[j] = next_row[j] + 0.5 * row[i] * maps[l][(b * tokens + i - 1) * tokens + j] end
+        end
+        row = next_row
+    end
+    return row
+end
+
 -- Without a class token: what reaches the mean of the patches. Every row of the product counts alike, the first patch's no more than others.
 do
     local store, side = bauta.store(seed), 64
@@ -117,14 +131,7 @@ do
     for b = 0, B - 1 do
         local row = {}
         for j = 1, N do row[j] = 1 / N end
-        for l = 1, 0, -1 do
-            local next_row = {}
-            for j = 1, N do
-                next_row[j] = 0.5 * row[j]
-                for i = 1, N do next_row[j] = next_row[j] + 0.5 * row[i] * maps[l][(b * N + i - 1) * N + j] end
-            end
-            row = next_row
-        end
+        row = followed(maps, b, row)
         for j = 1, N do
             expected[#expected + 1] = row[j]
             plain = math.max(plain, math.abs(row[j] - 1 / N))
@@ -172,14 +179,7 @@ do
     for b = 0, B - 1 do
         local row = {}
         for j = 1, tokens do row[j] = j >= 2 and j <= 4 and 1 / 3 or 0 end
-        for l = 1, 0, -1 do
-            local next_row = {}
-            for j = 1, tokens do
-                next_row[j] = 0.5 * row[j]
-                for i = 1, tokens do next_row[j] = next_row[j] + 0.5 * row[i] * maps[l][(b * tokens + i - 1) * tokens + j] end
-            end
-            row = next_row
-        end
+        row = followed(maps, b, row)
         for j = 5, tokens do
             local look, reach = 0, 0
             for h = 0, 2 do
