@@ -11,6 +11,9 @@
 --   list.elsewhere[name]                     architectures that cannot be among list.models: why, and where they are
 --   list.one_view[name]                      whether masking the teacher is no question there
 --   list.unlabelled(name)                    whether it leaves the classifier as it was, so that its accuracy says nothing
+--
+-- A loss of Bauta's that no method here minimises is one by itself, beside the labels and with its defaults; an architecture that is not made here is
+-- made as a plain ViT. Only what that does not suit needs an entry.
 local bauta = require "bauta"
 
 local list = {}
@@ -29,7 +32,7 @@ list.whole = { swin = true } -- no patch of it can be left out
 list.headless = { dino = true, yolos = true } -- has no classes of pictures: teaches with its tokens and its attention, untrained
 list.elsewhere = { ast = "sees spectrograms: experiments/esc10.lua" }
 
-local data, batch
+local data, batch = nil, 1 -- until they are set up
 
 -- ---- models: small ones of every architecture; big: a teacher ----
 local function vit(name, more)
@@ -118,6 +121,41 @@ list.student = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
 -- By their first word.
 local unlabelled = { attndistill = true, g2sd = true, dino = true, seed = true, compress = true, cc = true, reg = true, simreg = true, kdep = true }
 function list.unlabelled(name) return unlabelled[name:match "^%w+"] or false end
+
+-- What methods minimise, as a set of losses' names.
+function list.used(methods)
+    local out = {}
+    for _, name in ipairs(methods) do
+        for _, l in ipairs(losses[name]()) do out[l.name] = true end
+    end
+    return out
+end
+
+-- Puts a name among those with labels.
+local function enter(names, name)
+    local at = #names + 1
+    for i = #names, 1, -1 do at = list.unlabelled(names[i]) and i or at end
+    table.insert(names, at, name)
+end
+
+-- Makes methods of the losses, and models of the architectures, that are not here.
+function list.complete(all_losses, archs)
+    local known = list.used(list.names)
+    for _, name in ipairs(all_losses) do
+        if not known[name] then
+            losses[name] = with_ce(name, {})
+            enter(list.names, name)
+            enter(list.main, name)
+        end
+    end
+    for _, name in ipairs(archs) do
+        if not make[name] and not list.elsewhere[name] then
+            make[name] = vit(name)
+            list.models[#list.models + 1] = name
+        end
+    end
+end
+list.complete(bauta.plugins "loss", bauta.plugins "arch")
 
 local function autoencoder(big)
     return vit("mae", { pool = "class", decoder = true, decoder_dim = big and 48 or 32, decoder_depth = 2, decoder_heads = 2 })(big)

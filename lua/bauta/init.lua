@@ -6,6 +6,7 @@
 --   bauta.teacher {..} one of several teachers   bauta.keep {..} patches kept, changing over the epochs   bauta.mixing {..} mixup
 --   bauta.fp8 {..} a teacher's precision
 --   bauta.params {..}  with rows bauta.int, bauta.float, bauta.string, bauta.choice, bauta.bool    settings of the script
+--   bauta.plugins "loss"  the names of Bauta's own plugins of a kind
 --   bauta.graph(options, function(g, batch) ... end)   bauta.store(seed)                           the level below
 local check = require "bauta.check"
 local errors = require "bauta.errors"
@@ -24,6 +25,7 @@ local plugin = require "bauta.plugin"
 local reducer = require "bauta.reducer"
 local report = require "bauta.report"
 local schedule = require "bauta.schedule"
+local session = require "bauta.session"
 local suite = require "bauta.suite"
 local teacher = require "bauta.teacher"
 
@@ -86,6 +88,17 @@ bauta.params = params.read
 bauta.graph, bauta.store = graph.new, graph.store
 bauta.table, bauta.summary = report.table, require "bauta.summary"
 bauta.fail = errors.fail
+
+-- The names of Bauta's own plugins of a kind ("loss", "arch", ...), sorted, for scripts that go through all of them; those of other folders are not
+-- among them.
+function bauta.plugins(kind)
+    if type(kind) ~= "string" or not plugin.common[kind] then
+        local kinds = {}
+        for k in pairs(plugin.common) do kinds[#kinds + 1] = k end
+        errors.fail("bauta.plugins: %s", errors.unknown("kind " .. errors.show(kind), tostring(kind), kinds))
+    end
+    return require("bauta.reference").names(kind, session.places.plugins)
+end
 
 -- The columns of a table of a run's log, { names, n, NAME = { numbers } }: bauta.rows("runs/student", "train").
 function bauta.rows(path, name) return require("bauta.archive").rows(path, name) end

@@ -61,6 +61,13 @@ local function of_kind(kind, home)
     return out
 end
 
+-- The names of Bauta's own plugins of a kind, sorted.
+function reference.names(kind, home)
+    local out = {}
+    for i, p in ipairs(of_kind(kind, home)) do out[i] = p.name end
+    return out
+end
+
 -- What scripts describe besides plugins: { title, what it is, rows, or kinds each with rows of its own }.
 local function others()
     return {
