@@ -33,6 +33,8 @@ end
 for _, name in ipairs { "cait", "clip", "convit", "convvit", "deit3", "mae", "swin" } do
     local status, _, err = run("--set student=" .. name)
     t.equal(status, 0, name .. " as student: " .. err)
+    local _, said = shell.bauta(("inspect '%s/%d/run/student.safetensors'"):format(shell.folder, runs))
+    t.check(said:find("\nfits " .. name .. " with ", 1, true), "inspect does not know a %s: %s", name, said)
     if name ~= "swin" then
         status, _, err = run("--set teacher=" .. name)
         t.equal(status, 0, name .. " as masked teacher: " .. err)

@@ -39,8 +39,8 @@ function verb.run(given)
     for _, key in ipairs(order) do
         io.stdout:write(groups[key] > 1 and ("  %s  x%d\n"):format(key, groups[key]) or ("  %s\n"):format(key))
     end
-    for _, line in ipairs(guess.lines(list)) do io.stdout:write(line, "\n") end
     local notes = file:notes()
+    for _, line in ipairs(guess.lines(list, notes)) do io.stdout:write(line, "\n") end
     if next(notes) then io.stdout:write("its notes:\n", table.concat(card.lines(notes), "\n"), "\n") end
     local timm = card.timm(notes)
     if timm then io.stdout:write("in Python: ", timm, "\n") end
