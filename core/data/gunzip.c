@@ -1,13 +1,15 @@
 /* gunzip: a gzipped tar is unpacked once into the user's cache folder and read there, since a gzip file has no random
- * access. The copy's name is made from path, size and time of change, so a changed archive is unpacked anew. */
+ * access. The copy's name is made from path, size and time of change, so a changed archive is unpacked anew, and its older copy removed. */
 #include "files.h"
 
 #include "base/file.h"
 #include "base/notice.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +36,34 @@ static uint64_t hash(uint64_t h, const void *p, size_t n) /* FNV-1a-64 */
     return h;
 }
 
-static void copy_name(char *out, size_t room, const char *path, int64_t size, int64_t stamp)
+/* The copy's name; how many of its letters all copies of this path share. */
+static size_t copy_name(char *out, size_t room, const char *path, int64_t size, int64_t stamp)
 {
     char *full = realpath(path, NULL);
     const char *text = full ? full : path, *slash = strrchr(path, '/');
-    uint64_t h = hash(0xCBF29CE484222325u, text, strlen(text));
-    h = hash(hash(h, &size, sizeof size), &stamp, sizeof stamp);
-    snprintf(out, room, "%.100s-%016" PRIx64 ".tar", slash ? slash + 1 : path, h);
+    uint64_t where = hash(0xCBF29CE484222325u, text, strlen(text)), which = hash(hash(where, &size, sizeof size), &stamp, sizeof stamp);
+    int n = snprintf(out, room, "%.100s-%016" PRIx64 "-", slash ? slash + 1 : path, where);
+    snprintf(out + n, room - (size_t)n, "%016" PRIx64 ".tar", which);
     free(full);
+    return (size_t)n;
+}
+
+/* Copies of what this archive was before. Who still reads one keeps it open. */
+static void remove_older(int folder, const char *name, size_t shared)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *f; (f = readdir(d));) {
+        const char *end = f->d_name + strlen(f->d_name);
+        if (!strncmp(f->d_name, name, shared) && end - f->d_name == (ptrdiff_t)strlen(name) && !strcmp(end - 4, ".tar") && strcmp(f->d_name, name))
+            unlinkat(folder, f->d_name, 0);
+    }
+    closedir(d);
 }
 
 /* Makes the cache folder and opens it. */
@@ -133,13 +155,14 @@ int bai_gunzip(const char *path, int fd, int64_t size, int64_t stamp, ba_err *e)
     int folder = cache_folder(path, where, sizeof where, e), out = -1, status = BA_OK;
     if (folder < 0)
         return folder;
-    copy_name(name, sizeof name, path, size, stamp);
+    size_t shared = copy_name(name, sizeof name, path, size, stamp);
     if (faccessat(folder, name, F_OK, 0)) {
         unpack *u = calloc(1, sizeof *u);
         bai_notice("unpacking %.400s once into %.400s", path, where);
         if (u) {
             u->path = path, u->fd = fd, u->size = size;
-            status = unpack_into(u, folder, name, e);
+            if ((status = unpack_into(u, folder, name, e)) >= 0)
+                remove_older(folder, name, shared);
         } else
             status = ba_fail(e, BA_EMACHINE, "%.200s: no memory to unpack it", path);
         free(u);

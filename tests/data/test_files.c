@@ -306,7 +306,8 @@ static void gzip(void)
     tar_add(&b, "a/other", '0', "other", 5);
     tar_end(&b);
     bytes z = gzipped(&b);
-    const char *path = put_file("t.tar.gz", z.p, z.n);
+    char path[2048];
+    snprintf(path, sizeof path, "%s", put_file("t.tar.gz", z.p, z.n));
     ba_notice_to(hear);
     ba_files *f = bai_files_open(path, &e), *again = bai_files_open(path, &e);
     ba_notice_to(NULL);
@@ -327,6 +328,16 @@ static void gzip(void)
     put_file("t.tar.gz", z.p, z.n);
     CHECK(!bai_files_open(path, &e) && e.code == BA_EDATA && strstr(e.msg, "damaged gzip file"), "%s", e.msg);
     CHECK(files_in(label) == 1, "nothing else is left there: %lld", (long long)files_in(label));
+    z.p[z.n / 2] ^= 0x55;
+    CHECK((f = bai_files_open(put_file("u.tar.gz", z.p, z.n), &e)), "%s", e.msg);
+    bai_files_close(f);
+    CHECK(files_in(label) == 2, "another archive's copy lies beside: %lld", (long long)files_in(label));
+    bytes_add(&z, "\0\0", 2);
+    put_file("t.tar.gz", z.p, z.n);
+    CHECK((f = bai_files_open(path, &e)), "%s", e.msg);
+    holds(f, "a/other", "other");
+    bai_files_close(f);
+    CHECK(files_in(label) == 2, "the copy of what the archive was is gone, the other one is not: %lld", (long long)files_in(label));
     unsetenv("XDG_CACHE_HOME");
     char *home = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
     unsetenv("HOME");
