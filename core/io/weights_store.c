@@ -107,14 +107,19 @@ static int judge_how(const ba_store *s, ba_weights_how *how, ba_err *e)
     return BA_OK;
 }
 
+static bai_match match_of(const ba_store *s, char *report, int64_t report_size)
+{
+    if (report && report_size > 0)
+        *report = 0;
+    return (bai_match){ .s = s, .report = report_size > 0 ? report : NULL, .report_size = report_size };
+}
+
 int ba_weights_load_as(ba_store *s, const char *path, ba_weights_how *how, char *report, int64_t report_size, ba_err *e)
 {
     int r = judge_how(s, how, e);
     if (r)
         return r;
-    if (report && report_size > 0)
-        *report = 0;
-    bai_match m = { .s = s, .report = report_size > 0 ? report : NULL, .report_size = report_size };
+    bai_match m = match_of(s, report, report_size);
     return matched(&m, path, how, transfer, s, e);
 }
 
@@ -135,12 +140,12 @@ static ba_weights *list_of(const ba_store *from, const char *label, ba_err *e)
     return w;
 }
 
-int ba_weights_check(const ba_store *s, const char *path, const ba_store *from, ba_weights_how *how, ba_err *e)
+int ba_weights_check(const ba_store *s, const char *path, const ba_store *from, ba_weights_how *how, char *report, int64_t report_size, ba_err *e)
 {
     int r = judge_how(s, how, e);
     if (r)
         return r;
-    bai_match m = { .s = s };
+    bai_match m = match_of(s, report, report_size);
     if (from && (!path || !(m.w = list_of(from, path, e))))
         return path ? BA_EMACHINE : ba_fail(e, BA_EARG, "weights: a name expected");
     return matched(&m, path, how, NULL, NULL, e);

@@ -34,7 +34,7 @@ local function judge_model(self, arch, key)
         if self.must and not self.made[file] then
             errors.raise("data", ("%s: not there; run %s comes first"):format(file, run.settings.name))
         end
-        arch:fits(store_of(self, arch, key), "run " .. run.settings.name, store_of(self, run.settings.student))
+        arch:fits(store_of(self, arch, key), "run " .. run.settings.name, store_of(self, run.settings.student), run.settings.student)
     else arch:fits(store_of(self, arch, key), file) end
 end
 

@@ -4,11 +4,13 @@ local audio = require("bauta.builder").audio
 local check = require "bauta.check"
 local defined = require "bauta.defined"
 local errors = require "bauta.errors"
+local guess = require "bauta.guess"
 local source = require "bauta.source"
 local keep = require "bauta.keep"
 local bind = require "bauta.bind.plugin"
 local selection = require "bauta.selection"
 local session = require "bauta.session"
+local weights = require "bauta.bind.weights"
 
 local plugin = {}
 
@@ -308,12 +310,40 @@ local function reading(self)
     return { prefix = s.prefix, partial = s.partial, keys = s.keys, resize = s.resize, rows = self.table_rows, columns = self.table_columns }
 end
 
+-- The tensors and the notes of a weights file.
+local function contents(path)
+    local file = weights.open(path)
+    local list, notes = file:list(), file:notes()
+    file:free()
+    return list, notes
+end
+
+-- Calls f(). Where it raises that names or shapes do not match because the weights are those of another architecture, that is said first.
+-- path: of the file, or what messages call it; list, notes: what it holds, where it is no file.
+local function explained(self, path, list, notes, f)
+    local ok, e = pcall(f)
+    if ok then return e end
+    if errors.is(e) and e.mismatch then
+        if not list then list, notes = contents(path) end
+        local other = guess.other(guess.below(list, self.settings.prefix), notes, self.name)
+        local found = e.lines[1]:match "%d+ of its tensors do not match: .*$"
+        if other and found then e.lines = { ("%s fits %s, and the model is %s; %s"):format(path:match "[^/]*$", other, errors.article(self.name), found) } end
+    end
+    error(e, 0)
+end
+
 -- Loads a weights file into a store as an architecture's settings say: whose names it has, which part of it, positions on another grid.
 -- Returns whose names were recognised, or nil.
-function Description:load(store, path) return store:load(path, reading(self)) end
+function Description:load(store, path)
+    return explained(self, path, nil, nil, function() return store:load(path, reading(self)) end)
+end
 
--- Raises where load would find that names or shapes do not match. from: a store that stands for the file, which messages call `path`.
-function Description:fits(store, path, from) store:check(path, reading(self), from) end
+-- Raises where load would find that names or shapes do not match. model: an architecture whose tensors, those of the store `from`, stand for the file, which
+-- messages call `path`.
+function Description:fits(store, path, from, model)
+    local notes = model and { made_by = "bauta", architecture = model.name, heads = tostring(model.heads), image = model.image_rows .. "x" .. model.image_columns }
+    explained(self, path, from and from:list(), notes, function() store:check(path, reading(self), from) end)
+end
 
 -- For the run's log: name, every setting, version and hash of the plugin.
 function Description:record()

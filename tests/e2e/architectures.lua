@@ -66,6 +66,8 @@ t.equal(status, 3, "their names taken for ours")
 t.check(err:find("missing blocks.0.ls1.gamma (nearest: blocks.0.gamma_1)", 1, true), err)
 status, _, err = run("--set teacher=cait --set weights=" .. weights)
 t.equal(status, 3, "another architecture: " .. err)
+t.check(err:find("teacher's weights: theirs.safetensors fits deit3 with dim = 24, depth = 2, patch = 8, image = 32, classes = 10, heads unknown, and the model is a cait; ", 1, true)
+    and not err:gsub("\n$", ""):find "\n", "which one it is said in one line: %s", err)
 t.group "weights of other people"
 
 status, out, err = shell.bauta(("inspect '%s'"):format(weights))

@@ -337,7 +337,7 @@ static void test_stores(void)
 {
     ba_note note = { "arch", "deit" };
     ba_err e = { 0 };
-    char report[4000];
+    char report[4000], told[4000];
     ba_store *a = vit(8, 3, 10), *b = vit(8, 3, 10), *small = vit(4, 2, 10), *zeros = vit(8, 3, 10);
     zero(b);
     zero(zeros);
@@ -357,11 +357,13 @@ static void test_stores(void)
         "[4] in the model; blocks.1.norm1.weight is [8] in the file, [4] in the model; and 4 more"), "%s", e.msg);
     CHECK(strstr(report, "surplus blocks.2.norm1.weight (nearest: blocks.0.norm1.weight)\n"), "%s", report);
     ba_weights_how how = { .size = sizeof how };
-    CHECK(ba_weights_check(small, path, NULL, &how, &e) == BA_EDATA && strstr(e.msg, "w.safetensors fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
-    CHECK(!ba_weights_check(a, path, NULL, &how, &e) && ba_weights_check(a, "/no/such/x", NULL, &how, &e) == BA_EDATA, "%s", e.msg);
-    CHECK(!ba_weights_check(a, "run big", zeros, &how, &e), "%s", e.msg);
-    CHECK(ba_weights_check(small, "run big", a, &how, &e) == BA_EDATA && strstr(e.msg, "run big fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
-    CHECK(ba_weights_check(small, NULL, a, &how, &e) == BA_EARG && ba_weights_check(NULL, path, NULL, &how, &e) == BA_EARG, "%s", e.msg);
+    CHECK(ba_weights_check(small, path, NULL, &how, told, sizeof told, &e) == BA_EDATA && strstr(e.msg, "w.safetensors fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
+    CHECK(!strcmp(told, report), "a check reports other tensors than a load:\n%s%s", report, told);
+    CHECK(!ba_weights_check(a, path, NULL, &how, told, sizeof told, &e) && !*told && ba_weights_check(a, "/no/such/x", NULL, &how, NULL, 0, &e) == BA_EDATA, "%s", e.msg);
+    CHECK(!ba_weights_check(a, "run big", zeros, &how, NULL, 0, &e), "%s", e.msg);
+    CHECK(ba_weights_check(small, "run big", a, &how, told, sizeof told, &e) == BA_EDATA && strstr(e.msg, "run big fits width 8, patch 4x4, depth 3, 10 classes; 9 of"), "%s", e.msg);
+    CHECK(!strcmp(told, report), "of a store other tensors than of its file:\n%s%s", report, told);
+    CHECK(ba_weights_check(small, NULL, a, &how, NULL, 0, &e) == BA_EARG && ba_weights_check(NULL, path, NULL, &how, NULL, 0, &e) == BA_EARG, "%s", e.msg);
     CHECK(ba_weights_load(b, path, "student.", NULL, report, sizeof report, &e) == BA_EDATA && strstr(e.msg,
         "missing cls_token"), "%s", e.msg);
     CHECK(ba_weights_load(NULL, path, "", NULL, NULL, 0, &e) == BA_EARG && ba_weights_load(a, NULL, "", NULL, NULL, 0,

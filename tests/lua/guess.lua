@@ -139,6 +139,43 @@ for _, p in ipairs(require "bauta.bind.plugin".scan()) do
 end
 t.group "files of every architecture"
 
+-- ---- a file that is not the model's: what it fits is said in one line, and the first twenty tensors that do not match ----
+local function refusal(arch, from, model, notes)
+    local own, given = store_of(arch), store_of(from)
+    given:save(path, notes and card.of(from, { normalise = "imagenet" }, nil, {}) or {})
+    local before = own:read "norm.bias"
+    local checked, why = pcall(arch.fits, arch, own, model and "run one" or path, model and given or nil, model)
+    local loaded, again = pcall(arch.load, arch, own, path)
+    t.check(not checked and not loaded and why.code == "data" and #why.lines == 1, "%s", tostring(why))
+    t.check(model or again.lines[1] == why.lines[1], "loading says %s, looking %s", tostring(again), tostring(why))
+    t.equal(table.concat(own:read "norm.bias", ","), table.concat(before, ","), "nothing is loaded")
+    own:free()
+    given:free()
+    return why.lines[1]
+end
+local base, text = path:match "[^/]+$", nil
+local deit, cait, wider = bauta.arch "deit"(small), bauta.arch "cait"(small), bauta.arch "deit"(with { dim = 36 })
+text = refusal(deit, cait, nil, true)
+t.check(text:find(base .. " fits cait with dim = 24, depth = 3, patch = 8, image = 32, classes = 10, heads = 2, and the model is a deit; ", 1, true) == 1, "%s", text)
+t.check(not text:find("fits width", 1, true), "what was asked for is not said of the file: %s", text)
+text = refusal(cait, deit)
+t.check(text:find(base .. " fits deit with dim = 24, depth = 3, patch = 8, image = 32, classes = 10, heads unknown, and the model is a cait; ", 1, true) == 1, "%s", text)
+text = refusal(deit, cait, cait)
+t.check(text:find("run one fits cait with dim = 24, depth = 3, patch = 8, image = 32, classes = 10, heads = 2, and the model is a deit; ", 1, true) == 1, "%s", text)
+text = refusal(bauta.arch "dino"(small), bauta.arch "mae"(with { pool = "none", depth = 2 }))
+t.check(text:find("fits width 24, patch 8x8, depth 2; ", 1, true), "equal names are no other architecture: %s", text)
+-- One of the same architecture: every tensor up to the twentieth, each once, then a count.
+text = refusal(deit, wider)
+local wrong, names = text:match "fits width 36, patch 8x8, depth 3, 10 classes; (%d+) of its tensors do not match: (.*)$"
+local listed, rest, twice = 0, nil, {}
+for one in (names .. "; "):gmatch "(.-); " do
+    local name = one:match "^([%w_.]+) is %[[%d,]+%] in the file, %[[%d,]+%] in the model$"
+    if name and not twice[name] then listed, twice[name] = listed + 1, true else rest = rest == nil and one:match "^and (%d+) more$" or false end
+end
+t.check(listed == 20 and tonumber(rest) == tonumber(wrong) - 20, "%d names, then %s of %s: %s", listed, tostring(rest), wrong, text)
+t.check(not refusal(bauta.arch "deit"(with { classes = 9 }), deit):find(" more", 1, true), "two names have room")
+t.group "files of another model"
+
 -- ---- what is no file of ours and not theirs as it stands ----
 local function lines_of(tensors, notes)
     local list = {}

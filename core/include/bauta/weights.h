@@ -58,8 +58,8 @@ typedef struct ba_weights_how {
 } ba_weights_how;
 int ba_weights_load_as(ba_store *s, const char *path, ba_weights_how *how, char *report, int64_t report_size, ba_err *e);
 /* Whether ba_weights_load_as would find names and shapes as they must be; no number is read and nothing written. With `from` the names and shapes
- * are those of that store, as a file saved from it would have them, and path is only how messages call it. */
-int ba_weights_check(const ba_store *s, const char *path, const ba_store *from, ba_weights_how *how, ba_err *e);
+ * are those of that store, as a file saved from it would have them, and path is only how messages call it. report: as in ba_weights_load. */
+int ba_weights_check(const ba_store *s, const char *path, const ba_store *from, ba_weights_how *how, char *report, int64_t report_size, ba_err *e);
 int ba_weights_save(const ba_store *s, const char *path, int64_t n_notes, const ba_note *notes, ba_err *e);
 /* cdef end */
 #pragma GCC visibility pop

@@ -118,17 +118,44 @@ local function as(how)
     return h
 end
 
+-- The sentence of the library about names and shapes that do not match, which has room for a few of them only, with all that its report names: the first
+-- twenty and how many more. It is left as it is where it has room for all, or says something better than names.
+local function whole(sentence, report)
+    local at, rest = 1, {}
+    for line in report:gmatch "[^\n]+" do
+        local from, to = sentence:find(line, at, true)
+        local behind = from and sentence:sub(to + 1, to + 1)
+        if #rest == 0 and (behind == ";" or behind == "") then at = to + 1 else rest[#rest + 1] = line end
+    end
+    if at == 1 or #rest == 0 then return sentence end
+    return sentence:sub(1, at - 1) .. "; " .. table.concat(rest, "; ")
+end
+
+-- Calls f(report, its size). Where names or shapes do not match, all that do not are in the error, which is marked as `mismatch`.
+local function matching(f)
+    local size = 16384
+    local report = M.new("char[?]", size)
+    local ok, why = pcall(f, report, size)
+    if ok then return end
+    local named = M.text(report)
+    if errors.is(why) and named ~= "" then why.lines, why.mismatch = { whole(why.lines[1], named) }, true end
+    error(why, 0)
+end
+
 -- Strict: everything must match. Returns what was done with the names, nil for nothing.
 function Store:load(path, how)
-    local h = as(how)
-    M.call("ba_weights_load_as", M.ptr(self, Store), M.string(path, "weights"), h, nil, 0)
+    local p, h = M.ptr(self, Store), as(how)
+    M.string(path, "weights")
+    matching(function(report, size) M.call("ba_weights_load_as", p, path, h, report, size) end)
     local told = M.text(h.told)
     return told ~= "" and told or nil
 end
 
 -- Whether load would find what it must, and raises as it would; from: a store instead of a file, which messages call `path`.
 function Store:check(path, how, from)
-    M.call("ba_weights_check", M.ptr(self, Store), M.string(path, "weights"), from and M.ptr(from, Store) or nil, as(how))
+    local p, other, h = M.ptr(self, Store), from and M.ptr(from, Store) or nil, as(how)
+    M.string(path, "weights")
+    matching(function(report, size) M.call("ba_weights_check", p, path, other, h, report, size) end)
 end
 
 -- notes: a table of texts for the file's metadata.
