@@ -118,6 +118,7 @@ int bai_keymap_name(const bai_keymap *m, const char *name, char out[BAI_NAME_ROO
 int bai_keymap_loose(const bai_keymap *m) { return (m->rules & CLIP) != 0; }
 int bai_keymap_needless(const bai_keymap *m, const char *ours) { return (m->rules & CLIP) && !strcmp(ours, "head.bias"); } /* a projection has none */
 int bai_keymap_sums(const bai_keymap *m) { return (m->rules & TO_AST) != 0; }
+int bai_keymap_spectrograms(const bai_keymap *m) { return (m->rules & AST) != 0; }
 
 /* ---- which map ---- */
 static int in_file(const ba_weights *w, const char *prefix, const char *name)

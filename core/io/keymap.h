@@ -20,5 +20,6 @@ int bai_keymap_name(const bai_keymap *m, const char *name, char out[BAI_NAME_ROO
 int bai_keymap_loose(const bai_keymap *m);                   /* 1: axes of one element may be left out or added */
 int bai_keymap_needless(const bai_keymap *m, const char *ours); /* 1: this tensor of ours may be missing: it begins as what the source means */
 int bai_keymap_sums(const bai_keymap *m);                    /* 1: kernels over three channels are summed up for one */
+int bai_keymap_spectrograms(const bai_keymap *m);            /* 1: the file's patches are of spectrograms, which differ in columns and not in rows */
 
 #endif

@@ -133,19 +133,28 @@ static int long_axes(int rank, const int64_t *dim, int64_t out[8])
     return n;
 }
 
-/* A position table of another grid: fills g, with width 0 when that is not what t is. */
+/* A position table of another grid: fills g, with width 0 when that is not what t is. Its places are a square; those of spectrograms, and where the model's
+ * grid is no square either, as many rows as the model has (576 places of AST are 12x48 and not 24x24). */
 static void other_grid(const bai_match *m, const char *name, const ba_weight_info *t, const ba_type *want, bai_grids *g)
 {
     size_t n = strlen(name);
-    int64_t lead, side = 1;
+    int64_t lead, count, rows = 1, columns;
     *g = (bai_grids){ 0 };
     if (n < 9 || strcmp(name + n - 9, "pos_embed") || t->rank != 3 || want->rank != 3 || t->dim[0] != 1 || t->dim[2] != want->dim[2] || m->rows < 1)
         return;
     lead = want->dim[1] - m->rows * m->columns;
-    while (lead >= 0 && lead < 8 && side * side < t->dim[1] - lead)
-        side++;
-    if (lead >= 0 && lead < 8 && side * side == t->dim[1] - lead)
-        *g = (bai_grids){ lead, side, side, m->rows, m->columns, want->dim[2] };
+    count = t->dim[1] - lead;
+    if (lead < 0 || lead >= 8 || count < 1)
+        return;
+    while (rows * rows < count)
+        rows++;
+    columns = rows;
+    if (bai_keymap_spectrograms(&m->map) || (rows * rows != count && m->rows != m->columns)) {
+        rows = m->rows;
+        columns = count / rows;
+    }
+    if (rows * columns == count)
+        *g = (bai_grids){ lead, rows, columns, m->rows, m->columns, want->dim[2] };
 }
 
 /* Whether a tensor of the file can become this one of ours; g: how, where it is a position table of another grid. */

@@ -210,6 +210,54 @@ static void test_to_ast(void)
     check_group("AST from a picture model");
 }
 
+/* AST from another length: AudioSet's 12x101 places become ESC-50's 12x50 from the middle, columns 25 to 74, and 12x48 are no 24x24. */
+static void test_lengths(void)
+{
+    const int64_t D = 24;
+    ba_store *from = model("ast", "dim=24,heads=2,depth=1,frames=1024,classes=527", 3), *to = model("ast", "dim=24,heads=2,depth=1", 4);
+    ba_store *high = model("ast", "dim=24,heads=2,depth=1,bins=144", 4), *shorter = model("ast", "dim=24,heads=2,depth=1,frames=490", 3);
+    ba_store *square = model("ast", "dim=24,heads=2,depth=1,frames=128", 4);
+    write_as(&sources[8], from);
+    ba_weights_how how = { .size = sizeof how, .keys = "auto", .partial = "mlp_head", .rows = 12, .columns = 50 };
+    CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_EDATA &&
+          strstr(err.msg, "v.pos_embed is [1,1214,24] in the file, [1,602,24] in the model (resize = "), "%s", err.msg);
+    how.resize = "crop";
+    CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_OK, "%s", err.msg);
+    ba_type t, u;
+    float *a = numbers(from, ba_store_find(from, "v.pos_embed"), &t), *b = numbers(to, ba_store_find(to, "v.pos_embed"), &u);
+    CHECK(t.dim[1] == 1214 && u.dim[1] == 602 && !memcmp(a, b, (size_t)(2 * D) * sizeof *a), "the extra tokens' positions are others");
+    for (int64_t row = 0; row < 12; row++)
+        CHECK(!memcmp(a + (2 + row * 101 + 25) * D, b + (2 + row * 50) * D, (size_t)(50 * D) * sizeof *a), "row %lld is not columns 25 to 74", (long long)row);
+    free(a), free(b);
+    how.keys = "module"; /* names of no known source, where neither grid is a square */
+    how.partial = "mlp_head,v.head";
+    CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_OK, "%s", err.msg);
+    how.columns = 12;
+    CHECK(ba_weights_load_as(square, path, &how, NULL, 0, &err) == BA_EDATA && strstr(err.msg, "v.pos_embed is [1,1214,24] in the file, [1,146,24] in the model"), "%s", err.msg);
+    CHECK(!strstr(err.msg, "resize = "), "a square has no table of another form: %s", err.msg);
+    how.keys = "auto";
+    CHECK(ba_weights_load_as(square, path, &how, NULL, 0, &err) == BA_OK, "%s", err.msg);
+    how.columns = 50;
+    how.rows = 13;
+    CHECK(ba_weights_load_as(high, path, &how, NULL, 0, &err) == BA_EDATA && strstr(err.msg, "v.pos_embed is [1,1214,24] in the file, [1,652,24] in the model"), "%s", err.msg);
+    how.rows = 12;
+    write_as(&sources[8], shorter);
+    CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_OK, "%s", err.msg);
+    a = numbers(shorter, ba_store_find(shorter, "v.pos_embed"), &t), b = numbers(to, ba_store_find(to, "v.pos_embed"), &u);
+    CHECK(t.dim[1] == 2 + 12 * 48, "%lld places", (long long)t.dim[1]);
+    for (int64_t i = 0; i < 12 * 50 * D; i++) { /* each row by itself, 48 -> 50 by the half-pixel rule */
+        int64_t row = i / D / 50, first;
+        double x = fmax(((double)(i / D % 50) + 0.5) * 0.96 - 0.5, 0);
+        first = (int64_t)x;
+        const float *p = a + (2 + row * 48) * D + i % D;
+        double want = (double)p[first * D] * (1 - x + (double)first) + (double)p[(first < 47 ? first + 1 : 47) * D] * (x - (double)first);
+        CHECK(fabs(want - (double)b[2 * D + i]) < 1e-6, "place %lld: %.7f, %.7f expected", (long long)i, (double)b[2 * D + i], want);
+    }
+    free(a), free(b);
+    ba_store_free(from), ba_store_free(to), ba_store_free(high), ba_store_free(shorter), ba_store_free(square);
+    check_group("AST from another length");
+}
+
 /* ---- what does not match ---- */
 static void test_strict(void)
 {
@@ -244,6 +292,7 @@ int main(int argc, char **argv)
     test_sources();
     test_resize();
     test_to_ast();
+    test_lengths();
     test_strict();
     empty();
     unlink(path);
