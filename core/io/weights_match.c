@@ -200,7 +200,8 @@ static int match_one(bai_match *m, int64_t i, ba_err *e)
         bai_dims_text(t.rank, t.dim, have, sizeof have);
         bai_dims_text(type.rank, type.dim, want, sizeof want);
         snprintf(what, sizeof what, "%.200s is %s in the file, %s in the model%s", name, have, want,
-                 m->grids[i].width ? " (resize = \"bicubic\" or another way brings one to the other)" : "");
+                 !m->grids[i].width ? "" : bai_keymap_spectrograms(&m->map) ? " (resize = \"crop\" brings one to the other, as AST's authors do)"
+                 : " (resize = \"bicubic\" or another way brings one to the other)");
         wrong(m, what);
     }
     return BA_OK;

@@ -2,7 +2,8 @@
  * what a patch shows is its likeness to the classes' tokens. `scores` [B,k,classes] are those of the kept patches, `masks` [B,classes,rows*columns]
  * those of every pixel (of whole pictures only), `logits` [B,classes] the mean over the patches, our own, so that a picture has an answer. Class
  * attention is the encoder's. Pictures whose sides are no multiples of the patch are filled up with zeros, below and to the right, after they were
- * normalised; `masks` have their own size again. Code: rstrudel/segmenter. */
+ * normalised; `masks` have their own size again. Not built: the dropout of 0.1 that the authors train the mask transformer's blocks with (evaluation has
+ * none, so that their weights give their answers). Code: rstrudel/segmenter. */
 #define BA_WANT_MINOR 1
 #include <math.h>
 #include <bauta/compose.h>

@@ -220,7 +220,7 @@ static void test_lengths(void)
     write_as(&sources[8], from);
     ba_weights_how how = { .size = sizeof how, .keys = "auto", .partial = "mlp_head", .rows = 12, .columns = 50 };
     CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_EDATA &&
-          strstr(err.msg, "v.pos_embed is [1,1214,24] in the file, [1,602,24] in the model (resize = "), "%s", err.msg);
+          strstr(err.msg, "v.pos_embed is [1,1214,24] in the file, [1,602,24] in the model (resize = \"crop\" brings one to the other, as AST's authors do)"), "%s", err.msg);
     how.resize = "crop";
     CHECK(ba_weights_load_as(to, path, &how, NULL, 0, &err) == BA_OK, "%s", err.msg);
     ba_type t, u;
