@@ -30,7 +30,7 @@ list.alone = { ["cross-entropy"] = true, ["binary-cross-entropy"] = true }
 list.models = { "deit", "distilled", "deit3", "cait", "dino", "mae", "clip", "swin", "convit", "convvit", "segmenter", "yolos" }
 list.whole = { swin = true } -- no patch of it can be left out
 list.headless = { dino = true, yolos = true } -- has no classes of pictures: teaches with its tokens and its attention, untrained
-list.elsewhere = { ast = "sees spectrograms: experiments/esc10.lua" }
+list.elsewhere = { ast = "sees spectrograms: experiments/esc10.lua, and for 50 steps tests/e2e/sound.lua" }
 
 local data, batch = nil, 1 -- until they are set up
 
