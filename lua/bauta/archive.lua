@@ -23,6 +23,12 @@ function archive.saved(e, out)
     return f ~= nil
 end
 
+-- The file that a setting `weights` means: its path, or what an earlier run has left.
+function archive.weights(w, out)
+    if type(w) == "string" then return w end
+    return out .. "/" .. w:path() .. "/student.safetensors"
+end
+
 -- Whether there is a folder for it at all.
 function archive.begun(e, out)
     local f = io.open(out .. "/" .. e:path() .. "/.", "rb")

@@ -1,7 +1,10 @@
--- card: what a student's file says about it in its metadata, as texts: enough to build the model elsewhere and to feed it as it was trained.
+-- card: what a student's file says about it in its metadata, as texts: enough to build the model elsewhere, to feed it as it was trained, and to know
+-- how good it is and on which pictures.
+local augmentation = require "bauta.augmentation"
 local builder = require "bauta.builder"
 local ffi = require "bauta.ffi"
 local json = require "bauta.json"
+local plugin = require "bauta.plugin"
 
 local card = {}
 
@@ -9,6 +12,42 @@ local function numbers(list)
     local out = {}
     for i, v in ipairs(list) do out[i] = ("%.10g"):format(v) end
     return table.concat(out, ",")
+end
+
+-- The names of the classes of a data set.
+local function class_names(set)
+    local names = {}
+    for i = 0, set.classes - 1 do names[i + 1] = set:class_name(i) end
+    return json.encode(names)
+end
+
+-- Settings that a data plugin has for its kind's sake.
+local common = {}
+for _, rows in ipairs { plugin.common.data, plugin.spectrograms } do
+    for _, row in ipairs(rows) do common[row.name] = true end
+end
+
+-- Which test samples, and how evaluation shows them to a model: where two of these are equal, two accuracies measure the same. name, settings: of the
+-- data, whose files may lie in another folder; arch: whom they are shown to.
+function card.tested(name, settings, arch)
+    local parts, how = {}, augmentation.of(settings, arch.image_rows, false)
+    for k, v in pairs(settings) do
+        if not common[k] then
+            local text = type(v) == "number" and (v % 1 == 0 and "%.0f" or "%.10g"):format(v) or tostring(v):match "([^/]*)/*$"
+            parts[#parts + 1] = k .. " = " .. text
+        end
+    end
+    table.sort(parts)
+    local shown = how.policy == "evaluate" and ("crop %.10g, %s, "):format(how.crop, how.interpolation) or ""
+    return ("%s { %s } as %s%dx%d"):format(name, table.concat(parts, ", "), shown, arch.image_rows, arch.image_columns)
+end
+
+-- What a model's file says how often it is right (%) about the test samples of `data` as `arch` is shown them; nil where it does not speak of these.
+function card.accuracy(notes, data, arch)
+    local top1 = tonumber(notes.top1)
+    if not (top1 and top1 >= 0 and top1 <= 100) or notes.tested ~= card.tested(data.name, data.settings, arch) then return nil end
+    if notes.class_names and notes.class_names ~= class_names(data:split "test") then return nil end
+    return top1
 end
 
 -- arch: the model; data: the settings of its data; set: the data itself, or nil where it is not at hand; more: what else there is to say.
@@ -21,12 +60,14 @@ function card.of(arch, data, set, more)
     if normalise == "audio" then
         out.mean, out.std = ("%.10g"):format(data.mean or builder.audio.mean), ("%.10g"):format(2 * (data.deviation or builder.audio.deviation))
     elseif builder.means[normalise or ""] then out.mean, out.std = numbers(builder.means[normalise]), numbers(builder.deviations[normalise]) end
-    if set and set.classes == arch.classes then
-        local names = {}
-        for i = 0, set.classes - 1 do names[i + 1] = set:class_name(i) end
-        out.class_names = json.encode(names)
-    end
+    if set and set.classes == arch.classes then out.class_names = class_names(set) end
     for k, v in pairs(more) do out[k] = v end
+    return out
+end
+
+-- What the same file says of its accuracy, to be put among those: top1 in percent, or a NaN where it was not judged; the others as of card.tested.
+function card.judged(out, top1, name, settings, arch)
+    if top1 and top1 == top1 then out.top1, out.tested = ("%.10g"):format(top1), card.tested(name, settings, arch) end
     return out
 end
 

@@ -23,15 +23,10 @@ local opening = {}
 
 -- ---- weights ----
 
-local function weights_path(w, out)
-    if type(w) == "string" then return w end
-    return out .. "/" .. w:path() .. "/student.safetensors"
-end
-
 local function given(self, arch, store)
     local s = arch and arch.settings
     if not (s and s.weights) then return false end
-    local path = weights_path(s.weights, self.options.out)
+    local path = archive.weights(s.weights, self.options.out)
     local told = arch:load(store, path)
     if told then self:say(("%s: names of %s"):format(path, told)) end
     return true

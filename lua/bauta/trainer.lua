@@ -218,7 +218,8 @@ local function complete(self)
         if not self.knn then return false end
         self:say(("by %d neighbours %.2f %%"):format(k, self.knn))
     end
-    self.stores.student:save(self.path .. "/student.safetensors", card.of(arch, data.settings, data:split "train", { run = self.e:path() }))
+    self.stores.student:save(self.path .. "/student.safetensors", card.of(arch, data.settings, data:split "train",
+        card.judged({ run = self.e:path() }, self.last.top1, data.name, data.settings, arch)))
     result_row(self)
     self.run:finish("complete", 0, nil)
     return true

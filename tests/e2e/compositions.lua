@@ -100,7 +100,47 @@ status, out, err = shell.bauta(run("expect", "expect", "--set epochs=1 --no-pref
 t.equal(status, 0, "--no-preflight; " .. err)
 status, out, err = shell.bauta(run("expect", "expect2", "--set epochs=1 --set preflight=0"))
 t.equal(status, 0, "preflight = 0; " .. err)
+-- what the file itself says; a file that says more than it holds
+local function one_line(what, more, want)
+    status, out, err = shell.bauta(run(what, what .. #(more or ""), "--set epochs=1 " .. more))
+    t.check(status == 3 and err:find(want, 1, true) and err:find("(--no-preflight goes on all the same)", 1, true) and not err:find("\n.", 1, false),
+        "%s: status %d, one line: %s", what, status, err)
+end
+status, out, err = shell.bauta(run("card", "card", "--set epochs=1"))
+t.equal(status, 0, "as good as its file says; " .. err)
+local function edited(text, to)
+    local file = io.open(path(to), "wb")
+    local header = text:sub(9, 8 + text:byte(1) + 256 * text:byte(2)):gsub('("top1":)"[%d.]+"', '%1"99.5"')
+    file:write(string.char(#header % 256, math.floor(#header / 256)), text:sub(3, 8), header, text:sub(9 + text:byte(1) + 256 * text:byte(2)))
+    file:close()
+    return path(to)
+end
+local file = edited(shell.read(path "card/teacher/student.safetensors"), "edited.safetensors")
+one_line("card", "--set runs.run.teacher.weights=" .. file, "its file says 99.5 (top1), tolerance 1.0")
+status, out, err = shell.bauta(run("card", "card-test", "--set epochs=1 --set data.test=50 --set runs.run.teacher.weights=" .. file))
+t.equal(status, 0, "its file speaks of other pictures; " .. err)
+status, out, err = shell.bauta(run("restless", "restless", "--set epochs=1"))
+t.check(status == 0 and out:find "run: the teacher is right about [^\n]*; in training mode, as it teaches %(teacher_training, drop_path 0%.9%), about %d+%.%d %%\n",
+    "a teacher in training mode: %s%s", out, err)
+status, out, err = shell.bauta(run("others", "others", "--set epochs=1"))
+t.check(status == 0 and out:find("run: the teacher has 7 outputs, the student 10 classes: not judged on test pictures\n", 1, true), "other classes: %s%s", out, err)
+one_line("others", "--set runs.run.teacher.expect=90", "the teacher has 7 outputs, the student 10 classes: what its card says, 90.0 (expect), cannot be judged")
+status, out, err = shell.bauta(run("recipe", "average", "--set epochs=1 --set teacher_training=true"))
+t.check(status == 0 and out:find("run: the teacher teaches in training mode (teacher_training, drop_path 0.1)\n", 1, true), "an average in training mode: %s%s", out, err)
 t.group "preflight"
+
+-- ---- what a student's file says of its accuracy ----
+local top1 = require("bauta.archive").rows(path "card/run", "eval").top1
+local file_says = ("  tested = scenes { clutter = 0.4, seed = 0, size = 16, test = 40, train = 96, turn = 20 } as 16x16\n  top1 = %.10g\n"):format(top1[#top1])
+for _, name in ipairs { "student.safetensors", "student-last.safetensors" } do
+    if name == "student-last.safetensors" then
+        status, out, err = shell.bauta(("export '%s'"):format(path "card/run"))
+        t.equal(status, 0, "export; " .. err)
+    end
+    status, out, err = shell.bauta(("inspect '%s/%s'"):format(path "card/run", name))
+    t.check(status == 0 and out:find(file_says, 1, true), "%s says: %s%s", name, out, err)
+end
+t.group "what a student's file says of itself"
 
 local _, plan = shell.bauta(("plan '%s/composed.lua' --set kind=schedule --images 96"):format(shell.here))
 t.check(plan:find("teacher sees 16 of 16, from epoch 1 8, from epoch 3 4 patches", 1, true), "plan: %s", plan)

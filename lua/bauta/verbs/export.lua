@@ -12,12 +12,21 @@ local verb = {
     }, options.device),
 }
 
+-- How often a part of a run was right after so many steps, by the log's table of evaluations; nil where it was not judged then.
+local function accuracy(evaluations, part, step)
+    local column = ({ student = "top1", ema = "ema_top1" })[part]
+    for i = 1, evaluations and column and evaluations.n or 0 do
+        if evaluations.step[i] == step then return evaluations[column][i] end
+    end
+end
+
 function verb.run(given)
     local bind, builder, graph = require "bauta.bind.run", require "bauta.builder", require "bauta.bind.graph"
     local session, spec = require "bauta.session", require "bauta.seeing.spec"
     local path = given[1]:gsub("/+$", "")
     local log = bind.log(path)
     local configuration = log:documents().configuration or errors.raise("data", "the log holds no settings", path)
+    local evaluations = log:table "eval"
     log:free()
     local arch = spec.student(configuration)
     local store = graph.store(session.device(), 0)
@@ -33,7 +42,9 @@ function verb.run(given)
     local c = bind.checkpoint(file)
     c:load(given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
-    store:save(to, require("bauta.card").of(arch, select(2, spec.recorded(configuration, "data")), nil, { run = path, epoch = tostring(c.epoch) }))
+    local card, name, settings = require "bauta.card", spec.recorded(configuration, "data")
+    store:save(to, card.of(arch, settings, nil, card.judged({ run = path, epoch = tostring(c.epoch) }, accuracy(evaluations, given.part, c.step),
+        name, settings, arch)))
     io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
     c:free()
     return 0
