@@ -215,13 +215,12 @@ static void describe(const bai_match *m, char *out, size_t size)
     int64_t depth = 0, j;
     size_t at;
     *out = 0;
-    if ((j = find(m, "patch_embed.proj.weight")) < 0 || ba_weights_info(m->w, j, &t, NULL) || t.rank != 4)
-        return;
-    at = (size_t)snprintf(out, size, " fits width %lld, patch %lldx%lld", (long long)t.dim[0], (long long)t.dim[2], (long long)t.dim[3]);
     do
         snprintf(name, sizeof name, "blocks.%lld.norm1.weight", (long long)depth);
     while (find(m, name) >= 0 && ++depth < 1000);
-    at += (size_t)snprintf(out + at, size - at, ", depth %lld", (long long)depth);
+    if (!depth || (j = find(m, "patch_embed.proj.weight")) < 0 || ba_weights_info(m->w, j, &t, NULL) || t.rank != 4)
+        return;
+    at = (size_t)snprintf(out, size, " fits width %lld, patch %lldx%lld, depth %lld", (long long)t.dim[0], (long long)t.dim[2], (long long)t.dim[3], (long long)depth);
     if ((j = find(m, "head.weight")) >= 0 && !ba_weights_info(m->w, j, &t, NULL) && t.rank == 2)
         at += (size_t)snprintf(out + at, size - at, ", %lld classes", (long long)t.dim[0]);
     snprintf(out + at, size - at, ";");

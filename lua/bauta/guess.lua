@@ -40,11 +40,12 @@ end
 
 -- ---- settings ----
 
--- A list of "name = value", and the function that adds one; a remark goes behind it, no value leaves it out.
+-- A list of "name = value", and the function that adds one; a remark goes behind it, no value leaves it out. `switches` are the names of those that are true.
 local function settings()
-    local out = {}
+    local out = { switches = {} }
     return out, function(name, value, remark)
         if value == nil then return end
+        if value == true then table.insert(out.switches, name) end
         local text = type(value) == "number" and ("%.10g"):format(value) or type(value) == "string" and '"' .. value .. '"' or tostring(value)
         out[#out + 1] = ("%s = %s%s"):format(name, text, remark and " (" .. remark .. ")" or "")
     end
@@ -335,13 +336,13 @@ end
 
 local function text(f) return #f.says > 0 and f.name .. " with " .. table.concat(f.says, ", ") or f.name .. ", as its notes say" end
 
--- What a list fits in words, where that is another architecture than this one; nil where it is not, or nothing is known.
+-- What a list fits in words, where that is another architecture than this one; otherwise nil, and which of its switches the file has on.
 function guess.other(list, notes, name)
     local found = guess.find(list, notes)
     for _, f in ipairs(found) do
-        if f.name == name then return nil end
+        if f.name == name then return nil, f.says.switches or {} end
     end
-    return found[1] and text(found[1])
+    return found[1] and text(found[1]), {}
 end
 
 -- Lines to print: the architecture, and what stands in front of its names.

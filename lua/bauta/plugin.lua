@@ -318,16 +318,26 @@ local function contents(path)
     return list, notes
 end
 
--- Calls f(). Where it raises that names or shapes do not match because the weights are those of another architecture, that is said first.
--- path: of the file, or what messages call it; list, notes: what it holds, where it is no file.
+-- The sentence that names or shapes of a file do not match, with what it fits where that is another architecture, or one with a switch on that is off here.
+-- label: of the file in messages; list, notes: what it holds.
+local function better(self, sentence, label, list, notes)
+    local other, switches = guess.other(guess.below(list, self.settings.prefix), notes, self.name)
+    local found = sentence:match "%d+ of its tensors do not match: .*$"
+    if other and found then return ("%s fits %s, and the model is %s; %s"):format(label, other, errors.article(self.name), found) end
+    for _, switch in ipairs(switches) do
+        if self.settings[switch] == false then sentence = ("%s; the file is one with %s = true"):format(sentence, switch) end
+    end
+    return sentence
+end
+
+-- Calls f(). Where it raises that names or shapes do not match, it is said what the file is. path: of the file, or what messages call it; list, notes: what
+-- it holds, where it is no file.
 local function explained(self, path, list, notes, f)
     local ok, e = pcall(f)
     if ok then return e end
     if errors.is(e) and e.mismatch then
         if not list then list, notes = contents(path) end
-        local other = guess.other(guess.below(list, self.settings.prefix), notes, self.name)
-        local found = e.lines[1]:match "%d+ of its tensors do not match: .*$"
-        if other and found then e.lines = { ("%s fits %s, and the model is %s; %s"):format(path:match "[^/]*$", other, errors.article(self.name), found) } end
+        e.lines = { better(self, e.lines[1], path:match "[^/]*$", list, notes) }
     end
     error(e, 0)
 end

@@ -85,6 +85,8 @@ status, _, err = shell.bauta(("convert '%s' '%s/out.bin'"):format(weights, shell
 t.check(status == 2 and err:find("ends in .safetensors", 1, true), err)
 status, _, err = shell.bauta(("convert '%s' '%s/x.safetensors' --prefix nobody."):format(weights, shell.folder))
 t.check(status == 3 and err:find('no name begins with "nobody."', 1, true), err)
+status, _, err = shell.bauta(("inspect '%s' --prefix nobody."):format(weights))
+t.check(status == 3 and err:find('no name begins with "nobody."', 1, true), err)
 t.group "inspect and convert"
 shell.clean()
 return t.done()

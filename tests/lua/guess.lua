@@ -164,6 +164,18 @@ text = refusal(deit, cait, cait)
 t.check(text:find("run one fits cait with dim = 24, depth = 3, patch = 8, image = 32, classes = 10, heads = 2, and the model is a deit; ", 1, true) == 1, "%s", text)
 text = refusal(bauta.arch "dino"(small), bauta.arch "mae"(with { pool = "none", depth = 2 }))
 t.check(text:find("fits width 24, patch 8x8, depth 2; ", 1, true), "equal names are no other architecture: %s", text)
+text = refusal(deit, bauta.arch "deit"(with { distilled = true }))
+t.check(text:find("; the file is one with distilled = true$") and text:find("surplus dist_token", 1, true), "%s", text)
+t.check(not refusal(bauta.arch "deit"(with { distilled = true }), deit):find(" = true", 1, true), "that a switch is on here the names say that are missing")
+text = refusal(bauta.arch "mae"(with { pool = "none" }), bauta.arch "mae"(with { pool = "none", decoder = true, decoder_dim = 16, decoder_depth = 1, decoder_heads = 2 }))
+t.check(text:find("; the file is one with decoder = true$"), "%s", text)
+local swin_of_two = bauta.arch "swin" { dim = 8, depths = "1,1", heads = "1,2", image = 32, window = 4, patch = 4, classes = 10 }
+text = refusal(deit, swin_of_two)
+t.check(text:find(base .. ' fits swin with dim = 8, depths = "1,1", heads = "1,2", window = 4, patch = 4, image = 32', 1, true) == 1, "%s", text)
+local patches = bauta.store(1)
+patches:add("patch_embed.proj.weight", { 24, 3, 8, 8 })
+patches:save(path)
+t.check(not tostring(select(2, pcall(deit.fits, deit, store_of(deit), path))):find("fits", 1, true), "a patch embedding alone is no model")
 -- One of the same architecture: every tensor up to the twentieth, each once, then a count.
 text = refusal(deit, wider)
 local wrong, names = text:match "fits width 36, patch 8x8, depth 3, 10 classes; (%d+) of its tensors do not match: (.*)$"

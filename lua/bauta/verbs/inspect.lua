@@ -1,5 +1,6 @@
 -- verb inspect: what a weight file holds: its tensors, by groups or one by one, and which architecture its names and shapes fit.
 local card = require "bauta.card"
+local errors = require "bauta.errors"
 local guess = require "bauta.guess"
 
 local verb = {
@@ -25,6 +26,7 @@ function verb.run(given)
             list[#list + 1] = t
         end
     end
+    if #list == 0 and given.prefix ~= "" then errors.raise("data", ("no name begins with %q"):format(given.prefix), given[1]) end
     for _, t in ipairs(list) do
         numbers = numbers + t.count
         types[t.dtype] = (types[t.dtype] or 0) + 1
