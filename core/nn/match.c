@@ -193,5 +193,16 @@ int64_t bai_nn_attention_layers(ba_build *b, const char *chosen, const char *the
     int64_t depth[2] = { ba_build_fact(b, "student", "depth", e), 0 };
     if (depth[0] < 0 || (depth[1] = ba_build_fact(b, "teacher", "depth", e)) < 0)
         return BA_EARG;
-    return pairs(chosen, theirs, depth, most, student, teacher, e);
+    int64_t n = pairs(chosen, theirs, depth, most, student, teacher, e), first[2], last[2];
+    if (n < 0 || !bai_build_span(b, "student", "class_attention", &first[0], &last[0]) || !bai_build_span(b, "teacher", "class_attention", &first[1], &last[1]))
+        return n; /* whoever has none is told so where it is asked for */
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 2; k++) {
+            int64_t own = k ? teacher[i] : student[i], shared = last[0] - first[0] < last[1] - first[1] ? last[0] - first[0] + 1 : last[1] - first[1] + 1;
+            if (own < first[k] || own > last[k])
+                return ba_fail(e, BA_EARG, "block %lld of the student is paired with block %lld of the teacher, and the %s has no class attention there but in blocks %lld to %lld; "
+                               "layers = \"last-%lld\", teacher_layers = \"last-%lld\" compares the last ones", (long long)student[i], (long long)teacher[i], names[k],
+                               (long long)first[k], (long long)last[k], (long long)shared, (long long)shared);
+        }
+    return n;
 }

@@ -150,6 +150,13 @@ static int64_t first_of(const ba_build *b, const char *who, const char *what)
 
 int bai_build_has(const ba_build *b, const char *who, const char *what) { return layers_of(b, real(b, who), what) != 0; }
 
+int bai_build_span(const ba_build *b, const char *who, const char *what, int64_t *first, int64_t *last)
+{
+    *last = layers_of(b, real(b, who), what) - 1;
+    *first = *last < 0 ? 0 : first_of(b, real(b, who), what);
+    return *last >= 0;
+}
+
 int ba_build_put(ba_build *b, const char *who, const char *what, int64_t layer, ba_tensor *t, ba_err *e)
 {
     return bai_build_offer(b, (bai_signal){ .who = who, .what = what, .layer = layer, .t = t }, e);

@@ -69,6 +69,15 @@ for _, name in ipairs { "fitnet", "mgd", "vitkd" } do t.check(measure(name, {}, 
 for _, name in ipairs { "attention", "attndistill" } do
     alike(name, { layers = "last" }, { layers = "2", teacher_layers = "5" }, { plain, cait }, name .. ", CaiT teaches")
 end
+-- All blocks are paired unless a script says otherwise: where one of them does not ask, the message names blocks that do, and those work.
+local swin_alone = bauta.arch "swin" { image = 32, patch = 4, window = 4, depths = "1,1", heads = "1,2", dim = 16, classes = 10 }
+for _, c in ipairs { { plain, cait, "teacher", "0 of the student is paired with block 0", "4 to 5", 2 }, { cait, plain, "student", "0 of the student is paired with block 0", "4 to 5", 2 },
+    { plain, swin_alone, "teacher", "0 of the student is paired with block 0", "1 to 1", 1 } } do
+    t.raises(("plugin attention: block %s of the teacher, and the %s has no class attention there but in blocks %s; "):format(c[4], c[3], c[5]) ..
+        ('layers = "last-%d", teacher_layers = "last-%d" compares the last ones'):format(c[6], c[6]), function() measure("attention", {}, "fp32", { c[1], c[2] }) end)
+    local last = "last-" .. c[6]
+    t.check(measure("attention", { layers = last, teacher_layers = last }, "fp32", { c[1], c[2] }) > 0, "%s learns from %s", c[1].name, c[2].name)
+end
 t.group "blocks behind the trunk"
 
 -- A teacher whose tokens are merged on the way has no tokens of places any more; its logits still teach.
