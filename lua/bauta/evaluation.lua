@@ -18,8 +18,7 @@ local function masked(e, epoch)
     for _, t in ipairs(e.settings.teachers) do
         local k, whom = e:kept(t, epoch), e:masked(t)
         if k then
-            out[#out + 1] = { teacher = t, column = t:column "kept", k = k,
-                stats = pictures.object_statistics(whom.grid_rows, whom.grid_columns, whom.image_rows) }
+            out[#out + 1] = { teacher = t, column = t:column "kept", k = k, stats = pictures.object_statistics(whom, e.settings.student) }
         end
     end
     return out

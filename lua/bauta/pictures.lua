@@ -105,23 +105,24 @@ end
 local stats = {}
 stats.__index = stats
 
--- Counts over pictures: grid of the model and side of the image in pixels.
-function pictures.object_statistics(rows, columns, image)
-    return setmetatable({ rows = rows, columns = columns, patch = image / rows, kept = 0, hit = 0, all = 0, on = 0,
-        pictures = 0 }, stats)
+-- Counts over pictures: whom: the model whose patches they are; seen: the one that pictures are loaded for, in whose pixels boxes are. A masked
+-- model of another size sees the same picture, resized.
+function pictures.object_statistics(whom, seen)
+    return setmetatable({ rows = whom.grid_rows, columns = whom.grid_columns, height = seen.image_rows / whom.grid_rows,
+        width = seen.image_columns / whom.grid_columns, kept = 0, hit = 0, all = 0, on = 0, pictures = 0 }, stats)
 end
 
 -- boxes: raw float [B,4]; kept: raw i32 [B,k].
 function stats:add(boxes, kept, count, k)
-    local p, columns = self.patch, self.columns
+    local columns = self.columns
     for b = 0, count - 1 do
         local x0, y0, x1, y1 = boxes[4 * b], boxes[4 * b + 1], boxes[4 * b + 2], boxes[4 * b + 3]
         if x1 > x0 then
             local on, hit = {}, 0
             for r = 0, self.rows - 1 do
-                local y = (r + 0.5) * p
+                local y = (r + 0.5) * self.height
                 for c = 0, columns - 1 do
-                    local x = (c + 0.5) * p
+                    local x = (c + 0.5) * self.width
                     if x >= x0 and x < x1 and y >= y0 and y < y1 then
                         on[r * columns + c] = true
                         self.on = self.on + 1

@@ -87,9 +87,9 @@ local function feed(self, batch, room)
     self.program:run()
 end
 
-local function empty(view)
+local function empty(view, student)
     local one = { sets = {}, mass = view.salient and 0 or 0 / 0, sums = {} }
-    one.object = pictures.object_statistics(view.rows, view.columns, view.image)
+    one.object = pictures.object_statistics(view.masked, student)
     return one
 end
 
@@ -123,10 +123,10 @@ local function add_view(found, p, view, batch)
 end
 
 local function measure(self)
-    local found, room, student = {}, {}, {}
+    local found, room, student, arch = {}, {}, {}, self.e.settings.student
     for i, view in ipairs(self.views) do
-        found[i] = { own = empty(view), shadows = {} }
-        for j in ipairs(view.shadows) do found[i].shadows[j] = empty(view) end
+        found[i] = { own = empty(view, arch), shadows = {} }
+        for j in ipairs(view.shadows) do found[i].shadows[j] = empty(view, arch) end
     end
     self.samples, self.labels = {}, {}
     self.loader:start(0, 0)

@@ -74,6 +74,15 @@ end
 t.check(shell.read(path "a/run/report/selection.png"), "the map is drawn")
 t.group "known attention"
 
+-- ---- a teacher of larger pictures with as many patches: the same choice, and the object where it was ----
+local larger = done("larger", "--set kind=larger")
+for _, name in ipairs { "on_object", "object_share", "recall" } do t.equal(larger.probe[name][1], p[name][1], "probe: " .. name) end
+for i = 1, 3 do
+    for _, name in ipairs { "overlap", "on_object", "recall" } do t.equal(larger.shadow[name][i], s[name][i], ("shadow %d: %s"):format(i, name)) end
+end
+t.equal(larger.mask.object_share[1], r.mask.object_share[1], "evaluation: object_share")
+t.group "another size"
+
 -- ---- it changes nothing, and goes on where it was ----
 local without = done("without", "--set kind=plain --set probe=0")
 local with = done("with", "--set kind=plain --set probe=7")

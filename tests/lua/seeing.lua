@@ -91,7 +91,8 @@ end
 t.group "sets of patches"
 
 -- ---- the object ----
-local stats = pictures.object_statistics(2, 2, 8) -- four patches of 4 x 4 pixels, centres at 2 and 6
+local eight = { image_rows = 8, image_columns = 8 }
+local stats = pictures.object_statistics({ grid_rows = 2, grid_columns = 2 }, eight) -- four patches of 4 x 4 pixels, centres at 2 and 6
 stats:add({ [0] = 0, 0, 8, 4, 0, 0, 0, 0 }, { [0] = 0, 2, 0, 1 }, 2, 2) -- the upper half; a picture without a box counts nowhere
 local kept, all, recall = stats:shares()
 t.equal(kept, 50, "kept patches on the object")
@@ -102,6 +103,11 @@ kept, all, recall = stats:shares()
 t.equal(kept, 50, "two of four")
 t.equal(all, 37.5, "three of eight")
 t.near(recall, 200 / 3, 1e-12, "two of three")
+local wide = { image_rows = 64, image_columns = 128, grid_rows = 2, grid_columns = 4 } -- of the same picture it has 2 x 4 patches, each 4 x 2 of its pixels
+stats = pictures.object_statistics(wide, eight)
+stats:add({ [0] = 4, 0, 8, 4 }, { [0] = 0, 2, 3, 4 }, 1, 4) -- the upper right quarter: patches 2 and 3
+kept, all, recall = stats:shares()
+t.equal(("%g %g %g"):format(kept, all, recall), "50 25 100", "a masked model of another size: boxes are in the picture's pixels, not in the model's")
 t.group "the object"
 
 -- ---- teacher and student ----

@@ -71,13 +71,13 @@ local function add_teacher(b, e, view, given, student)
     end
 end
 
--- The views of an epoch: { teacher, N, k (nil: all), grid, shadows = { number, label, mask, k, store } }.
+-- The views of an epoch: { teacher, masked (the architecture whose patches they are), N, k (nil: all), grid, shadows = { number, label, mask, k, store } }.
 function program.views(e, epoch, shadow_stores)
     local out, labels = {}, shadow.labels(e.settings.shadow)
     for _, t in ipairs(e.settings.teachers) do
         local whom = e:masked(t)
-        local view = { teacher = t, N = whom.patches, k = e:kept(t, epoch), rows = whom.grid_rows, columns = whom.grid_columns,
-            image = whom.image_rows, shadows = {} }
+        local view = { teacher = t, masked = whom, N = whom.patches, k = e:kept(t, epoch), rows = whom.grid_rows, columns = whom.grid_columns,
+            shadows = {} }
         for i, mask in ipairs(e.settings.shadow) do
             view.shadows[i] = { number = i, label = labels[i], mask = mask, store = shadow_stores[i],
                 k = shadow.count(mask, whom, view.k or view.N, epoch, e:epochs()) }
