@@ -27,12 +27,13 @@ local audio = { mean = -6.6268077, deviation = 5.358466 }
 -- What a batch of so many channels is made of: bytes of pictures, or the numbers of spectrograms.
 local function dtype(channels) return channels == 1 and "f32" or "u8" end
 
--- options: device, seed, precision ("fp32" or "bf16"), batch; data: its settings, whose mean and deviation count where it gives spectrograms.
+-- options: device, seed, precision ("fp32" or "bf16"), batch; data: its settings, whose mean and deviation count where it gives spectrograms;
+-- weights: a list that takes { arch, store } of each model that names weights. Runs know theirs by themselves.
 local function new(options)
     local g = graph.graph(options.device, options.seed or 0)
     g:precision(options.precision or "fp32")
     return setmetatable({ g = g, known = plugins.build(g), batch_size = options.batch, constants = {}, built = {}, helpers = {},
-        resized = {}, data = options.data or {} },
+        resized = {}, data = options.data or {}, weights = options.weights },
         Builder)
 end
 
@@ -108,6 +109,7 @@ function Builder:model(who, arch, given)
     self.known:arch(who, arch:params(), { images = images, scale = scale, shift = shift,
         kept = given.kept, store = given.store, training = given.training, reducer = given.reducer and given.reducer:params() })
     if fp8 then self.known:fp8 "off" end
+    if self.weights and arch.settings.weights then table.insert(self.weights, { arch = arch, store = given.store }) end
     self.built[who] = true
     return self:signal(who, "logits")
 end

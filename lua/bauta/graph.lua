@@ -6,7 +6,8 @@
 --   step:feed("x", numbers); step:run(); print(step:read "mean")
 --
 -- g offers what bauta.builder has: g:input, g:constant, g:variable, g:op, g:grad, g:fetch, g:role, g:model, g:signal, g:score,
--- g:keep, g:loss, g:accuracy, g:random, g:block. The function runs once; the step runs as often as it is told to.
+-- g:keep, g:loss, g:accuracy, g:random, g:block. The function runs once; the step runs as often as it is told to. Weights that an arch names
+-- are in its store before the step runs.
 local bind = require "bauta.bind.graph"
 local builder = require "bauta.builder"
 local check = require "bauta.check"
@@ -57,15 +58,41 @@ local function declare(b, s)
     end })
 end
 
+-- The files whose weights a store has taken.
+local taken = setmetatable({}, { __mode = "k" })
+
+local function file_of(weights)
+    if type(weights) == "string" then return weights end
+    return ("%s/%s/student.safetensors"):format(session.out(), weights:path())
+end
+
+-- Brings the weights that models name into their stores, those of a file once: later steps on the store take what has become of them.
+local function load_weights(models)
+    for _, m in ipairs(models) do
+        local file, before = file_of(m.arch.settings.weights), taken[m.store] or {}
+        if not before[file] then
+            local ok, told = pcall(m.arch.load, m.arch, m.store, file)
+            if not ok then
+                if errors.is(told) then told.where = m.arch.where or told.where end
+                error(told, 0)
+            end
+            if told then io.stderr:write(("bauta: %s: names of %s\n"):format(file, told)) end
+            before[file], taken[m.store] = true, before
+        end
+    end
+end
+
 -- Describes and compiles. Returns the step; what the function returns is step.result.
 function graph.new(options, describe)
     if type(options) == "function" then options, describe = describe or {}, options end
     if type(describe) ~= "function" then errors.fail("bauta.graph: a function expected, got %s", errors.show(describe)) end
     local s = check.settings(rows, options, "graph")
-    local b = builder.new { device = session.device(), seed = s.seed, precision = s.precision, batch = s.batch }
+    local models = {}
+    local b = builder.new { device = session.device(), seed = s.seed, precision = s.precision, batch = s.batch, weights = models }
     b.batch_size = s.batch
     b:recompute(s.recompute)
     local result = watch.call("bauta.graph: the function", describe, b, declare(b, s))
+    load_weights(models)
     local step = setmetatable({ program = b:finish(), result = result }, Step)
     step.program:feed("step", 1)
     step.program:feed("epoch", 0)

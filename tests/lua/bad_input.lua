@@ -262,6 +262,11 @@ refused(function() store:read("q") end, "a tensor that is not there")
 refused(function() store:write("w", { 1 }) end, "too few numbers")
 refused(function() store:load("/nonexistent.safetensors", {}) end, "no file")
 refused(function() store:load(5, {}) end, "no path")
+for what, how in pairs { number = 5, name = { key = "auto" }, keys = { keys = 5 }, unknown = { keys = "nosuch" }, prefix = { prefix = {} }, rows = { rows = "x" } } do
+    refused(function() store:load("/nonexistent.safetensors", how) end, "how weights are read: " .. what)
+end
+refused(function() store:save("/nonexistent.safetensors", 5) end, "a number as notes")
+refused(function() store:save("/nonexistent.safetensors", { a = 1 }) end, "a number as a note")
 local two, path = bauta.store(1), os.tmpname()
 for _, who in ipairs { "student/", "teacher/" } do two:add(who .. "cls_token", { 1, 1, 8 }) end
 two:save(path)

@@ -122,6 +122,37 @@ local a, b = lean:read "logits", model:read "logits"
 for i = 1, 10 do t.near(a[i], b[i], 1e-5, "same logits") end
 t.group "dead nodes"
 
+-- Weights that an arch names are in its store when the step is there; later steps take the store as it is by then.
+local file = os.tmpname() .. ".safetensors"
+weights:save(file)
+local function with(more)
+    local s = { dim = 24, depth = 3, heads = 2, image = 16, patch = 4, classes = 5, drop_path = 0 }
+    for k, v in pairs(more) do s[k] = v end
+    return bauta.arch "deit"(s)
+end
+local function answer(arch, store)
+    local s = bauta.graph({ batch = 2, image = 16 }, function(g) g:fetch("logits", g:model("student", arch, { store = store })) end)
+    s:feed("images", pixels)
+    s:run()
+    return table.concat(s:read "logits", " ")
+end
+local named, other = with { weights = file }, bauta.store(8)
+local want = answer(arch, weights)
+t.equal(answer(named, other), want, "the weights of the file, not those of the store's seed")
+t.check(answer(arch, bauta.store(8)) ~= want, "which are others")
+other:write("head.bias", { 1, 2, 3, 4, 5 })
+local changed = answer(named, other)
+t.check(changed ~= want and answer(named, other) == changed, "what has become of them is not overwritten by another step on the store")
+weights:write("head.bias", { 1, 2, 3, 4, 5 })
+t.equal(answer(arch, weights), changed, "head.bias is all that has changed")
+weights:write("head.bias", { 0, 0, 0, 0, 0 })
+t.raises(file .. ".pth: No such file or directory", function() answer(with { weights = file .. ".pth" }, bauta.store(1)) end, "data")
+local fits, why = pcall(answer, with { weights = file, depth = 2 }, bauta.store(1))
+t.check(not fits and tostring(why):find("blocks.2", 1, true), "weights of another model: %s", tostring(why))
+answer(with { weights = file, depth = 2, partial = "blocks.2" }, bauta.store(1))
+os.remove(file)
+t.group "weights"
+
 -- A store freed while a step uses it stays until the step is gone; steps nobody holds are collected.
 weights:free()
 t.equal(pcall(weights.size, weights), false, "a freed store")

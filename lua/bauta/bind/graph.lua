@@ -108,9 +108,17 @@ end
 -- Adds or overwrites every tensor of another store.
 function Store:take(from) M.call("ba_store_copy", M.ptr(self, Store), M.ptr(from, Store, "take")) end
 
+local readings = { prefix = "string", partial = "string", keys = "string", resize = "string", rows = "number", columns = "number" }
+local named = { "prefix", "partial", "keys", "resize", "rows", "columns" }
+
 -- how: prefix; partial, beginnings of names that need not match; keys, whose names the file has; resize, how positions come to the grid
 -- of rows x columns. With what it points to.
 local function as(how)
+    if type(how) ~= "table" then errors.fail("weights: a table of settings expected, got %s", errors.show(how)) end
+    for name, v in pairs(how) do
+        if not readings[name] then errors.fail("weights.%s: %s", tostring(name), errors.unknown("setting", tostring(name), named)) end
+        if type(v) ~= readings[name] then errors.fail("weights.%s = %s; a %s expected", name, errors.show(v), readings[name]) end
+    end
     local h = M.new("ba_weights_how")
     local partial = how.partial ~= "" and how.partial or nil
     h.size, h.prefix, h.partial, h.keys = M.sizeof(h), how.prefix or "", partial, how.keys or "plain"
@@ -144,7 +152,7 @@ end
 
 -- Strict: everything must match. Returns what was done with the names, nil for nothing.
 function Store:load(path, how)
-    local p, h = M.ptr(self, Store), as(how)
+    local p, h = M.ptr(self, Store), as(how or {})
     M.string(path, "weights")
     matching(function(report, size) M.call("ba_weights_load_as", p, path, h, report, size) end)
     local told = M.text(h.told)
@@ -161,7 +169,11 @@ end
 -- notes: a table of texts for the file's metadata.
 function Store:save(path, notes)
     local keys = {}
-    for k in pairs(notes or {}) do keys[#keys + 1] = k end
+    if notes ~= nil and type(notes) ~= "table" then errors.fail("save: a table of texts expected, got %s", errors.show(notes)) end
+    for k, v in pairs(notes or {}) do
+        if type(k) ~= "string" or type(v) ~= "string" then errors.fail("save: note %s = %s; texts expected", errors.show(k), errors.show(v)) end
+        keys[#keys + 1] = k
+    end
     table.sort(keys)
     local list = M.new("ba_note[?]", math.max(#keys, 1))
     for i, k in ipairs(keys) do list[i - 1].key, list[i - 1].value = k, notes[k] end
