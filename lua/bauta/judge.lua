@@ -113,31 +113,61 @@ local function judge_averages(s, lines)
     end
 end
 
--- Whether a loss may speak of a teacher by its name, as compress-2q does, or a criterion in Lua.
-local function is_named(s, name)
-    local lists = { s.losses }
-    for _, t in ipairs(s.teachers) do
-        lists[#lists + 1] = t.settings.losses
-        if t.settings.mask.plugin.define then return true end
+-- Losses between labels and the student.
+local of_labels = { ["cross-entropy"] = true, ["binary-cross-entropy"] = true }
+
+-- Whether a loss may have to do with a teacher of that name. speaks: whether it is the one that the loss calls "teacher".
+local function concerns(loss, name, speaks)
+    for _, v in pairs(loss.settings) do -- as compress-2q names one
+        if v == name or speaks and v == "teacher" then return true end
     end
-    for _, losses in ipairs(lists) do
-        for _, loss in ipairs(losses) do
-            for _, v in pairs(loss.settings) do
-                if v == name then return true end
-            end
-        end
+    if loss.plugin.define then return true end -- may ask for any
+    if of_labels[loss.name] or not speaks then return false end
+    local needs = loss.plugin.needs or {}
+    for _, need in ipairs(needs) do
+        if need:find "^teacher%." then return true end
+    end
+    return loss.settings.statistics ~= nil or #needs == 0 -- of its embeddings; a plugin that does not say
+end
+
+local function any_concerns(losses, name, speaks)
+    for _, loss in ipairs(losses) do
+        if concerns(loss, name, speaks) then return true end
     end
     return false
 end
 
--- What is learned from a teacher by its own losses.
+-- Whether anything that is not a teacher's own speaks of it: the experiment's losses, those of other teachers, criteria in Lua; or whether what the
+-- student is shown is chosen with it.
+local function is_named(s, t)
+    local name = t.settings.name
+    if any_concerns(s.losses, name, #s.teachers == 1) then return true end
+    if #s.teachers == 1 then return t:who() ~= "teacher" end
+    for _, other in ipairs(s.teachers) do
+        if other.settings.mask.plugin.define or any_concerns(other.settings.losses, name, false) then return true end
+    end
+    return false
+end
+
+local function names_of(losses)
+    local out = {}
+    for i, loss in ipairs(losses) do out[i] = loss.name end
+    return #out > 0 and table.concat(out, ", ") or "none"
+end
+
+-- What is learned from a teacher.
 local function judge_lessons(s, t, lines)
     local own = t.settings
-    if t.alone or #own.losses > 0 then return end
-    if #s.teachers > 1 and not is_named(s, own.name) then
-        lines[#lines + 1] = ("teachers.%s has no losses, and no other loss names it: nothing would be learned from it"):format(own.name)
+    local where = t.alone and "the teacher" or "teachers." .. own.name
+    if #own.losses > 0 and not any_concerns(own.losses, own.name, true) then
+        lines[#lines + 1] = ("%s: none of its losses (%s) needs a teacher: nothing would be learned from it"):format(where, names_of(own.losses))
+    elseif #own.losses == 0 and not is_named(s, t) then
+        lines[#lines + 1] = #s.teachers == 1 and
+            ('%s: none of the losses (%s) needs it: nothing would be learned from it; bauta.loss "logit" {}, say, among them expected, or bauta.train without a teacher')
+            :format(where, names_of(s.losses))
+            or ("%s has no losses, and no other loss names it: nothing would be learned from it"):format(where)
     end
-    if own.weight ~= 1 then
+    if #own.losses == 0 and own.weight ~= 1 then
         lines[#lines + 1] = ("teachers.%s.weight = %s has no effect: it has no losses of its own"):format(own.name, errors.show(own.weight))
     end
 end

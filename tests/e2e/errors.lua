@@ -100,7 +100,7 @@ local own = bauta.mask.define { name = "own", params = { bauta.int("most", 3, 0,
 end }
 local vit = bauta.arch "deit" { dim = 8, depth = 1, heads = 2, image = 32, patch = 8, classes = 10 }
 return bauta.distill { name = "own", data = bauta.data "scenes" { train = 32, test = 16 }, student = vit, teacher = vit, epochs = 1, batch = 16,
-    mask = own { keep = 0.5 }, probe = 0, overlays = 0 %s }]]):format(body, more or "")
+    mask = own { keep = 0.5 }, losses = { bauta.loss "logit" {} }, probe = 0, overlays = 0 %s }]]):format(body, more or "")
 end
 local late = "SCRIPT:4: criterion own: score: still running after 1 s of processor time (--script-timeout)"
 script_fails(2, late, own_criterion "while true do end", "--script-timeout 1")

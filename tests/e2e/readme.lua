@@ -23,7 +23,7 @@ local criterion = shell.folder .. "/criterion.lua"
 shell.write(criterion, 'local bauta = require "bauta"\n' .. (blocks[2] or "") .. [[
 local arch = bauta.arch "deit" { dim = 24, depth = 2, heads = 2, image = 32, patch = 4, classes = 10 }
 return bauta.distill { name = "x", data = bauta.data "scenes" {}, student = arch, teacher = arch, batch = 8,
-    mask = middle { keep = 0.25, pull = 2 } }
+    mask = middle { keep = 0.25, pull = 2 }, losses = { bauta.loss "logit" {} } }
 ]])
 status, out, err = shell.bauta(("plan '%s'"):format(criterion))
 t.equal(status, 0, "plan with the README's criterion: " .. err)

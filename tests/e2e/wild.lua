@@ -11,7 +11,7 @@ local p = bauta.params { bauta.string("mask", "", ""), bauta.string("data", "tam
     bauta.string("name", "wild", "") }
 local vit = bauta.arch "deit" { dim = 24, depth = 2, heads = 2, image = 16, patch = 4, classes = 10, drop_path = 0 }
 return bauta.distill { name = p.name, data = bauta.data "wild-data" { how = p.data, at = p.at, augment = "none" }, student = vit,
-    teacher = vit, epochs = 2, batch = 8,
+    teacher = vit, epochs = 2, batch = 8, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} },
     mask = p.mask == "" and bauta.mask "student" { keep = 0.5 } or bauta.mask "wild-mask" { keep = 0.5, how = p.mask } }
 ]])
 

@@ -13,7 +13,7 @@ end
 local data, student, teacher = bauta.data "scenes" { size = 16, train = 64, test = 16 }, arch(), arch()
 
 local function distill(more)
-    local s = { name = "x", data = data, student = student, teacher = teacher }
+    local s = { name = "x", data = data, student = student, teacher = teacher, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
     for k, v in pairs(more or {}) do s[k] = v end
     return function() return bauta.distill(s) end
 end

@@ -24,7 +24,7 @@ local function under(list, name, more)
     changes.set(out)
     local given = { name = name or "run", data = data, student = vit(), teacher = vit(), epochs = 4, batch = 16,
         mask = bauta.mask "student" { keep = 0.5, layer = "first" }, optimiser = bauta.optimiser "adamw" { lr = 2e-3, beta2 = 0.95 },
-        schedule = bauta.schedule "cosine-shifted" { warmup = 1 } }
+        schedule = bauta.schedule "cosine-shifted" { warmup = 1 }, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
     for k, v in pairs(more or {}) do given[k] = v end
     local ok, e = pcall(bauta.distill, given)
     local left = #changes.unused()

@@ -24,7 +24,8 @@ local function with(base, more)
 end
 local function train(more) return bauta.train(with({ name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4 }, more)) end
 local function distill(more)
-    return bauta.distill(with({ name = "x", data = scenes(), student = vit(), teacher = vit(), batch = 8, epochs = 4 }, more))
+    return bauta.distill(with({ name = "x", data = scenes(), student = vit(), teacher = vit(), batch = 8, epochs = 4,
+        losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }, more))
 end
 local function several(list) return bauta.distill { name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4, teachers = list } end
 local function student(more) return bauta.mask("student", with({ keep = 0.5 }, more)) end
@@ -196,7 +197,20 @@ t.raises("teachers a and b are one average of the student; equal momentum expect
 t.raises("teachers.b has no losses, and no other loss names it: nothing would be learned from it", function() several { teacher "a", teacher("b", { losses = {} }) } end)
 t.check(pcall(several, { teacher("a", { losses = { bauta.loss "compress-2q" { queue = 8, keys = "slow" } } }),
     teacher("slow", { model = "ema", losses = {} }) }), "an average that a loss names")
-t.raises("teachers.a.weight = 2 has no effect: it has no losses of its own", function() several { teacher("a", { losses = {}, weight = 2 }) } end)
+local function with_losses(list, losses) return function() bauta.distill { name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4, teachers = list, losses = losses } end end
+t.raises("teachers.a.weight = 2 has no effect: it has no losses of its own", with_losses({ teacher("a", { losses = {}, weight = 2 }) }, { logit }))
+local ce = bauta.loss "cross-entropy" {}
+local idle = "%s: none of the losses (%s) needs it: nothing would be learned from it; bauta.loss \"logit\" {}, say, among them expected, or bauta.train without a teacher"
+t.raises(idle:format("the teacher", "cross-entropy"), function() distill { losses = {}, mask = student() } end)
+t.raises(idle:format("the teacher", "cross-entropy, binary-cross-entropy"), function() distill { losses = { ce, bauta.loss "binary-cross-entropy" {} }, mixing = bauta.mixing { smoothing = 0 } } end)
+t.raises(idle:format("teachers.a", "cross-entropy"), with_losses({ teacher("a", { losses = {} }) }, nil))
+t.raises("teachers.a: none of its losses (cross-entropy) needs a teacher: nothing would be learned from it", function() several { teacher("a", { losses = { ce } }), teacher "b" } end)
+local of_own = bauta.loss.define { name = "of-own", build = function(l) return l.logits {}:mean { axis = -100 } end }
+for _, loss in ipairs { bauta.loss "logit" { weight = 0 }, of_own {}, bauta.loss "cc" { statistics = "auto" }, bauta.loss "attention" {} } do
+    t.check(pcall(distill, { losses = { ce, loss } }), "a loss that needs the teacher, or may: %s", loss.name)
+end
+t.check(pcall(distill, { losses = { ce }, mask = bauta.mask "teacher" { keep = 0.5, who = "student" } }), "a teacher that chooses what the student sees")
+t.check(pcall(with_losses({ teacher("a", { losses = {} }), teacher "b" }, { bauta.loss "logit" { teacher = "a" } })), "a loss of the experiment that names it")
 t.raises("teachers: two are called a", function() several { teacher "a", teacher "a" } end)
 t.raises("teachers: a and a_auxiliary would both call something a_auxiliary; another name expected", function() several { teacher "a", teacher "a_auxiliary" } end)
 t.raises("teachers: a_teacher_full and a would both call something a_teacher_full; another name expected",

@@ -76,14 +76,15 @@ t.group "refusals"
 -- ---- what a cell is known by ----
 local function id(e) return require("bauta.grid.identity").of(e) end
 local function distilled(more, mask)
-    local s = { data = data, name = "x", student = vit(), teacher = vit(), epochs = 1, batch = 16, mask = mask or bauta.mask "student" { keep = 0.5 } }
+    local s = { data = data, name = "x", student = vit(), teacher = vit(), epochs = 1, batch = 16, mask = mask or bauta.mask "student" { keep = 0.5 },
+        losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
     for k, v in pairs(more or {}) do s[k] = v end
     return bauta.distill(s)
 end
 local one = id(distilled())
 t.check(one:find "^%x+$" and #one == 64, "64 hex digits: %s", one)
 t.equal(id(distilled { name = "another" }), one, "the name does not count")
-t.equal(id(distilled { losses = { bauta.loss "cross-entropy" {} } }), one, "a default that is written out")
+t.equal(id(distilled { losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" { weight = 1 } } }), one, "a default that is written out")
 for what, other in pairs { seed = distilled { seed = 1 }, keep = distilled({}, bauta.mask "student" { keep = 0.25 }),
     criterion = distilled({}, bauta.mask "random" { keep = 0.5 }), depth = distilled { student = vit { depth = 3 } } } do
     t.check(id(other) ~= one, "%s counts", what)

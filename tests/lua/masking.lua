@@ -268,7 +268,7 @@ t.raises("mask student.model: this criterion asks no third model; mask dino does
 local data = bauta.data "scenes" { size = 16, train = 16, test = 8 }
 t.raises("mask.ranked = 0.5 is 2 patches; only keep = 1 are kept in all", function()
     bauta.distill { name = "x", data = data, student = third, teacher = third, epochs = 4,
-        mask = bauta.mask "student" { keep = { [0] = "all", [2] = 0.25 }, ranked = 0.5 } }
+        mask = bauta.mask "student" { keep = { [0] = "all", [2] = 0.25 }, ranked = 0.5 }, losses = { bauta.loss "logit" {} } }
 end)
 t.group "what makes no sense"
 return t.done()

@@ -17,6 +17,7 @@ end
 local function describe(more)
     local s = { name = "x", data = data, student = vit(), batch = 4, epochs = 4, seed = 5 }
     for k, v in pairs(more) do s[k] = v end
+    if s.teacher and not s.losses then s.losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } end
     return bauta.distill(s)
 end
 
