@@ -17,7 +17,8 @@
 local bauta = require "bauta"
 
 local list = {}
-list.names = { "cross-entropy", "binary-cross-entropy", "binary-cross-entropy-logit", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-hard", "nkd", "dkd",
+list.names = { "cross-entropy", "binary-cross-entropy", "binary-cross-entropy-logit", "maskedkd-paper", "maskedkd-code", "kd-cifar", "hard", "deit-soft", "deit-soft-paper",
+    "deit-soft-code", "deit-hard", "nkd", "dkd",
     "fitnet-last", "fitnet-last-6", "fitnet-all", "mgd-tokens", "mgd-channels", "vitkd", "vitkd-paper", "vitkd-mha", "vitkd-correlation", "vitkd-self-attention",
     "vitkd-cross-attention", "vitkd-nkd", "manifold", "attention", "attention-mass", "combined",
     -- without labels
@@ -74,6 +75,7 @@ local losses = {
     ["cross-entropy"] = function() return { ce() } end, ["binary-cross-entropy"] = function() return { bce() } end,
     ["binary-cross-entropy-logit"] = function() return { bce(), kd() } end, ["maskedkd-paper"] = recipe "maskedkd-paper", ["maskedkd-code"] = recipe "maskedkd-code",
     ["kd-cifar"] = recipe "kd-cifar", hard = recipe "hard", ["deit-soft"] = recipe "deit-soft", ["deit-hard"] = recipe "deit-hard",
+    ["deit-soft-paper"] = recipe "deit-soft-paper", ["deit-soft-code"] = recipe "deit-soft-code",
     nkd = recipe "nkd", dkd = recipe "dkd",
     ["fitnet-last"] = with_ce("fitnet", { weight = 1e-4 }), ["fitnet-last-6"] = with_ce("fitnet", { weight = 1e-4, layers = "last-2" }),
     ["fitnet-all"] = with_ce("fitnet", { weight = 1e-4, layers = "all" }),
@@ -116,7 +118,7 @@ end
 list.losses, list.make = losses, make
 
 list.one_view = { ["cross-entropy"] = true, ["binary-cross-entropy"] = true, g2sd = true, cc = true }
-list.student = { ["deit-soft"] = "distilled", ["deit-hard"] = "distilled" }
+list.student = { ["deit-soft"] = "distilled", ["deit-soft-paper"] = "distilled", ["deit-soft-code"] = "distilled", ["deit-hard"] = "distilled" }
 
 -- By their first word.
 local unlabelled = { attndistill = true, g2sd = true, dino = true, seed = true, compress = true, cc = true, reg = true, simreg = true, kdep = true }

@@ -4,6 +4,7 @@ local bind = require "bauta.bind.plugin"
 local check = require "bauta.check"
 local defined = require "bauta.defined"
 local errors = require "bauta.errors"
+local losses = require "bauta.losses"
 local plugin = require "bauta.plugin"
 
 local reference = {}
@@ -91,6 +92,14 @@ local function other(out, title, what, rows, kinds)
     for _, name in ipairs(names) do one(out, { name = name, doc = kinds[name].doc, rows = kinds[name].rows }) end
 end
 
+local function named_losses(out)
+    out[#out + 1] = '## Named losses\n\n`bauta.losses "NAME" { ... }`: what a paper or its code minimises, as a list of losses.\n'
+    out[#out + 1] = "| name | what it is | losses |"
+    out[#out + 1] = "| --- | --- | --- |"
+    for _, name in ipairs(losses.names()) do out[#out + 1] = ("| `%s` | %s | `%s` |"):format(name, cell(losses.kinds[name].doc), cell(losses.parts(name))) end
+    out[#out + 1] = ""
+end
+
 function reference.markdown(home)
     local kinds, out = {}, { "# Plugins and settings\n",
         "Written by `bauta plugins --markdown` from the schemas by which settings are checked; do not edit.\n" }
@@ -107,6 +116,7 @@ function reference.markdown(home)
             settings(out, plugin.spectrograms)
         end
         for _, p in ipairs(of_kind(kind, home)) do one(out, p) end
+        if kind == "loss" then named_losses(out) end
     end
     for _, o in ipairs(others()) do other(out, o[1], o[2], o[3], o[4]) end
     return (table.concat(out, "\n"):gsub("\n\n\n+", "\n\n"):gsub("\n+$", "\n"))

@@ -78,5 +78,19 @@ refused("wide", "plugin vitkd: share = 1 hides all 16 patches; cross-attention n
 refused("deep", "plugin fitnet: blocks of the student: '7'; it has 3, so 0 to 2, all, last, last-N or first-N expected")
 refused("none", "plugin attention: 3 blocks of the student, 1 of the teacher; equal numbers expected")
 t.group "refused before the first step"
+-- ---- what there is, by name ----
+do
+    local status, out, err = shell.bauta "recipes"
+    t.check(status == 0 and out:find("\n  deit3 ", 1, true) and out:find("\n  deit-soft-code ", 1, true), "recipes and named losses: %s%s", out, err)
+    status, out, err = shell.bauta "recipes vitkd"
+    t.check(status == 0 and out:find("epochs = 300", 1, true) and out:find("\n  cross-entropy { smoothing = 0.1, weight = 1 } + vitkd\n", 1, true),
+        "a name of both: %s%s", out, err)
+    status, out, err = shell.bauta "recipes nkd-cnn"
+    t.check(status == 0 and out:find("+ nkd { gamma = 1.5 }\n", 1, true), "of a loss: %s%s", out, err)
+    status, _, err = shell.bauta "recipes deit-sofd"
+    t.check(status == 2 and err:find('no such recipe "deit-sofd"; did you mean deit-soft?', 1, true), "of none: %s", err)
+end
+t.group "names"
+
 shell.clean()
 return t.done()

@@ -50,6 +50,17 @@ t.raises("plugin fitnet: student.tokens of layer 0; 3 to 3 (or -1 for the last) 
 t.raises("plugin hard: head = distillation: student has no distillation token (distilled = true of arch deit or mae gives it one)",
     function() measure("hard", { head = "distillation" }, "fp32", { plain, teacher }) end)
 
+-- What docs/losses.md says of a Swin student: its earlier blocks, whose grids are finer, take no part.
+for _, l in ipairs { { "nkd", {} }, { "fitnet", {} }, { "fitnet", { layers = "last-2" } }, { "mgd", {} }, { "vitkd", { mimic = "last" } }, { "vitkd", { mimic = "none", generate = "last-2" } },
+    { "manifold", { layers = "last-2" } }, { "attention", { layers = "last-2" } }, { "attndistill", { layers = "last-2" } }, { "reg", {} }, { "simreg", {} } } do
+    local deep = bauta.arch "swin" { image = 32, patch = 2, window = 4, depths = "1,1,2", heads = "1,2,4", dim = 16, classes = 10 }
+    t.check(measure(l[1], l[2], "fp32", { deep, teacher }) > 0, "%s, Swin learns", l[1])
+end
+for _, l in ipairs { { "fitnet", { layers = "all" } }, { "vitkd", {} }, { "vitkd", { mimic = "last", module = "mha" } }, { "manifold", {} }, { "attention", {} },
+    { "attndistill", { layers = "all" } }, { "attndistill", { values = true } }, { "hard", { head = "distillation" } } } do
+    t.refused(function() measure(l[1], l[2], "fp32", { swin, teacher }) end, l[1] .. " and a Swin student")
+end
+
 -- CaiT's blocks of patches are paired, not the two behind them; what looks at class attention looks at those two.
 local cait = bauta.arch "cait" { dim = 64, depth = 4, heads = 4, image = 32, patch = 8, classes = 10 }
 t.equal(("%d %d %d"):format(cait.depth, cait.trunk, cait.joins), "6 4 4", "facts of CaiT")

@@ -90,6 +90,8 @@ t.near(sum_of("maskedkd-code", {}), 0.305966, 1e-6, "G-L0 code, smoothed")
 t.near(sum_of("maskedkd-paper", { ["cross-entropy"] = plain, logit = { weight = 9, temperature = 2 } }), 2.139027, 3e-6, "G-L0 lambda 9")
 t.near(sum_of("kd-cifar", { ["cross-entropy"] = plain, logit = { temperature = 2 } }), 0.213903, 1e-6, "G-L0 a = 0.9, temperature 2")
 t.near(sum_of("deit-soft", { ["cross-entropy"] = plain }), 0.378626, 1e-6, "G-L3 DeiT soft")
+t.near(sum_of("deit-soft-paper", { ["cross-entropy"] = plain }), 0.426166, 1e-6, "G-L3 DeiT soft, mean over the batch")
+t.near(sum_of("deit-soft-code", { ["cross-entropy"] = plain }), 0.290620, 1e-6, "G-L3 DeiT soft, the code's defaults")
 t.near(sum_of("deit-hard", { ["cross-entropy"] = plain }), 0.719111, 1e-6, "G-L3 DeiT hard")
 for name in pairs(require("bauta.losses").kinds) do t.check(#bauta.losses(name, {}) >= 2, "%s", name) end
 t.raises([[losses "vitkdd": no such losses; did you mean vitkd?]], function() bauta.losses("vitkdd", {}) end)

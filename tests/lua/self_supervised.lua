@@ -1,6 +1,10 @@
 -- self_supervised: the golden values of methods.md for losses without labels (G-L12 to G-L26) and the second stage of G2SD, forward and
 -- gradient; what state does from step to step; gradients against finite differences on fresh numbers; refusals.
 local bauta = require "bauta"
+local builder = require "bauta.builder"
+local graph = require "bauta.bind.graph"
+local session = require "bauta.session"
+local update = require "bauta.step.update"
 local rig = require "loss_rig"
 local t = require "harness"
 
@@ -179,17 +183,24 @@ t.group "guidance by a masked teacher"
 
 -- Alignment: the golden is about what comes out of the projector, whose last LayerNorm makes that of a given bias alone.
 local function aligned(form, settings)
-    local function tokens(rows, name) return { { rows[1] }, { rows[2] } }, name end
+    local wide = { prefix = 1, patches = 2, depth = 1, grid_rows = 1, grid_columns = 2 }
+    local function tokens(a, b) return { { a, a, a }, { b, b, b } } end
+    local function both(maps) -- the same maps [heads][T] of both pictures
+        local rows = {}
+        for h, map in ipairs(maps) do rows[h] = { map } end
+        return { rows, rows }
+    end
     local case = { loss = "attndistill", settings = { guidance = 0, form = form, projector = 1 }, batch = 2,
-        student = { facts = facts, signals = { ["tokens.0"] = tokens { { 1, 2 }, { 1, 2 } } } },
-        teacher = { facts = facts, signals = { features = tokens { { 1, 0, 2, -1 }, { 1, 0, 2, -1 } } } },
+        student = { facts = wide, signals = { ["tokens.0"] = tokens({ 1, 2 }, { 1, 2 }), ["class_attention.0"] = both(as) } },
+        teacher = { facts = wide, signals = { features = tokens({ 1, 0, 2, -1 }, { .5, 1.5, 1, -1 }), ["class_attention.0"] = both(at3) } },
         weights = { ["projector.last.weight"] = { 0, 0, 0, 0 }, ["projector.last.bias"] = { .5, .5, 1, 0 } } }
     for k, v in pairs(settings or {}) do case.settings[k] = v end
     return rig.run(case)
 end
--- Of the first picture of G-L17: squares .25 .25 1 1; of its second they are 0 1 0 1.
-t.near(aligned("mean").loss, 2.5 / 4, 1e-6, "G-L17, first picture")
-t.near(aligned("norm").loss, math.sqrt(2.5), 1e-6, "G-L17, first picture, distance")
+-- It is the same for both pictures, so the second teacher's row is moved by as much as the golden's second projection: the differences are the golden's.
+t.near(aligned("mean").loss, 0.562500, 1e-6, "G-L17")
+t.near(aligned("norm").loss, 1.497676, 1e-6, "G-L17, distance")
+t.near(aligned("mean", { guidance = 0.1 }).loss, 0.562530, 1e-6, "G-L17, with guidance")
 t.group "G-L17: alignment"
 
 -- ---- G2SD ----
@@ -224,6 +235,49 @@ t.near(rig.run(views).loss, 2.789244, 5e-6, "the third of five epochs of warm-up
 t.refused(function()
     rig.run { loss = "dino", batch = 1, labels = { 0 }, student = { signals = { projection = { { 1, 2 } } } }, teacher = { signals = { projection = { { 1, 2 } } } } }
 end, "DINO with one view")
+
+-- The last layer of its head: g v / |v| times the unit vector of [1,2], which the layer before makes by its bias alone.
+do
+    local head, store = bauta.arch "dino" { dim = 8, depth = 1, heads = 1, image = 4, patch = 4, head = true, outputs = 2 }, bauta.store(1)
+    local step = bauta.graph({ batch = 1, image = 4 }, function(g)
+        g:model("student", head, { store = store })
+        g:fetch("projection", g:signal("student", "projection"))
+    end)
+    local function row(a, b)
+        local out = { a, b }
+        for i = 3, 256 do out[i] = 0 end
+        return out
+    end
+    local v, nothing = row(3, 4), {}
+    for _, x in ipairs(row(0, 2)) do v[#v + 1] = x end
+    for i = 1, 256 * 2048 do nothing[i] = 0 end
+    store:write("head.mlp.4.weight", nothing)
+    store:write("head.mlp.4.bias", row(1, 2))
+    store:write("head.last_layer.weight_v", v)
+    step:feed("images", { unpack(nothing, 1, 48) })
+    step:run()
+    near_list(step:read "projection", { 0.983870, 0.894427 }, 1e-6, "G-L20 weight norm")
+end
+
+-- The averaged teacher, and the average of `ema`, after a step.
+do
+    local device, given = session.device(), { student = { 3, 0 }, average = { 1, 2 }, ema = { 1, 2 } }
+    local list = {}
+    for name, numbers in pairs(given) do
+        list[name] = graph.store(device, 0)
+        list[name]:add("w", { 2 }, "zero")
+        list[name]:write("w", numbers)
+    end
+    local b = builder.new { device = device }
+    b:feed("momentum", "f32")
+    update.averages(b, { settings = { ema = 0.996 } }, list)
+    local step = b:finish()
+    step:feed("momentum", 0.996)
+    step:run()
+    near_list(list.average:read "w", { 1.008, 1.992 }, 1e-6, "G-L20 averaged teacher")
+    near_list(list.ema:read "w", { 1.008, 1.992 }, 1e-6, "G-L20 average")
+    near_list(list.student:read "w", { 3, 0 }, 0, "the student")
+end
 t.group "G-L20: DINO"
 
 -- ---- state from step to step ----
@@ -301,6 +355,8 @@ end
 local tries = { { "seed", { queue = 8, teacher_temperature = .1 } }, { "compress-1q", { queue = 8, temperature = .3 } },
     { "compress-2q", { queue = 8, temperature = .3 } }, { "reg", {} }, { "reg", { form = "absolute" } }, { "reg", { form = "relative" } },
     { "simreg", {} }, { "g2sd", { layer = 0 } },
+    { "cc", { statistics = "given", clusters = 5 }, nil, { labels = { 0, 4, 2, 2 } } },
+    { "kdep", { statistics = "given" }, nil, { mean = random({ 8 }, -.2, .2), basis = random({ 8, 8 }, -.5, .5) } },
     { "attndistill", { temperature = 2, guidance = 1 }, projector(4, 6, 8) },
     { "attndistill", { temperature = 2, guidance = 1, clamp = false, form = "norm", projector = 2 }, projector(2, 6, 8) },
     { "attndistill", { align = "tokens", guidance = 0, projector = 1 }, projector(1, 6, 8) }, { "attndistill", { align = "none", guidance = 1, merge = "mean", layers = "all" } },
@@ -308,8 +364,8 @@ local tries = { { "seed", { queue = 8, teacher_temperature = .1 } }, { "compress
     { "attndistill", { align = "none", guidance = 1, values = true, temperature = 1 } }, { "attndistill", { guidance = 0, compress = .2, queue = 4, projector = 1 }, projector(1, 6, 8) },
     { "attndistill", { guidance = 0, align = "none", compress = 1, compress_temperature = .5, queue = 4, projector = 1 }, projector(1, 6, 8) } }
 for _, try in ipairs(tries) do
-    local worst, where = rig.differences { loss = try[1], settings = try[2], batch = 4, labels = { 0, 1, 2, 3 }, update = false, weights = try[3],
-        student = model(4, 2, 1, 6, 2), teacher = model(4, 2, 1, 8, 3), seed = math.random(1000) }
+    local worst, where = rig.differences { loss = try[1], settings = try[2], batch = 4, labels = { 0, 1, 2, 3 }, update = false, weights = try[3], states = try[4],
+        images = 4, samples = { 3, 1, 0, 2 }, student = model(4, 2, 1, 6, 2), teacher = model(4, 2, 1, 8, 3), seed = math.random(1000) }
     t.check(worst < 3e-2, "%s: gradient off by %.3g at %s", try[1], worst, where)
 end
 local worst, where = rig.differences { loss = "dino", settings = {}, batch = 2, labels = { 0, 1 }, update = false, student = model(4, 2, 1, 6, 2),
