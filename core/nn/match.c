@@ -188,21 +188,29 @@ int64_t bai_nn_layers(ba_build *b, const char *chosen, const char *theirs, int64
     return pairs(chosen, theirs, trunk, most, student, teacher, e);
 }
 
+/* Refuses pairs of blocks of which one has no class attention, and names blocks that have. */
+static int all_attend(ba_build *b, int64_t n, const int64_t *student, const int64_t *teacher, ba_err *e)
+{
+    const int64_t *const blocks[2] = { student, teacher };
+    int64_t first[2], last[2];
+    for (int who = 0; who < 2; who++)
+        if (!bai_build_span(b, names[who], "class_attention", &first[who], &last[who]))
+            return BA_OK; /* that it has none at all is said where it is asked for */
+    const int64_t mine = last[STUDENT] - first[STUDENT] + 1, theirs = last[TEACHER] - first[TEACHER] + 1, shared = mine < theirs ? mine : theirs;
+    for (int64_t i = 0; i < n; i++)
+        for (int who = 0; who < 2; who++)
+            if (blocks[who][i] < first[who] || blocks[who][i] > last[who])
+                return ba_fail(e, BA_EARG, "block %lld of the student is paired with block %lld of the teacher, and the %s has no class attention there but in "
+                               "blocks %lld to %lld; layers = \"last-%lld\", teacher_layers = \"last-%lld\" compares the last ones", (long long)student[i],
+                               (long long)teacher[i], names[who], (long long)first[who], (long long)last[who], (long long)shared, (long long)shared);
+    return BA_OK;
+}
+
 int64_t bai_nn_attention_layers(ba_build *b, const char *chosen, const char *theirs, int64_t most, int64_t *student, int64_t *teacher, ba_err *e)
 {
     int64_t depth[2] = { ba_build_fact(b, "student", "depth", e), 0 };
     if (depth[0] < 0 || (depth[1] = ba_build_fact(b, "teacher", "depth", e)) < 0)
         return BA_EARG;
-    int64_t n = pairs(chosen, theirs, depth, most, student, teacher, e), first[2], last[2];
-    if (n < 0 || !bai_build_span(b, "student", "class_attention", &first[0], &last[0]) || !bai_build_span(b, "teacher", "class_attention", &first[1], &last[1]))
-        return n; /* whoever has none is told so where it is asked for */
-    for (int64_t i = 0; i < n; i++)
-        for (int k = 0; k < 2; k++) {
-            int64_t own = k ? teacher[i] : student[i], shared = last[0] - first[0] < last[1] - first[1] ? last[0] - first[0] + 1 : last[1] - first[1] + 1;
-            if (own < first[k] || own > last[k])
-                return ba_fail(e, BA_EARG, "block %lld of the student is paired with block %lld of the teacher, and the %s has no class attention there but in blocks %lld to %lld; "
-                               "layers = \"last-%lld\", teacher_layers = \"last-%lld\" compares the last ones", (long long)student[i], (long long)teacher[i], names[k],
-                               (long long)first[k], (long long)last[k], (long long)shared, (long long)shared);
-        }
-    return n;
+    int64_t n = pairs(chosen, theirs, depth, most, student, teacher, e);
+    return n < 0 || !all_attend(b, n, student, teacher, e) ? n : BA_EARG;
 }

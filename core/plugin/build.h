@@ -75,7 +75,8 @@ int bai_build_check(const ba_build *b, ba_err *e);
 int bai_build_fact_put(ba_build *b, const char *who, const char *what, int64_t value, ba_err *e);
 int64_t bai_build_fact_get(const ba_build *b, const char *who, const char *what); /* -1, silently */
 int bai_build_has(const ba_build *b, const char *who, const char *what);          /* any layer */
-int bai_build_span(const ba_build *b, const char *who, const char *what, int64_t *first, int64_t *last); /* 1: layers have this signal, from first to last */
+/* 1: layers have this signal, from first to last. */
+int bai_build_span(const ba_build *b, const char *who, const char *what, int64_t *first, int64_t *last);
 
 ba_tensor *bai_build_own(ba_build *b, const char *who, const char *what, int64_t layer, ba_err *e); /* like ba_build_get; who is no other's name */
 /* Like ba_build_put, of a tensor that is made when somebody asks for it. */

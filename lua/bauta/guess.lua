@@ -1,4 +1,4 @@
--- guess: which architecture the names and shapes of a weight file fit, as the settings of a script that would load it. What the file does not say is said.
+-- guess: which architecture the names and shapes of a weight file fit, as the settings of a script that would load it. What it does not say is said.
 -- Some architectures share their names; the notes of a file that Bauta wrote tell which of them it is.
 local guess = {}
 
@@ -40,7 +40,8 @@ end
 
 -- ---- settings ----
 
--- A list of "name = value", and the function that adds one; a remark goes behind it, no value leaves it out. `switches` are the names of those that are true.
+-- A list of "name = value", and the function that adds one; a remark goes behind it, no value leaves it out. `switches`: the names of those
+-- that are true.
 local function settings()
     local out = { switches = {} }
     return out, function(name, value, remark)

@@ -318,8 +318,8 @@ local function contents(path)
     return list, notes
 end
 
--- The sentence that names or shapes of a file do not match, with what it fits where that is another architecture, or one with a switch on that is off here.
--- label: of the file in messages; list, notes: what it holds.
+-- The sentence that names or shapes of a file do not match, with what it fits where that is another architecture, or one with a switch on that is
+-- off here. label: of the file in messages; list, notes: what it holds.
 local function better(self, sentence, label, list, notes)
     local other, switches = guess.other(guess.below(list, self.settings.prefix), notes, self.name)
     local found = sentence:match "%d+ of its tensors do not match: .*$"
@@ -330,8 +330,8 @@ local function better(self, sentence, label, list, notes)
     return sentence
 end
 
--- Calls f(). Where it raises that names or shapes do not match, it is said what the file is. path: of the file, or what messages call it; list, notes: what
--- it holds, where it is no file.
+-- Calls f(). Where it raises that names or shapes do not match, it is said what the file is. path: of the file, or what messages call it; list,
+-- notes: what it holds, where it is no file.
 local function explained(self, path, list, notes, f)
     local ok, e = pcall(f)
     if ok then return e end
@@ -348,8 +348,8 @@ function Description:load(store, path)
     return explained(self, path, nil, nil, function() return store:load(path, reading(self)) end)
 end
 
--- Raises where load would find that names or shapes do not match. model: an architecture whose tensors, those of the store `from`, stand for the file, which
--- messages call `path`.
+-- Raises where load would find that names or shapes do not match. model: an architecture whose tensors, those of the store `from`, stand for the
+-- file, which messages call `path`.
 function Description:fits(store, path, from, model)
     local notes = model and { made_by = "bauta", architecture = model.name, heads = tostring(model.heads), image = model.image_rows .. "x" .. model.image_columns }
     explained(self, path, from and from:list(), notes, function() store:check(path, reading(self), from) end)
