@@ -15,6 +15,7 @@
 #include "bauta/fp8.h"
 #include "bauta/op.h"
 #include "bauta/recompute.h"
+#include "short.h"
 
 enum { LONGEST = 256 };
 
@@ -127,7 +128,8 @@ ba_tensor *bai_nn_linear(ba_build *b, const char *prefix, ba_tensor *x, int64_t 
         return NULL;
     if (scale)
         return linear_fp8(b, prefix, x, dim, scale, bias, gelu, e);
-    ba_tensor *in[3] = { x, matrix(b, prefix, 2, dim, BA_INIT_NORMAL, 0.02, e), NULL };
+    ba_tensor *in[3] = { bai_nn_cast(b, x, ba_graph_dtype(b->g), e), NULL, NULL }; /* of a loss x may be fp32 in a graph of bf16 */
+    in[1] = in[0] ? matrix(b, prefix, 2, dim, BA_INIT_NORMAL, 0.02, e) : NULL;
     if (in[1] && bias)
         in[2] = vector(b, prefix, "bias", out, BA_INIT_ZERO, 0, e);
     if (!in[1] || (bias && !in[2]))

@@ -34,7 +34,7 @@ end
 
 for _, l in ipairs { { "binary-cross-entropy", {} }, { "logit", {} }, { "hard", { head = "distillation" } }, { "nkd", {} }, { "dkd", {} }, { "fitnet", { layers = "all" } }, { "mgd", {} },
     { "vitkd", {} }, { "vitkd", { generator = "self-attention", module = "mha" } }, { "vitkd", { generator = "cross-attention", align = "correlation" } },
-    { "manifold", {} }, { "attention", {} }, { "attention", { under_mask = "mass" } } } do
+    { "manifold", {} }, { "attention", {} }, { "attention", { under_mask = "mass" } }, { "attndistill", {} }, { "attndistill", { align = "tokens", form = "norm" } } } do
     local loss, slope = measure(l[1], l[2], "fp32")
     local half, half_slope = measure(l[1], l[2], "bf16")
     t.check(loss > 0 and slope > 0, "%s: loss %g, slope %g", l[1], loss, slope)

@@ -22,12 +22,12 @@ SOURCE = f"our restatement, PyTorch {torch.__version__.split('+')[0]}, float64"
 class Model:
     """Learned tensors that begin to exist where they are first named, and the parts that vision transformers share."""
 
-    def __init__(self, repeat=None):
-        self.leaves, self.repeat = {}, repeat
+    def __init__(self, repeat=None, real=torch.float64):
+        self.leaves, self.repeat, self.real = {}, repeat, real
 
     def __call__(self, name, *shape):
         if name not in self.leaves:
-            self.leaves[name] = synthetic.weight(name, shape, self.repeat).double().requires_grad_(True)
+            self.leaves[name] = synthetic.weight(name, shape, self.repeat).to(self.real).requires_grad_(True)
         return self.leaves[name]
 
     def linear(self, name, x, out, bias=True):
@@ -38,7 +38,7 @@ class Model:
 
     def convolution(self, name, x, out, kernel, **how):
         groups = how.get("groups", 1)
-        return F.conv2d(x, self(name + ".weight", out, x.shape[1] // groups, kernel, kernel), self(name + ".bias", out), **how)
+        return F.conv2d(x.to(self.real), self(name + ".weight", out, x.shape[1] // groups, kernel, kernel), self(name + ".bias", out), **how)
 
     def patches(self, name, x, patch, dim, stride=None):
         """[B,C,H,W] -> tokens [B,N,dim], row by row."""
@@ -226,27 +226,36 @@ def size_of(settings):
     return settings.get("rows") or settings["image"], settings.get("columns") or settings["image"], 3
 
 
-def save(name, arch, settings, signals, leaves, kept, source=SOURCE, **more):
+def outcome(signals, leaves):
+    """Signals, thinned where they are long, and gradients by name."""
     sum(v.square().mean() for v in signals.values()).backward()
     want = {what: v.reshape(-1)[::EVERY if v.numel() > LONG else 1].tolist() for what, v in signals.items()}
     for key, p in leaves.items():
         if p.grad is not None and p.numel() <= parity_archs.MOST and p.grad.abs().max() > 1e-12:
             want["grad " + key] = p.grad.reshape(-1).tolist()
+    return want
+
+
+def save(name, arch, settings, signals, leaves, kept, source=SOURCE, half=None, **more):
+    """half: signals and leaves of the same model in bf16."""
     rows, columns, channels = size_of(settings)
+    want = outcome(signals, leaves)
     data = {"kind": "arch", "name": name + (", masked" if kept else ""), "source": source, "arch": arch, "settings": settings,
             "rows": rows, "columns": columns, "channels": channels, "batch": BATCH, "want": want, **more}
     if any(v.numel() > LONG for v in signals.values()):
         data["every"], data["long"] = EVERY, LONG
     if kept:
         data["kept"] = sum(kept, [])
+    if half:
+        data["bf16"] = parity_case.apart(outcome(*half), want)
     parity_case.save(data)
 
 
 def case(name, arch, model, settings, kept=None, ours=None, **more):
     """ours: settings that only Bauta has."""
     for places in [None] + [kept] * (kept is not None):
-        m = Model(more.get("repeat"))
-        save(name, arch, {**settings, **(ours or {})}, model(m, places, **settings), m.leaves, places, **more)
+        m, rough = Model(more.get("repeat")), Model(more.get("repeat"), torch.bfloat16)
+        save(name, arch, {**settings, **(ours or {})}, model(m, places, **settings), m.leaves, places, half=(model(rough, places, **settings), rough.leaves), **more)
 
 
 def convit_masked():

@@ -55,7 +55,7 @@ return function(case)
             local t = g:signal("model", name)
             local square = (t * t):mean { axis = -100 }
             sum = sum and sum + square or square
-            g:fetch(name, t)
+            g:fetch(name, case.precision and t:cast { dtype = "f32" } or t) -- of bf16 a program would read the bytes
         end
         for i, name in ipairs(names) do wrt[i] = g:variable(store, name) end
         for i, t in ipairs(g:grad(sum, wrt)) do g:fetch("grad " .. names[i], t) end
