@@ -86,6 +86,7 @@ local function write(path)
         "(values and gradients), relative to the largest number of the tensor it is in. Theirs are float64, Bauta's fp32 on the CPU;",
         "in rows that end with `bf16` it is bf16, the difference is the length of a tensor's error relative to the length of the tensor, and the limit is",
         "twice what the other one is off with its own bf16 (models wholly in bf16, losses by autocast).", "",
+        "Rows of the kind `export` are weights that Bauta has written as safetensors and timm has loaded strictly (`check_export.py`).", "",
         "*Our restatement*: timm has no such model; the peer is `parity_restated.py`, a second version of it in PyTorch that shares no code with Bauta.", "",
         "| kind | case | against | numbers | largest difference | where |", "| --- | --- | --- | ---: | ---: | --- |" }
     for _, r in ipairs(rows) do
