@@ -121,7 +121,16 @@ local function all_phases(self)
         end or nil)
         costs[i] = { summary = cost.summary(self.program:plan(), self.e.settings.batch), epochs = phase.epochs }
     end
+    self.costs = costs
     return cost.mean(costs)
+end
+
+-- Once it is known how many steps the minutes hold, so are the epochs of each phase.
+local function settle(self, steps)
+    self.e:settle(steps)
+    self.phases = self.e:phases()
+    for i, phase in ipairs(self.phases) do self.costs[i].epochs = phase.epochs end
+    self.cost = cost.mean(self.costs)
 end
 
 local function first_program(self)
@@ -196,7 +205,7 @@ function opening.prepare(self, feed)
     self.steps = e.total or e:epochs() * self.per_epoch
     if e:minutes() and not e.total then
         self.steps = rehearsal.steps(self, 60 * e:minutes(), feed)
-        e:settle(self.steps)
+        settle(self, self.steps)
     end
     if self.done == 0 then
         record.documents(self.run, e, self.device, self.options.script)

@@ -23,13 +23,15 @@ local function copies(run)
     return out
 end
 
--- Seconds of a step. feed(run, batch, place) gives the program a batch.
+-- Seconds of a step of the run's last phase, whose program is there when all have been compiled; where weights rested at first it is the one in which
+-- they are trained, as from their first step. feed(run, batch, place) gives the program a batch.
 local function pace(run, seconds, feed)
     local timed, begun = 0, nil
     run.loader:start(0, 0)
     for n = 1, run.per_epoch do
         local batch = run.loader:next() or errors.raise("bug", "the loader ended early", run.e:path())
         feed(run, batch, batch.number)
+        if run.e:resting() then run.program:feed("step_freed", n) end
         run.program:run()
         run.program:read "loss"
         if n == math.min(first, run.per_epoch - 1) then begun = ffi.clock() end

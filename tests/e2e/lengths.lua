@@ -57,6 +57,12 @@ n = tonumber(out:match "(%d+) steps fit into")
 status, out, err = run("i", ("--resume --set minutes=0.005 --set mark='%s'"):format(path "mark"))
 t.check(status == 0 and not out:find("fit into", 1, true) and result("i").step[1] == n, "the number of steps stays: %d, %s%s", status, out, err)
 t.check(run("j", "--set steps=" .. (n or 0)) == 0 and shell.same("i/a/student.safetensors", "j/a/student.safetensors"), "also of a resumed run")
+local rest = " --set freeze=blocks --set freeze_epochs=1"
+status, out, err = run("k", "--set minutes=0.03" .. rest)
+n = tonumber(out:match "(%d+) steps fit into")
+t.check(status == 0 and n and n > 8, "minutes and weights that rest in the first epoch: %d, %s%s", status, out, err)
+t.check(run("l", "--set steps=" .. (n or 0) .. rest) == 0 and shell.same("k/a/student.safetensors", "l/a/student.safetensors"), "they rest as long when steps say so")
+t.check(not shell.same("k/a/student.safetensors", "m/a/student.safetensors"), "and resting changes what comes out")
 status, out = shell.bauta(("plan '%s' --set minutes=5"):format(path "script.lua"))
 t.check(status == 0 and out:find("5 minutes", 1, true), "plan of minutes: %s", out)
 t.group "minutes"
