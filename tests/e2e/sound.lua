@@ -109,7 +109,7 @@ local bauta = require "bauta"
 local data = bauta.data "sound" { path = arg.data, fold = 1, bins = 32, frames = 2000 }
 local function ast() return bauta.arch "ast" { dim = 8, depth = 1, heads = 1, bins = 32, frames = 2000, stride = 10, classes = data.classes } end
 return bauta.distill { name = "wide", data = data, student = ast(), teacher = ast(), batch = 8, seed = 3, epochs = 1, overlays = 8, probe = 2,
-    mask = bauta.mask "random" { keep = 0.5 }, losses = { bauta.loss "cross-entropy" {} } }
+    mask = bauta.mask "random" { keep = 0.5 }, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
 ]])
 run(("run '%s' --data '%s' --out '%s' --threads 2 --loaders 2"):format(wide, clips, path "five"))
 for _, name in ipairs { "teacher-view", "selection" } do
@@ -153,7 +153,7 @@ local vit = bauta.arch "deit" { dim = 8, depth = 1, heads = 1, image = 8, patch 
 t.raises("data sound gives spectrograms, and student (deit) sees pictures", train { student = vit })
 t.raises("data scenes gives pictures, and student (ast) sees spectrograms", train { data = bauta.data "scenes" { size = 16 } })
 t.raises("data sound gives spectrograms, and teacher (deit) sees pictures", function()
-    return bauta.distill { name = "x", data = data, student = ast(), teacher = vit, losses = { bauta.loss "cross-entropy" {} } }
+    return bauta.distill { name = "x", data = data, student = ast(), teacher = vit, losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} } }
 end)
 t.raises("views are crops of pictures, and data sound gives spectrograms", train { views = bauta.views { globals = 2, locals = 0 } })
 t.raises("data sound.erasing: no such setting; known: bad, bins, deviation, fold, frames, frequency_mask, labels, limit, mean, normalise, path, repeats, time_mask",
