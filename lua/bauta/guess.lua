@@ -97,7 +97,8 @@ local function plain(by, notes)
     if by["blocks.0.ls1.gamma"] or by["blocks.0.gamma_1"] then return { one("deit3", 0) } end
     if by["norm_pre.weight"] then
         return { one("clip", 1, function(put)
-            put("activation", "gelu", 'or "quick-gelu"; the file does not say')
+            local said = (notes.activation == "gelu" or notes.activation == "quick-gelu") and notes.activation
+            put("activation", said or "gelu", not said and 'or "quick-gelu"; the file does not say' or nil)
             put("normalise", "clip")
         end) }
     end
@@ -107,7 +108,7 @@ local function plain(by, notes)
             put("decoder", true)
             put("decoder_dim", along(by, "decoder_embed.weight", 2, 1))
             put("decoder_depth", count(by, "decoder_blocks.%d.norm1.weight"))
-            out[#out + 1] = "decoder_heads unknown"
+            if tonumber(notes.decoder_heads) then put("decoder_heads", tonumber(notes.decoder_heads)) else out[#out + 1] = "decoder_heads unknown" end
         end) }
     end
     if by["dist_token"] then

@@ -222,6 +222,13 @@ t.equal(lines_of { ["visual.conv1.weight"] = { 768, 3, 16, 16 }, ["visual.positi
     ["visual.transformer.resblocks.0.ln_1.weight"] = { 768 } },
     'fits clip with dim = 768, depth = 1, patch = 16, activation = "quick-gelu", normalise = "clip", image = 224, ' ..
     "classes = 512 (its projection), heads = 12 (of 64 columns; the file does not say)", "OpenAI's names")
+local clip = trunk("", { ["norm_pre.weight"] = { 384 } })
+t.check(lines_of(clip):find('activation = "gelu" (or "quick-gelu"; the file does not say), normalise = "clip"', 1, true), "%s", lines_of(clip))
+t.check(lines_of(clip, { activation = "quick-gelu" }):find('activation = "quick-gelu", normalise', 1, true), "the notes know the activation")
+t.check(lines_of(clip, { activation = "relu" }):find('activation = "gelu" (or', 1, true), "an activation of somebody else")
+local decoder = trunk("", { ["decoder_embed.weight"] = { 256, 384 }, ["decoder_blocks.0.norm1.weight"] = { 256 } })
+t.check(lines_of(decoder):find("decoder_dim = 256, decoder_depth = 1, decoder_heads unknown, ", 1, true), "%s", lines_of(decoder))
+t.check(lines_of(decoder, { decoder_heads = "8" }):find("decoder_heads = 8, ", 1, true), "the notes know the decoder's heads")
 local function yolos(n)
     return { ["backbone.patch_embed.proj.weight"] = { 192, 3, 16, 16 }, ["backbone.det_token"] = { 1, 100, 192 }, ["backbone.pos_embed"] = { 1, n + 101, 192 },
         ["class_embed.layers.2.weight"] = { 92, 192 } }
