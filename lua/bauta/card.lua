@@ -50,12 +50,41 @@ function card.accuracy(notes, data, arch)
     return top1
 end
 
+-- Whether a model with these settings of its own has the shape of `arch`.
+local function alike(arch, own)
+    local ok, other = pcall(plugin.describe, "arch", arch.name, own)
+    for _, fact in ipairs { "dim", "depth", "heads", "patches", "classes" } do
+        if not ok or other[fact] ~= arch[fact] then return false end
+    end
+    return true
+end
+
+-- The settings that build a model again, as texts, each under its own name. What its size decides is said in numbers where a setting can say it, else
+-- the size is said.
+local function settings_of(arch)
+    local own, out, sized = {}, {}, false
+    for _, row in ipairs(arch.plugin.rows) do own[row.name] = arch.settings[row.name] end
+    for _, name in ipairs { "dim", "depth", "heads", "depths" } do
+        local open = own[name] == 0 or own[name] == ""
+        if open then own[name] = arch[name] end -- a fact; nil for depths
+        if open and (own[name] == nil or not alike(arch, own)) then own[name], sized = nil, true end
+    end
+    if not sized then own.size = nil end
+    own.drop_path, own.image = nil, nil -- it does not change what the weights are; the picture's sides are noted as they are
+    for _, row in ipairs(arch.plugin.rows) do
+        local v = own[row.name]
+        local silent = v == nil or v == row.default and (v == 0 or v == "" or v == false)
+        if not silent then out[row.name] = type(v) == "number" and ("%.10g"):format(v) or tostring(v) end
+    end
+    return out
+end
+
 -- arch: the model; data: the settings of its data; set: the data itself, or nil where it is not at hand; more: what else there is to say.
 function card.of(arch, data, set, more)
     local s = arch.settings
-    local out = { format = "pt", architecture = arch.name, made_by = "bauta " .. ffi.version(), heads = tostring(arch.heads), dim = tostring(arch.dim),
-        depth = tostring(arch.depth), classes = tostring(arch.classes), image = arch.image_rows .. "x" .. arch.image_columns,
-        patch = s.patch and tostring(s.patch), mlp = s.mlp and ("%.10g"):format(s.mlp), distilled = s.distilled and "true" or nil }
+    local out = settings_of(arch)
+    out.format, out.architecture, out.made_by = "pt", arch.name, "bauta " .. ffi.version()
+    out.image = arch.image_rows .. "x" .. arch.image_columns
     local normalise = s.normalise or data.normalise
     if normalise == "audio" then
         out.mean, out.std = ("%.10g"):format(data.mean or builder.audio.mean), ("%.10g"):format(2 * (data.deviation or builder.audio.deviation))

@@ -7,7 +7,7 @@ local t = require "harness"
 
 local path, tables, same_run = compare.path, compare.tables, compare.same_run
 
--- ---- two trees: 18 training pictures, three of them cut off, and the 15 others alone ----
+-- ---- two trees of one name, which the weights tell (tested): 18 training pictures, three of them cut off, and the 15 others alone ----
 local picture, few = path "picture.png", {}
 for i = 0, 3 do
     local status, _, err = shell.bauta(("mask show %d --data scenes:size=32:train=8:test=8 --student deit:dim=24:depth=1:heads=2:image=32:patch=8 --out '%s'"):format(i, picture))
@@ -22,10 +22,10 @@ end
 for i = 0, 17 do
     local class, whole = i < 9 and "a" or "b", few[i % 4]
     write("tree", "train", class, i, cut[i] and whole:sub(1, -30) or whole)
-    if not cut[i] then write("good", "train", class, i, whole) end
+    if not cut[i] then write("good/tree", "train", class, i, whole) end
 end
 for i = 0, 3 do
-    for _, tree in ipairs { "tree", "good" } do write(tree, "test", i < 2 and "a" or "b", i, few[i]) end
+    for _, tree in ipairs { "tree", "good/tree" } do write(tree, "test", i < 2 and "a" or "b", i, few[i]) end
 end
 shell.write(path "script.lua", [[
 local bauta = require "bauta"
@@ -83,7 +83,7 @@ t.group "replace"
 -- ---- skip ----
 status, out, err = shell.bauta(run("skip", "--set data.bad=skip --threads 2"))
 t.check(status == 0 and out:find("unreadable training samples, left out: 3 (", 1, true), "left out: %s %s", out, err)
-t.equal(shell.bauta(run("good", "", "good")), 0, "without them")
+t.equal(shell.bauta(run("good", "", "good/tree")), 0, "without them")
 t.check(#tables("skip/run").train.step == 15 and shell.same("skip/run/student.safetensors", "good/run/student.safetensors"), "as if they were not there")
 b = tables("skip/run").bad
 t.check(b.n == 3 and b.sample[1] == 2 and b.sample[2] == 9 and b.sample[3] == 16 and b.instead[1] == -1 and b.why[2]:find("09.png", 1, true), "rows of them")
@@ -107,8 +107,8 @@ refused(run("no", "--set data.bad=jump"), 2, 'expected "stop", "replace" or "ski
 for i = 0, 17 do write("tree", "train", i < 9 and "a" or "b", i, broken) end
 refused(run("no", "--set data.bad=skip"), 3, "none of 18 training samples can be read")
 refused(run("no", "--set data.bad=replace"), 3, "neither it nor any of 16 others in its place can be read")
-write("good", "test", "a", 0, broken)
-refused(run("no", "--set data.bad=replace", "good"), 3, "test/a/00.png")
+write("good/tree", "test", "a", 0, broken)
+refused(run("no", "--set data.bad=replace", "good/tree"), 3, "test/a/00.png")
 t.group "refusals"
 
 shell.clean()
