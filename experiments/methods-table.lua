@@ -48,6 +48,7 @@ return bauta.grid {
             mask = c.view == "masked" and bauta.mask "student" { keep = 0.5 } or nil }
         if list.alone[c.method] then return bauta.train(common(s)) end
         for k, v in pairs(list.special[c.method] or {}) do s[k] = v end
+        s.freeze, s.freeze_epochs = nil, nil -- the minutes may hold less than the epoch in which DINO's last layer rests
         s.teacher = s.teacher or list.make.deit(true, teacher)
         return bauta.distill(common(s))
     end,
