@@ -38,14 +38,14 @@ local function judge_model(self, arch, key)
     else arch:fits(store_of(self, arch, key), file) end
 end
 
--- What is wrong with the weights of one model of a run, or nil: { code, lines, where }. Equal models with equal weights are looked at once.
+-- What is wrong with the weights of one model of a run, or nil: an error, whose place is the model's. Equal models with equal weights are looked at once.
 local function defect(self, arch)
     local w, record = arch.settings.weights, json.encode(arch:record())
     local key = ("%s\n%s"):format(check.class_of(w) == "experiment" and file_of(self, w) or w, record)
     if self.judged[key] == nil then
         local ok, why = pcall(judge_model, self, arch, record)
         if not ok and not errors.is(why) then error(why, 0) end
-        self.judged[key] = not ok and { code = why.code, lines = why.lines, where = arch.where }
+        self.judged[key] = not ok and errors.new(why.code, why.lines, arch.where)
     end
     return self.judged[key] or nil
 end
@@ -56,6 +56,9 @@ local function each(list, out, must, found)
     for _, e in ipairs(list) do
         local models = e:frozen()
         table.insert(models, 1, { part = "student", arch = e.settings.student })
+        for _, mask in ipairs(e.settings.shadow or {}) do
+            if mask.settings.model then models[#models + 1] = { part = "the model of shadow " .. mask.name, arch = mask.settings.model } end
+        end
         for _, m in ipairs(models) do
             local bad = m.arch.settings.weights and defect(self, m.arch)
             if bad then found(e, m.part, bad) end
@@ -79,13 +82,21 @@ function fitting.bare(e)
     return out
 end
 
+-- What went wrong with the weights of one model of a run, in words that say whose they are. where: of the model.
+function fitting.named(why, e, part, where)
+    if not errors.is(why) or why.code == "bug" then return why end
+    local lines = {}
+    for i, line in ipairs(why.lines) do lines[i] = ("%s: %s's weights: %s"):format(e:path(), part, line) end
+    local out = errors.new(why.code, lines, where)
+    out.trace = why.trace
+    return out
+end
+
 -- Raises the first defect. list: the runs in their order; out: the folder of runs; must: a run outside of the list whose weights are taken
 -- must have left them.
 function fitting.judge(list, out, must)
     each(list, out, must, function(e, part, bad)
-        local lines = {}
-        for i, line in ipairs(bad.lines) do lines[i] = ("%s: %s's weights: %s"):format(e:path(), part, line) end
-        errors.raise(bad.code, lines, bad.where)
+        error(fitting.named(bad, e, part, bad.where), 0)
     end)
 end
 

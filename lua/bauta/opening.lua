@@ -23,18 +23,20 @@ local opening = {}
 
 -- ---- weights ----
 
-local function given(self, arch, store)
+-- part: how messages call the model.
+local function given(self, arch, store, part)
     local s = arch and arch.settings
     if not (s and s.weights) then return false end
     local path = archive.weights(s.weights, self.options.out)
-    local told = arch:load(store, path)
+    local ok, told = pcall(arch.load, arch, store, path)
+    if not ok then error(fitting.named(told, self.e, part, arch.where), 0) end
     if told then self:say(("%s: names of %s"):format(path, told)) end
     return true
 end
 
 -- The weights of a model that does not learn, or a word about their absence. part: how messages call it.
 function opening.load(self, arch, store, part)
-    if given(self, arch, store) then return end
+    if given(self, arch, store, part) then return end
     self:say(fitting.no_weights(part))
 end
 
@@ -58,7 +60,7 @@ end
 
 -- What the models begin with, when the stores hold all tensors.
 local function load_all(self)
-    given(self, self.e.settings.student, self.stores.student)
+    given(self, self.e.settings.student, self.stores.student, "student")
     if self.e.settings.head_deviation then renew_head(self) end
     for _, m in ipairs(self.e:frozen()) do opening.load(self, m.arch, self.stores[m.who], m.part) end
 end
@@ -71,6 +73,21 @@ local function load_statistics(self)
             path = statistics.own(self, l) or errors.raise("machine", "stopped by a signal before the first step, at the teacher's embeddings", self.e:path())
         end
         if path and path ~= "" then statistics.load(self.device, self.stores.state, l.label, path) end
+    end
+end
+
+-- Reads what there is already of that, and forgets it: students of other runs may be made yet, and statistics are taken when it is time. self: e, options,
+-- device, stores that hold all tensors, say.
+function opening.try(self)
+    local models = self.e:frozen()
+    table.insert(models, 1, { who = "student", part = "student", arch = self.e.settings.student })
+    for _, m in ipairs(models) do
+        if type(m.arch.settings.weights) == "string" then given(self, m.arch, self.stores[m.who], m.part) end
+    end
+    if self.e.settings.head_deviation then renew_head(self) end
+    for _, l in ipairs(self.e:losses()) do
+        local path = l.loss.settings.statistics
+        if path and path ~= "" and path ~= "auto" then statistics.load(self.device, self.stores.state, l.label, path) end
     end
 end
 
@@ -133,30 +150,47 @@ local function settle(self, steps)
     self.cost = cost.mean(self.costs)
 end
 
-local function first_program(self)
-    local e, s = self.e, self.e.settings
-    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
-    local ok, got = pcall(all_phases, self)
-    if not ok and errors.is(got) and got.code == "machine" and got.lines[1]:find "^no memory" then
-        errors.raise("machine", got.lines[1] .. "; bauta plan says what would fit", e:path())
-    end
-    if not ok then error(got, 0) end
-    self.cost = got
-    local free = self.device:has "host" and ffi.memory_free() -- another device says so itself
-    if free and self.cost.arena > free then
-        errors.raise("machine", cost.too_much(self.cost, free, s.batch, s.micro, steps.recomputed(e, self.device, self.stores)), e:path())
+-- What went wrong in a run, as one of our errors, with the place in the script where nothing else says one.
+function opening.placed(why, e)
+    if why == "not enough memory" then return errors.new("arg", why, e:path()) end
+    local out = errors.wrap(why)
+    if not out.where and (out.code == "arg" or out.code == "plugin") then out.where = e.where end
+    return out
+end
+
+-- What went wrong while programs were made; where memory was short, with who says what would fit.
+function opening.short(why, e)
+    if not (errors.is(why) and why.code == "machine" and why.lines[1]:find "^no memory") then return why end
+    return errors.new("machine", why.lines[1] .. "; bauta plan says what would fit", e:path())
+end
+
+-- Raises where the buffers of the training step are more than there is. stores: hold all its tensors; summary: of its cost.
+function opening.judge_room(e, device, stores, summary)
+    local s, free = e.settings, device:has "host" and ffi.memory_free() -- another device says so itself
+    if free and summary.arena > free then
+        errors.raise("machine", cost.too_much(summary, free, s.batch, s.micro, steps.recomputed(e, device, stores)), e:path())
     end
 end
 
-local function choose_precision(self)
-    local precision, why = session.precision(self.e.settings.precision, self.device)
-    self.e.precision = precision
-    if why then self:say(why) end
-    if #calibration.teachers(self.e) == 0 or self.device:has "fp8" then return end
-    if not self.device:has "host" then
-        errors.raise("machine", "a teacher in fp8: this device multiplies no FP8; compute capability 8.9 or later is needed", self.e:path())
+local function first_program(self)
+    local e = self.e
+    self.stores, self.phases, self.wants_samples = steps.stores(e, self.device), e:phases(), inputs.wants_samples(e)
+    local ok, got = pcall(all_phases, self)
+    if not ok then error(opening.short(got, e), 0) end
+    self.cost = got
+    opening.judge_room(e, self.device, self.stores, self.cost)
+end
+
+-- Settles in which precision a run computes. Returns sentences about what this device does not do as it is asked to.
+function opening.precision(e, device)
+    local precision, why = session.precision(e.settings.precision, device)
+    e.precision = precision
+    if #calibration.teachers(e) == 0 or device:has "fp8" then return { why } end
+    if not device:has "host" then
+        errors.raise("machine", "a teacher in fp8: this device multiplies no FP8; compute capability 8.9 or later is needed", e:path())
     end
-    self:say "fp8 on this device: its numbers, at no gain in speed"
+    local here = "fp8 on this device: its numbers, at no gain in speed"
+    return why and { why, here } or { here }
 end
 
 -- ---- all of it ----
@@ -166,9 +200,8 @@ function opening.judge_resume(e, options)
     return archive.judge(e, options.out .. "/" .. e:path(), options.accept, "--accept-changes goes on all the same")
 end
 
--- Once more, now that nobody else has it; and the log says from now on what the run is now.
+-- The log says from now on what the run is now.
 local function note_changes(self)
-    opening.judge_resume(self.e, self.options)
     local old = archive.documents(self.path)
     local lines = old.configuration and record.differences(old.configuration, self.e, true) or { "the log had no settings" }
     local n = record.renew(self.run, self.e, self.device, self.options.script, old)
@@ -185,21 +218,26 @@ function opening.look(self, f, ...)
     return out
 end
 
+-- Raises where data, models and protocol do not go together.
+function opening.judge_pictures(e)
+    pictures.judge(e)
+    local k, train = e.settings.knn, e.settings.data:split("train").count
+    if k and k > train then errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(k, train), e.where) end
+end
+
 -- feed(run, batch, place): feeds its program with a batch.
 function opening.prepare(self, feed)
     local e = self.e
-    if self.options.mode == "resume" then note_changes(self) end
-    choose_precision(self)
+    if self.options.mode == "resume" then opening.judge_resume(e, self.options) end -- once more, now that nobody else has it
+    for _, line in ipairs(opening.precision(e, self.device)) do self:say(line) end
     self.loader, self.test = pictures.loaders(e, self.options.loaders)
     self.per_epoch = self.loader.batches
-    local train = e.settings.data:split("train").count
-    if e.settings.knn and e.settings.knn > train then
-        errors.raise("arg", ("knn = %d neighbours of %d training pictures; at most as many expected"):format(e.settings.knn, train), e.where)
-    end
+    opening.judge_pictures(e)
     first_program(self)
     record.declare(self.run, e, self.notes)
     self.probe = probe.new(self)
     checkpoint.restore(self)
+    if self.options.mode == "resume" then note_changes(self) end -- now that all of it stands: what fails before leaves the log's settings alone
     if self.done == 0 then opening.look(self, calibration.run, self) end
     bad.opened(self)
     self.steps = e.total or e:epochs() * self.per_epoch

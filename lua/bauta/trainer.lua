@@ -42,6 +42,7 @@ local function open(e, options)
         time_train = 0, time_total = 0, epoch_seconds = 0, looked = 0 }, Run)
     self.run = bind.open(options.out, e:path(), options.mode, reserve)
     self.path, self.name = self.run.path, e:path()
+    if options.mode == "restart" then os.remove(archive.weights(e, options.out)) end -- of the run that was thrown away
     for line in (self.run.notice or ""):gmatch("[^\n]+") do self:say(line) end
     return self
 end
@@ -94,14 +95,15 @@ local function next_batch(self)
     return coming or self.loader:next() or errors.raise("bug", "the loader ended early", self.e:path())
 end
 
--- Training has failed: which pictures it was goes into the log, then the run ends. what: "the loss is nan".
+-- Training has failed: which pictures it was goes into the log, then the run ends. what: "the loss is nan (loss_kd nan)".
 local function diverged(self, what, batch)
     local first = {}
     for i = 0, math.min(batch.count, 8) - 1 do first[i + 1] = tostring(tonumber(batch.samples[i])) end
     self.run:event("not_finite", ("%s at step %d, seed %s, samples %s, ..."):format(what, self.done + 1,
         tostring(self.e.settings.seed), table.concat(first, " ")))
-    errors.raise("numeric", ("%s at step %d (learning rate %.3g); the last checkpoint is from before"):format(what, self.done + 1,
-        self.lr), self.e:path())
+    local saved = archive.saved(self.e, self.options.out)
+    errors.raise("numeric", ("%s at step %d (learning rate %.3g); %s"):format(what, self.done + 1, self.lr,
+        saved and "the last checkpoint is from before" or "there is no checkpoint yet"), self.e:path())
 end
 
 local function run_program(self, batch)
@@ -111,9 +113,23 @@ local function run_program(self, batch)
     error(why, 0)
 end
 
-local function judge_numbers(self, row, batch)
-    if not finite(row.loss) then diverged(self, "the loss is " .. errors.show(row.loss), batch) end
-    if not finite(row.grad_norm) then diverged(self, "the norm of the gradients is " .. errors.show(row.grad_norm), batch) end
+-- What is wrong with the numbers of a step, or nil; of a loss with the columns it is from.
+local function defect(self, row)
+    if finite(row.loss) then return not finite(row.grad_norm) and "the norm of the gradients is " .. errors.show(row.grad_norm) or nil end
+    local from = {}
+    for _, l in ipairs(self.e:losses()) do
+        if not finite(row[l.column]) then from[#from + 1] = ("%s %s"):format(l.column, errors.show(row[l.column])) end
+    end
+    return ("the loss is %s%s"):format(errors.show(row.loss), #from > 0 and (" (%s)"):format(table.concat(from, ", ")) or "")
+end
+
+-- The step's row; it is written before its numbers are judged, so that a log holds those that ended its run.
+local function write_row(self, row, batch)
+    row.time_step = ffi.clock() - self.mark
+    self.mark = ffi.clock()
+    self.run:row("train", row)
+    local what = defect(self, row)
+    if what then diverged(self, what, batch) end
 end
 
 -- A signal has come: save and leave with its exit status.
@@ -156,12 +172,9 @@ local function one_step(self, batch)
     run_program(self, batch)
     batch = prepare_next(self, batch)
     local row = numbers(self)
-    judge_numbers(self, row, batch)
+    write_row(self, row, batch)
     self.done = self.done + 1
-    row.time_step = ffi.clock() - self.mark
-    self.mark = ffi.clock()
     self.epoch_seconds = self.epoch_seconds + row.time_step
-    self.run:row("train", row)
     self.sum = self.sum + row.loss
     tick(self)
     self.bar:step(self.done, self.epoch, batch.count, row.time_step, row.loss)
@@ -301,13 +314,11 @@ function trainer.run(e, options)
         opening.prepare(self, feed)
         loop(self)
     end, function(err)
-        if err == "not enough memory" then return errors.new("arg", err, e:path()) end
-        local wrapped = errors.wrap(err)
+        local wrapped = opening.placed(err, e)
         wrapped.trace = wrapped.trace or debug.traceback("", 2)
         if not wrapped.where and wrapped.code == "numeric" then -- while evaluating what the last step left
             wrapped.where, wrapped.lines[1] = e:path(), ("%s, evaluating at step %d"):format(wrapped.lines[1], self.done)
         end
-        if not wrapped.where and (wrapped.code == "arg" or wrapped.code == "plugin") then wrapped.where = e.where end
         return wrapped
     end)
     if not ok then

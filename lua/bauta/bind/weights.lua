@@ -29,16 +29,46 @@ function File:notes()
     return out
 end
 
--- Writes tensors { { at = index, name = name } } of this file as a safetensors file of fp32 numbers.
+-- What is wrong with n numbers of a tensor: "has 2 NaN", or nil.
+local function unfit(numbers, n)
+    local nan, infinite = 0, 0
+    for i = 0, n - 1 do
+        local v = numbers[i]
+        if v ~= v then nan = nan + 1 elseif v - v ~= 0 then infinite = infinite + 1 end
+    end
+    if nan > 0 then return ("has %d NaN"):format(nan) end
+    return infinite > 0 and ("has %d infinite numbers"):format(infinite) or nil
+end
+
+bind.floats = { F32 = true, F16 = true, BF16 = true, F64 = true }
+
+-- Reads every tensor of real numbers. Returns what no model should begin with: a list of { name, what }. Raises where a file's own checksums do not fit.
+function File:defects()
+    local list, most, out = self:list(), 1, {}
+    for _, t in ipairs(list) do most = math.max(most, bind.floats[t.dtype] and t.count or 0) end
+    local numbers = M.array("float", most)
+    for i, t in ipairs(list) do
+        if bind.floats[t.dtype] then
+            M.call("ba_weights_read", M.ptr(self, File), i - 1, numbers, t.count)
+            local what = unfit(numbers, t.count)
+            if what then out[#out + 1] = { t.name, what } end
+        end
+    end
+    return out
+end
+
+-- Writes tensors { { at = index, name = name } } of this file as a safetensors file of fp32 numbers. Returns as defects does, of those.
 function File:write(path, tensors, notes)
     local n = #tensors
-    local items, held = M.new("ba_weight_item[?]", math.max(n, 1)), {}
+    local items, held, out = M.new("ba_weight_item[?]", math.max(n, 1)), {}, {}
     local t = M.new("ba_weight_info")
     for i, want in ipairs(tensors) do
         M.call("ba_weights_info", M.ptr(self, File), want.at - 1, t)
         local numbers = M.array("float", M.number(t.count))
         M.call("ba_weights_read", M.ptr(self, File), want.at - 1, numbers, t.count)
         held[i] = { numbers, want.name }
+        local what = unfit(numbers, M.number(t.count))
+        if what then out[#out + 1] = { want.name, what } end
         local item = items[i - 1]
         item.name, item.data, item.type.dtype, item.type.rank = want.name, numbers, 1, t.rank
         for k = 0, 4 do item.type.dim[k] = k < t.rank and t.dim[k] or 1 end
@@ -49,6 +79,15 @@ function File:write(path, tensors, notes)
     local list = M.new("ba_note[?]", math.max(#keys, 1))
     for i, k in ipairs(keys) do list[i - 1].key, list[i - 1].value = k, notes[k] end
     M.call("ba_weights_write", M.string(path, "path"), n, items, #keys, list)
+    return out
+end
+
+-- Lines about what defects or write has returned, the first ten.
+function bind.defect_lines(list)
+    local lines = {}
+    for i, one in ipairs(list) do lines[i] = i <= 10 and ("%s %s: bauta run refuses it"):format(one[1], one[2]) or nil end
+    if #list > 10 then lines[11] = ("and %d more such tensors"):format(#list - 10) end
+    return lines
 end
 
 function File:free() M.free(self) end

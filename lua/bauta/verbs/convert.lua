@@ -7,13 +7,12 @@ local verb = {
     options = { { name = "prefix", value = "TEXT", default = "", doc = "only names that begin so; it is taken away" } },
 }
 
-local floats = { F32 = true, F16 = true, BF16 = true, F64 = true }
-
 function verb.run(given)
     if not given[2]:find "%.safetensors$" then
         errors.raise("arg", ("%s: a name that ends in .safetensors expected"):format(given[2]), "command line")
     end
-    local file = require("bauta.bind.weights").open(given[1])
+    local weights = require "bauta.bind.weights"
+    local file, floats = weights.open(given[1]), weights.floats
     local take, left, seen = {}, {}, 0
     for i, t in ipairs(file:list()) do
         if t.name:sub(1, #given.prefix) == given.prefix then
@@ -28,9 +27,10 @@ function verb.run(given)
     end
     local notes = file:notes()
     notes.format, notes.converted_by = "pt", "bauta " .. require("bauta.ffi").version()
-    file:write(given[2], take, notes)
+    local wrong = file:write(given[2], take, notes)
     file:free()
     io.stdout:write(("%s: %d tensors\n"):format(given[2], #take))
+    for _, line in ipairs(weights.defect_lines(wrong)) do io.stdout:write(line, "\n") end
     for _, name in ipairs(left) do io.stdout:write("left out, not real numbers of at most 5 axes: ", name, "\n") end
     return 0
 end

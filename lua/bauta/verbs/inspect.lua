@@ -1,4 +1,5 @@
--- verb inspect: what a weight file holds: its tensors, by groups or one by one, and which architecture its names and shapes fit.
+-- verb inspect: what a weight file holds: its tensors, by groups or one by one, and which architecture its names and shapes fit, and numbers
+-- that are none.
 local card = require "bauta.card"
 local errors = require "bauta.errors"
 local guess = require "bauta.guess"
@@ -18,7 +19,8 @@ local function shape(t) return "[" .. table.concat(t.shape, ",") .. "]" end
 local function group(name) return (name:gsub("%.%d+%.", ".*."):gsub("%.%d+%.", ".*.")) end
 
 function verb.run(given)
-    local file = require("bauta.bind.weights").open(given[1])
+    local weights = require "bauta.bind.weights"
+    local file = weights.open(given[1])
     local list, groups, order, numbers, types = {}, {}, {}, 0, {}
     for _, t in ipairs(file:list()) do
         if t.name:sub(1, #given.prefix) == given.prefix then
@@ -46,6 +48,7 @@ function verb.run(given)
     if next(notes) then io.stdout:write("its notes:\n", table.concat(card.lines(notes), "\n"), "\n") end
     local timm = card.timm(notes)
     if timm then io.stdout:write("in Python: ", timm, "\n") end
+    for _, line in ipairs(weights.defect_lines(file:defects())) do io.stdout:write(line, "\n") end
     file:free()
     return 0
 end

@@ -36,8 +36,9 @@ local function changed(e, given, anew)
     return ok and #lines > 0 -- a folder without a readable log is judged by its state
 end
 
--- How a run of a suite begins, by what is on disk. anew: runs of it that are not what they were. Returns a mode, or nil when it is complete already.
-local function mode_in_suite(e, given, anew)
+-- How a run of a suite begins, by what is on disk. anew: runs of it that are not what they were; say(text). Returns a mode, or nil when it is
+-- complete already.
+local function mode_in_suite(e, given, anew, say)
     local archive = require "bauta.archive"
     if given.restart then return "restart" end
     if given.restart_changed and archive.begun(e, given.out) and changed(e, given, anew) then return "restart" end
@@ -47,11 +48,10 @@ local function mode_in_suite(e, given, anew)
     if state.state == "complete" then
         local goes_on = not archive.same(e, path, given.accept_changes, "--accept-changes goes on with it, --restart-changed makes it anew, and what " ..
             "takes its weights; --restart all runs of the suite")
-        if not goes_on then io.stdout:write(("%s: complete, taken from %s\n"):format(e:path(), path)) end
+        if not goes_on then say(("%s: complete, taken from %s\n"):format(e:path(), path)) end
         for _, need in ipairs(e:weights_runs()) do
             if anew[need.run] then
-                io.stdout:write(("%s: its %s took the weights that %s had before; --restart-changed makes it anew\n"):format(e:path(), need.part,
-                    need.run:path()))
+                say(("%s: its %s took the weights that %s had before; --restart-changed makes it anew\n"):format(e:path(), need.part, need.run:path()))
             end
         end
         return goes_on and "resume" or nil
@@ -67,7 +67,8 @@ local function mode_alone(e, given)
     local unsaved = not archive.saved(e, given.out) and archive.begun(e, given.out)
         and not (state and (state.alive or state.state == "complete"))
     if given.resume and unsaved then
-        io.stdout:write(("%s: killed before its first checkpoint; begun anew\n"):format(e:path()))
+        local ended = state and state.state == "failed" and "failed" or "killed"
+        io.stdout:write(("%s: %s before its first checkpoint; begun anew\n"):format(e:path(), ended))
         return "restart"
     end
     local complete = given.resume and state and state.state == "complete"
@@ -86,10 +87,16 @@ local function say_result(r)
         report.number(r.images_per_s, 0), r.path))
 end
 
+-- Raises what is wrong with runs that are to be made, before anything of them is on the disk. Returns 0, or the exit status of a stop by a signal.
+local function foreseen(list, modes, given, source, named)
+    return require("bauta.foresight").judge(list, modes, trainer_options(given, nil, source), named)
+end
+
 local function one(e, given, source)
     local archive, trainer = require "bauta.archive", require "bauta.trainer"
     local mode = mode_alone(e, given)
-    local status = mode and trainer.run(e, trainer_options(given, mode, source)) or 0
+    local status = mode and foreseen({ e }, { [e] = mode }, given, source, false) or 0
+    if mode and status == 0 then status = trainer.run(e, trainer_options(given, mode, source)) end
     if status == 0 then say_result(archive.result(e, given.out)) end
     return status
 end
@@ -106,22 +113,34 @@ local function finish_suite(suite, given)
     io.stdout:write(("\n%s: complete, %d runs%s\n"):format(folder, #results, told and suite.name and "; report.txt" or ""))
 end
 
-local function suite_of(suite, given, source)
-    local archive, trainer = require "bauta.archive", require "bauta.trainer"
-    local anew = {}
+-- Calls f(run, mode) for the runs of a suite in their order; a mode of nil: complete already. Leaves where f returns something, and returns that.
+local function each_of_suite(suite, given, say, f)
+    local archive, anew = require "bauta.archive", {}
     for _, e in ipairs(suite.runs) do
-        local mode = mode_in_suite(e, given, anew)
+        local mode = mode_in_suite(e, given, anew, say)
         anew[e] = mode ~= nil and (mode ~= "resume" or archive.complete(e, given.out))
-        if mode then
-            local ok, status = pcall(trainer.run, e, trainer_options(given, mode, source))
-            if not ok then
-                local described = errors.is(status) and (status.code == "arg" or status.code == "plugin") -- others name the run already
-                error(described and errors.named(status, e:path(), e.where) or status, 0)
-            end
-            if status ~= 0 then return status end
-            collectgarbage()
-        end
+        local status = f(e, mode)
+        if status then return status end
     end
+end
+
+local function suite_of(suite, given, source)
+    local trainer = require "bauta.trainer"
+    local list, modes = {}, {}
+    each_of_suite(suite, given, function() end, function(e, mode) list[#list + 1], modes[e] = mode and e or nil, mode end)
+    local status = foreseen(list, modes, given, source, true)
+    if status ~= 0 then return status end
+    status = each_of_suite(suite, given, function(text) io.stdout:write(text) end, function(e, mode)
+        if not mode then return nil end
+        local ok, status = pcall(trainer.run, e, trainer_options(given, mode, source))
+        if not ok then
+            local described = errors.is(status) and (status.code == "arg" or status.code == "plugin") -- others name the run already
+            error(described and errors.named(status, e:path(), e.where) or status, 0)
+        end
+        collectgarbage()
+        return status ~= 0 and status or nil
+    end)
+    if status then return status end
     finish_suite(suite, given)
     return 0
 end
