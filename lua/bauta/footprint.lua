@@ -58,14 +58,14 @@ end
 function footprint.base() return ffi.resident() + libraries end
 
 -- Makes every further program of a run while its training step is there, and counts. larger: bytes by which another phase's step is
--- larger than this one; base: of footprint.base; opened: whether the data may be read. Returns { device, batches, pictures, base, total }
+-- larger than this one; base: of footprint.base; opened: whether the data may be read ("counted": its pictures not). Returns { device, batches, pictures, base, total }
 -- in bytes. The device's sum is exact, the rest is near.
 function footprint.of(e, device, stores, larger, base, opened)
     local s, list = e.settings, {}
     local batch = opened and math.min(s.batch, s.data:split("test").count) or s.batch
     calibration.count(e, device, stores, batch)
     others(e, device, stores, batch, list)
-    local out = { device = device:peak() + larger, batches = rings(e, batch), pictures = opened and pictures(e) or 0, base = base }
+    local out = { device = device:peak() + larger, batches = rings(e, batch), pictures = opened == true and pictures(e) or 0, base = base }
     for _, p in ipairs(list) do p:free() end
     out.total = out.device + out.batches + out.pictures + out.base
     return out

@@ -25,7 +25,7 @@ end
 local function look(e, mode, options)
     opening.judge_pictures(e)
     opening.precision(e, options.device)
-    local f = forecast.of(e, options.device, footprint.base(), true)
+    local f = forecast.of(e, options.device, footprint.base(), "counted") -- what to do with a picture that cannot be read is the run's own setting
     local ok, why = pcall(function()
         if f.refused then error(opening.short(f.refused, e), 0) end
         opening.judge_room(e, options.device, f.stores, f.summary)
