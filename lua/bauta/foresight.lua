@@ -1,5 +1,6 @@
 -- foresight: whatever plan would find in a run, found before anything on the disk is changed and before the first run of a suite trains. Every program
 -- of a run is described once and let go; the files that it begins with are read.
+local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
 local errors = require "bauta.errors"
 local fitting = require "bauta.fitting"
@@ -22,14 +23,14 @@ local function judge_checkpoint(e, options, own)
 end
 
 -- One run. A forecast that was continued from smaller batches says that memory is short: opening says so in the same words.
-local function look(e, mode, options)
+local function look(e, mode, options, made)
     opening.judge_pictures(e)
     opening.precision(e, options.device)
     local f = forecast.of(e, options.device, footprint.base(), "counted") -- what to do with a picture that cannot be read is the run's own setting
     local ok, why = pcall(function()
         if f.refused then error(opening.short(f.refused, e), 0) end
         opening.judge_room(e, options.device, f.stores, f.summary)
-        opening.try({ e = e, options = options, device = options.device, stores = f.stores, say = function() end })
+        opening.try({ e = e, options = options, device = options.device, stores = f.stores, made = made, say = function() end })
         if mode == "resume" and options.accept then judge_checkpoint(e, options, f.stores) end
     end)
     forecast.free(f)
@@ -47,14 +48,15 @@ end
 -- out, device, accept.
 -- Runs that differ in their seed only are looked at once. Returns 0, or the exit status of a stop by a signal.
 function foresight.judge(list, modes, options, named)
-    local seen = {}
+    local seen, made = {}, {}
     bind.install_signals()
     for _, e in ipairs(list) do
         local kind, ok, why = kind_of(e), true, nil
-        if modes[e] == "resume" or not seen[kind] then ok, why = pcall(look, e, modes[e], options) end
+        if modes[e] == "resume" or not seen[kind] then ok, why = pcall(look, e, modes[e], options, made) end
         seen[kind] = true
         if not ok and named and errors.is(why) and (why.code == "arg" or why.code == "plugin") then error(errors.named(why, e:path(), e.where), 0) end
         if not ok then error(opening.placed(why, e), 0) end
+        made[archive.weights(e, options.out)] = true
         collectgarbage()
         local signal = bind.signal()
         if signal ~= 0 then

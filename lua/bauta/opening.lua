@@ -76,13 +76,14 @@ local function load_statistics(self)
     end
 end
 
--- Reads what there is already of that, and forgets it: students of other runs may be made yet, and statistics are taken when it is time. self: e, options,
--- device, stores that hold all tensors, say.
+-- Reads what there is already of that, and forgets it: students of other runs are made yet, and statistics are taken when it is time. self: e, options,
+-- device, stores that hold all tensors, say; made: the files that other runs will leave.
 function opening.try(self)
     local models = self.e:frozen()
     table.insert(models, 1, { who = "student", part = "student", arch = self.e.settings.student })
     for _, m in ipairs(models) do
-        if type(m.arch.settings.weights) == "string" then given(self, m.arch, self.stores[m.who], m.part) end
+        local w = m.arch.settings.weights
+        if type(w) == "string" and not self.made[w] then given(self, m.arch, self.stores[m.who], m.part) end
     end
     if self.e.settings.head_deviation then renew_head(self) end
     for _, l in ipairs(self.e:losses()) do

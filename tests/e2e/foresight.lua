@@ -9,7 +9,7 @@ local file = shell.folder .. "/script.lua"
 shell.write(file, ([[
 local bauta = require "bauta"
 local p = bauta.params { bauta.choice("kind", "one", { "one", "suite" }, "what is returned"), bauta.int("layer", -1, -9, 9, "the criterion's"),
-    bauta.string("wrong", "", "what is wrong"), bauta.string("weights", "", "the teacher's") }
+    bauta.string("wrong", "", "what is wrong"), bauta.string("weights", "", "the teacher's"), bauta.string("out", "", "whose teacher is named by its file") }
 local data = bauta.data "scenes" { size = 16, train = 32, test = 16 }
 local function vit(weights) return bauta.arch "deit" { dim = 12, depth = 2, heads = 2, image = 16, patch = 4, classes = 10, weights = weights } end
 local spoilt = bauta.loss.define { name = "spoilt", build = function(l) -- the logarithm of a negative number
@@ -25,7 +25,7 @@ s.mask = bauta.mask "student" { keep = 0.5, layer = p.layer }
 s.name, s.teacher = "one", vit(p.weights ~= "" and p.weights or nil)
 if p.kind == "one" then return bauta.distill(s) end
 local teacher = bauta.train { name = "teacher", data = data, epochs = 1, batch = 16, student = vit() }
-s.name, s.teacher = "student", vit(teacher)
+s.name, s.teacher = "student", vit(p.out ~= "" and p.out .. "/all/teacher/student.safetensors" or teacher)
 return bauta.suite { name = "all", runs = { teacher, bauta.distill(s) } }
 ]]))
 
@@ -91,6 +91,8 @@ status, out, err = run("--set kind=suite", "s")
 t.check(status == 0 and out:find("all/teacher: complete, taken", 1, true) and out:find("all/student: complete, taken", 1, true), "and it stands: %d %s%s", status, out, err)
 status, out, err = run("--set kind=suite --set layer=0", "s")
 t.check(status == 6 and not out:find("teacher", 1, true) and err:find("(run all/student was made with other settings", 1, true), "so is what differs: %d %s%s", status, out, err)
+status, out, err = run(("--set kind=suite --set out='%s/file'"):format(shell.folder), "file")
+t.equal(status, 0, "a teacher that is named by the file it will leave: " .. out .. err)
 t.group "a mistake and a suite"
 
 -- ---- numbers ----

@@ -29,12 +29,12 @@ function File:notes()
     return out
 end
 
--- What is wrong with n numbers of a tensor: "has 2 NaN", or nil.
+-- What is wrong with n numbers of a tensor: "has 2 NaN", or nil. Told by their bits: some NaN of a file would be no numbers to LuaJIT at all.
 local function unfit(numbers, n)
-    local nan, infinite = 0, 0
+    local nan, infinite, bits, exponent = 0, 0, M.cast("const int32_t *", numbers), 0x7f800000
     for i = 0, n - 1 do
-        local v = numbers[i]
-        if v ~= v then nan = nan + 1 elseif v - v ~= 0 then infinite = infinite + 1 end
+        local v = bit.band(bits[i], 0x7fffffff)
+        if v > exponent then nan = nan + 1 elseif v == exponent then infinite = infinite + 1 end
     end
     if nan > 0 then return ("has %d NaN"):format(nan) end
     return infinite > 0 and ("has %d infinite numbers"):format(infinite) or nil
