@@ -10,7 +10,7 @@
 
 enum { LONGEST = 256, MOST = 8 };
 
-struct bai_renewal { bai_renewal *next; const char *op; int n_in, n_attr; ba_tensor *in[MOST]; ba_attr attr[MOST]; };
+struct bai_renewal { bai_renewal *next; const char *op, *loss; int n_in, n_attr; ba_tensor *in[MOST]; ba_attr attr[MOST]; };
 
 int ba_build_states(ba_build *b, ba_store *s, ba_err *e)
 {
@@ -63,7 +63,7 @@ int bai_after(ba_build *b, const char *op, int n_in, ba_tensor *const *in, int n
     bai_renewal *r = bai_arena_take(&b->arena, sizeof *r);
     if (!r)
         return ba_fail(e, BA_EMACHINE, "no memory for a build");
-    *r = (bai_renewal){ .op = bai_arena_text(&b->arena, op), .n_in = n_in };
+    *r = (bai_renewal){ .op = bai_arena_text(&b->arena, op), .loss = b->call.desc->name, .n_in = n_in };
     for (int i = 0; i < n_in; i++)
         if (!(r->in[i] = bai_sum_joined(b, in[i])))
             return e && e->code ? e->code : ba_fail(e, BA_EARG, "after: input %d of %.64s is no tensor", i, op);
@@ -81,9 +81,11 @@ int ba_build_update(ba_build *b, ba_err *e)
 {
     if (bai_build_check(b, e))
         return BA_EARG;
-    for (bai_renewal *r = b->renewals; r; r = r->next)
-        if (!ba_op_apply(b->g, r->op, r->n_in, r->in, r->n_attr, r->attr, e))
-            return BA_EARG;
+    for (bai_renewal *r = b->renewals; r; r = r->next) {
+        ba_err why = { 0 };
+        if (!ba_op_apply(b->g, r->op, r->n_in, r->in, r->n_attr, r->attr, &why))
+            return ba_fail(e, why.code ? why.code : BA_EARG, "loss %s: %s", r->loss, why.msg);
+    }
     b->renewals = b->last_renewal = NULL;
     return BA_OK;
 }

@@ -111,7 +111,7 @@ local function refused(command, text)
 end
 refused(run("kdep", "refused"), "bauta statistics")
 refused(run("cc", "refused", "--set statistics=/nowhere.safetensors"), "/nowhere.safetensors")
-refused(run("seed", "refused", "--set batch=24"), "no multiple")
+refused(run("seed", "refused", "--set batch=24"), "loss seed: enqueue: a queue of 64 rows is no multiple of the 24")
 refused(("eval '%s/unlabelled.lua' --protocol knm --out x"):format(shell.here), "did you mean knn?")
 refused(("eval '%s/unlabelled.lua' --protocol knn --part ema --out x"):format(shell.here), "--checkpoint")
 refused(("eval '%s/unlabelled.lua' --set kind=attndistill --protocol knn --features last4 --out '%s'"):format(shell.here, path "attndistill-0"),

@@ -293,7 +293,7 @@ case.step:run()
 near_list({ unpack(case.states:read "seed.queue", 1, 2) }, { f_t[1][1], f_t[1][2] }, 1e-6, "the oldest goes first")
 local fresh = rig.step(embeddings("seed", { queue = 4 }, f_s, f_t)).states:read "seed.queue"
 for i = 1, 8, 2 do t.near(fresh[i] ^ 2 + fresh[i + 1] ^ 2, 1, 1e-5, "a queue begins with directions") end
-t.refused(function() rig.run(embeddings("seed", { queue = 3 }, f_s, f_t)) end, "a queue that is no multiple of the batch")
+t.raises("loss seed: enqueue: a queue of 3 rows is no multiple of the 2 that come in a step", function() rig.run(embeddings("seed", { queue = 3 }, f_s, f_t)) end)
 t.group "queues"
 
 -- ---- a model that classifies by a mean after a norm of its own ----
