@@ -29,6 +29,39 @@ function archive.weights(w, out)
     return out .. "/" .. w:path() .. "/student.safetensors"
 end
 
+-- Where a checkpoint of the run in a folder is; which: last, best or a path.
+local function checkpoint_file(folder, which)
+    local named = which == "last" or which == "best"
+    local file = named and folder .. "/checkpoints/" .. which or which
+    local f = io.open(file)
+    if f then
+        f:close()
+        return file
+    end
+    errors.raise("data", ("--checkpoint %s: %s; last, best or a path expected"):format(which, not named and "no such file"
+        or which == "best" and "the run has none (yet; a student without a classifier never has)" or "the run has none yet"), folder)
+end
+
+-- Weights that a checkpoint may have, and which runs do.
+archive.parts = { student = "every run", ema = "runs with the setting ema", average = 'runs that a teacher "ema" teaches (DINO)' }
+
+-- Puts the weights that --checkpoint and --part mean into a store. Returns { epoch, step } of the checkpoint.
+function archive.load(folder, which, part, store)
+    if not archive.parts[part] then
+        errors.raise("arg", ("--part %s: %s"):format(part, errors.unknown("part", part, { "student", "ema", "average" })), "command line")
+    end
+    local file = checkpoint_file(folder, which)
+    local c = bind.checkpoint(file)
+    local ok, why = pcall(c.load, c, part, store)
+    local at = { epoch = c.epoch, step = c.step }
+    c:free()
+    if ok then return at end
+    if errors.is(why) and why.lines[1]:find(part .. " has 0 tensors there", 1, true) then
+        errors.raise("arg", ("--part %s: it has none; %s have"):format(part, archive.parts[part]), file)
+    end
+    error(why, 0)
+end
+
 -- Whether there is a folder for it at all.
 function archive.begun(e, out)
     local f = io.open(out .. "/" .. e:path() .. "/.", "rb")

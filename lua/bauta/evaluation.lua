@@ -41,7 +41,7 @@ end
 
 -- Runs an evaluation program over the test set. options: teacher (whether it tells how often teachers are right), epoch (whose
 -- number of kept patches it was compiled for), now (of evaluation.moment), seen (called with the first batch and the masked teachers). Returns percentages,
--- the loss, and `views`, a list of what each masked teacher is shown; nil when a signal came.
+-- the loss (NaN of a student without a classifier), and `views`, a list of what each masked teacher is shown; nil when a signal came.
 function evaluation.measure(e, program, loader, batch, options)
     local sums, n, room, views = {}, 0, {}, masked(e, options.epoch)
     local names = { "correct1", "correct5", "loss" }
@@ -58,6 +58,7 @@ function evaluation.measure(e, program, loader, batch, options)
         n = n + b.count
     end
     local out = { top1 = 100 * sums.correct1 / n, top5 = 100 * sums.correct5 / n, loss = sums.loss / n, images = n, views = views }
+    if not steps.classifies(e) then out.top1, out.top5, out.loss = 0 / 0, 0 / 0, 0 / 0 end
     for _, v in ipairs(views) do
         local right = sums[v.teacher:column "teacher1"]
         v.teacher_top1 = right and 100 * right / n or 0 / 0
@@ -113,6 +114,9 @@ local function draw(self, program, images, labels, count, views)
     end
 end
 
+-- The best accuracy so far; NaN of a student without a classifier.
+function evaluation.best(self) return steps.classifies(self.e) and self.best or 0 / 0 end
+
 -- Returns whether the student is better than ever before; nil when a signal came, nothing is written then.
 -- again: of weights whose evaluation is in the log already.
 function evaluation.epoch(self, last, again)
@@ -131,19 +135,19 @@ function evaluation.epoch(self, last, again)
     r.ema_top1 = averaged.top1
     self.last = r
     if again then return false end
-    local better = r.top1 > self.best
-    self.best = math.max(self.best, r.top1)
+    local better = r.top1 > self.best -- never of a student without a classifier
+    self.best = better and r.top1 or self.best
     local seconds = ffi.clock() - begun
-    local steps = self.done - (self.epoch - 1) * self.per_epoch -- of the epoch; of the last one perhaps not all
-    local rate, loss = steps * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9), self.sum / steps
+    local trained = self.done - (self.epoch - 1) * self.per_epoch -- steps of the epoch; of the last one perhaps not all
+    local rate, loss = trained * self.e.settings.batch / math.max(self.epoch_seconds, 1e-9), self.sum / trained
     self.time_total = self.time_total + seconds
     self.run:row("eval", {
         epoch = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, loss = r.loss, train_loss = loss,
-        ema_top1 = r.ema_top1, best_top1 = self.best, time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
+        ema_top1 = r.ema_top1, best_top1 = evaluation.best(self), time_train = self.epoch_seconds, time_eval = seconds, images_per_s = rate })
     mask_rows(self, r)
     local on_object = r.on_object == r.on_object and ("  on object %.1f %%"):format(r.on_object) or ""
-    self.bar:say(("%s: epoch %d/%d  loss %.4f  test %.2f %%%s  %.0f img/s"):format(self.e:path(), self.epoch,
-        self.e:whole_epochs(), loss, r.top1, on_object, rate))
+    self.bar:say(("%s: epoch %d/%d  loss %.4f  %s%s  %.0f img/s"):format(self.e:path(), self.epoch, self.e:whole_epochs(), loss,
+        steps.classifies(self.e) and ("test %.2f %%"):format(r.top1) or "no classifier", on_object, rate))
     return better
 end
 

@@ -8,6 +8,7 @@
 -- g offers what bauta.builder has: g:input, g:constant, g:variable, g:op, g:grad, g:fetch, g:role, g:model, g:signal, g:score,
 -- g:keep, g:loss, g:accuracy, g:random, g:block. The function runs once; the step runs as often as it is told to. Weights that an arch names
 -- are in its store before the step runs.
+local archive = require "bauta.archive"
 local bind = require "bauta.bind.graph"
 local builder = require "bauta.builder"
 local check = require "bauta.check"
@@ -61,15 +62,10 @@ end
 -- The files whose weights a store has taken.
 local taken = setmetatable({}, { __mode = "k" })
 
-local function file_of(weights)
-    if type(weights) == "string" then return weights end
-    return ("%s/%s/student.safetensors"):format(session.out(), weights:path())
-end
-
 -- Brings the weights that models name into their stores, those of a file once: later steps on the store take what has become of them.
 local function load_weights(models)
     for _, m in ipairs(models) do
-        local file, before = file_of(m.arch.settings.weights), taken[m.store] or {}
+        local file, before = archive.weights(m.arch.settings.weights, session.out()), taken[m.store] or {}
         if not before[file] then
             local ok, told = pcall(m.arch.load, m.arch, m.store, file)
             if not ok then

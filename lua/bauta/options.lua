@@ -74,9 +74,9 @@ end
 
 local function key_of(name) return (name:gsub("%-", "_")) end
 
--- The given options by name ("-" becomes "_"), positions in [1], [2], ...
+-- The options by name ("-" becomes "_") with their defaults, positions in [1], [2], ...; said: which of them the command line has.
 function options.parse(verb, arguments)
-    local out, i, ended = {}, 1, false
+    local out, i, ended = { said = {} }, 1, false
     for _, o in ipairs(options.all(verb)) do
         out[key_of(o.name)] = o.many and {} or o.default
     end
@@ -90,6 +90,7 @@ function options.parse(verb, arguments)
             local name, value = a:match("^%-%-([^=]+)=(.*)$")
             name = name or a:sub(3)
             local o = find(verb, name)
+            out.said[key_of(name)] = true
             if not o.value then
                 if value then fail(verb, "--%s takes no value", name) end
                 out[key_of(name)] = true

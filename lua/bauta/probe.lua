@@ -8,6 +8,7 @@ local graph = require "bauta.bind.graph"
 local masks = require "bauta.masks"
 local pictures = require "bauta.pictures"
 local program = require "bauta.probe.program"
+local steps = require "bauta.steps"
 local tables = require "bauta.probe.tables"
 
 local probe = {}
@@ -138,7 +139,7 @@ local function measure(self)
             self.samples[#self.samples + 1], self.labels[#self.labels + 1] = tonumber(batch.samples[b]), tonumber(batch.labels[b])
         end
     end
-    return found, 100 * student.top1 / self.count
+    return found, steps.classifies(self.e) and 100 * student.top1 / self.count or 0 / 0
 end
 
 -- ---- writing it down ----

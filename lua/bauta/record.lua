@@ -17,7 +17,7 @@ local function train_fields(e, notes)
     local out = { i("step", "steps", "optimiser steps done"), i("epoch", "epochs", "from 0"),
         f("loss", "nats", "sum of the losses") }
     for _, l in ipairs(e:losses()) do out[#out + 1] = f(l.column, "nats", l.loss.name .. ", weighted") end
-    out[#out + 1] = f("top1", "%", "of the training batch, before the step")
+    out[#out + 1] = f("top1", "%", "of the training batch, before the step; NaN without a classifier of the data's classes")
     for _, name in ipairs(steps.teacher_columns(e)) do out[#out + 1] = f(name, "%", "the teacher's, on what it was shown") end
     for _, name in ipairs(notes) do out[#out + 1] = f(name, nil, "noted by a criterion or a loss") end
     out[#out + 1] = f("grad_norm", nil, "of all gradients together, before clipping")
@@ -27,7 +27,7 @@ local function train_fields(e, notes)
 end
 
 local eval_fields = {
-    i("epoch", "epochs", "epochs done"), i("step", "steps", "optimiser steps done"), f("top1", "%", "test accuracy"),
+    i("epoch", "epochs", "epochs done"), i("step", "steps", "optimiser steps done"), f("top1", "%", "test accuracy; NaN without a classifier"),
     f("top5", "%", "label among the five highest"), f("loss", "nats", "cross-entropy of the test set"),
         f("train_loss", "nats", "mean of the epoch"),
     f("ema_top1", "%", "test accuracy of the averaged weights; NaN without"), f("best_top1", "%", "highest so far"),

@@ -39,4 +39,10 @@ function report.number(v, digits)
     return ("%." .. (digits or 2) .. "f"):format(v)
 end
 
+-- What a result says of the accuracy on the test set. best: whether to say the highest of all evaluations as well.
+function report.accuracy(r, best)
+    if r.top1 ~= r.top1 then return r.knn_top1 and r.knn_top1 == r.knn_top1 and ("no classifier, %.2f %% by neighbours"):format(r.knn_top1) or "no classifier" end
+    return ("%.2f %% of the test set"):format(r.top1) .. (best and (" (best %.2f %%)"):format(r.best_top1) or "")
+end
+
 return report

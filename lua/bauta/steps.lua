@@ -51,8 +51,11 @@ local function fetch_notes(b)
     return columns
 end
 
+-- Whether the student answers with the data's classes. Only one that is shown views need not (pictures.judge): DINO's, whose logits are a feature.
+function steps.classifies(e) return not e.settings.views or e.settings.student.classes == e.settings.data.classes end
+
 -- Whether a teacher can be right about a label.
-function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes end
+function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes and steps.classifies(e) end
 
 -- What follows the gradients of a step in parts: a program of its own.
 local function update_program(e, device, list, weights, load)

@@ -212,7 +212,7 @@ local function result_row(self)
     local patches = first and e:masked(first).patches
     local k = first and (e:kept(first, e:whole_epochs() - 1) or patches) or 0
     self.run:row("result", {
-        epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = self.best, ema_top1 = r.ema_top1,
+        epochs = self.epoch, step = self.done, top1 = r.top1, top5 = r.top5, best_top1 = evaluation.best(self), ema_top1 = r.ema_top1,
         knn_top1 = self.knn or 0 / 0,
         weights = self.stores.student:size(), teacher_macs = teacher.macs, teacher_papers = teacher.papers,
         total_macs = self.cost.total.macs,
@@ -279,7 +279,8 @@ local function close_epoch(self)
 end
 
 local function loop(self)
-    self.columns = { "loss", "top1", "grad_norm" }
+    self.columns = { "loss", "grad_norm" }
+    if steps.classifies(self.e) then self.columns[3] = "top1" end
     for _, l in ipairs(self.e:losses()) do self.columns[#self.columns + 1] = l.column end
     for _, list in ipairs { steps.teacher_columns(self.e), self.notes } do
         for _, name in ipairs(list) do self.columns[#self.columns + 1] = name end

@@ -85,6 +85,20 @@ t.group "a run with everything"
 -- ---- several views of each picture ----
 local seen = done("views", "--set epochs=2")
 t.check(seen.train.n == 12 and seen.train.loss_dino[12] > 0 and seen.mask.kept[1] == 8, "a run on views")
+for _, column in ipairs { "top1", "top5", "best_top1", "loss" } do
+    t.check(seen.eval[column][2] ~= seen.eval[column][2], "a student without a classifier has no %s: %s", column, tostring(seen.eval[column][2]))
+end
+t.check(seen.train.top1[1] ~= seen.train.top1[1] and seen.result.top1[1] ~= seen.result.top1[1] and seen.result.best_top1[1] ~= seen.result.best_top1[1], "nowhere")
+t.check(seen.eval.train_loss[2] > 0 and seen.mask.on_object[2] == seen.mask.on_object[2], "what is no accuracy is there")
+local code, said, complaint = shell.bauta(run("views", "views", "--set epochs=2 --resume"))
+t.check(code == 0 and said:find("run: complete, no classifier, ", 1, true), "said: %s%s", said, complaint)
+code, said, complaint = shell.bauta(("eval '%s'"):format(path "views/run"))
+t.check(code == 2 and complaint:find("no classifier: arch dino gives 24 numbers, and data scenes has 10 classes; --protocol knn or linear judges features", 1, true),
+    "eval: %d %s", code, complaint)
+code, said, complaint = shell.bauta(("eval '%s' --protocol knn --checkpoint best"):format(path "views/run"))
+t.check(code == 3 and complaint:find("--checkpoint best: the run has none", 1, true), "no best one: %d %s", code, complaint)
+code, said, complaint = shell.bauta(("eval '%s' --protocol knn --neighbours 5 --checkpoint last --part average"):format(path "views/run"))
+t.check(code == 0 and said:find("k-NN top-1", 1, true), "by neighbours: %s%s", said, complaint)
 t.equal(shell.interrupted(run("views", "views-KILL", "--set epochs=2"), "views-KILL/run/checkpoints/epoch-0001.ckpt", 0, "KILL"), 137, "killed")
 local ended, _, trouble = shell.bauta(run("views", "views-KILL", "--set epochs=2 --resume"))
 t.equal(ended, 0, "resumed; " .. trouble)

@@ -185,6 +185,15 @@ for protocol, said in pairs { ["knn --neighbours 5"] = "with 5 neighbours of 96 
 end
 for _, case in ipairs { { "a/tiny", "--data x", 2, "command line: --data: data scenes lies nowhere: it has no path" },
     { "a/tiny", "--set epochs=3", 2, "command line: --set has no effect on a run's folder: its settings are those of its log" },
+    { "a/tiny", "--epochs 3", 2, "command line: --epochs has no effect on protocol classifier; it is for linear, linear-mae" },
+    { "a/tiny", "--neighbours 5", 2, "command line: --neighbours has no effect on protocol classifier; it is for knn" },
+    { "a/tiny", "--features class", 2, "command line: --features has no effect on protocol classifier; it is for knn, linear, linear-mae" },
+    { "a/tiny", "--protocol knn --lr 0.1", 2, "command line: --lr has no effect on protocol knn; it is for linear, linear-mae" },
+    { "a/tiny", "--protocol linear --gallery 10", 2, "command line: --gallery has no effect on protocol linear; it is for knn" },
+    { "a/tiny", "--weights x --checkpoint last", 2, "command line: --checkpoint has no effect beside --weights; one of them expected" },
+    { "a/tiny", "--out x", 2, "command line: --out has no effect on a run's folder: its settings are those of its log" },
+    { "a/tiny", "--checkpoint last --part average", 2, path "a/tiny" .. '/checkpoints/last: --part average: it has none; runs that a teacher "ema" teaches (DINO) have' },
+    { "a/tiny", "--checkpoint last --part losses", 2, "command line: --part losses: no such part; known: average, ema, student" },
     { "a/tiny", "--run tiny", 2, "command line: --run has no effect on a run's folder: its settings are those of its log" },
     { "s/all", "", 2, path "s/all" .. ": a folder of runs: student, teacher; one of them expected" } } do
     status, out, err = shell.bauta(("eval '%s' %s"):format(path(case[1]), case[2]))
@@ -199,6 +208,10 @@ for _, note in ipairs { "mean", "std", "architecture", "image" } do
     t.check(own:find(pattern), "the run's own file says its %s: %s", note, own)
     t.equal(exported:match(pattern), own:match(pattern), "so does an exported one: " .. note)
 end
+status, out, err = shell.bauta(("export '%s' --part average"):format(path "a/tiny"))
+t.check(status == 2 and err:find("--part average: it has none", 1, true), "export of what the run does not keep: %d %s", status, err)
+status, out, err = shell.bauta(("export '%s' --part ema"):format(path "a/tiny"))
+t.check(status == 0 and out:find("ema-last.safetensors: ", 1, true), "export of the averaged weights: %d %s%s", status, out, err)
 status, out, err = shell.bauta(("eval '%s/tiny.lua' --out '%s' --json --weights '%s'"):format(shell.here, path "a",
     path "exported.safetensors"))
 t.near(tonumber(out:match('"top1": ([%d.]+)') or -1), a.result.top1[1], 1e-9, "exported weights: " .. err)

@@ -4,6 +4,7 @@ local archive = require "bauta.archive"
 local bind = require "bauta.bind.run"
 local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
+local report = require "bauta.report"
 
 local cell = {}
 
@@ -58,7 +59,7 @@ function cell.run(task, options)
     local status = carry_out(task, options)
     if status == 0 then
         local r = archive.result(task.run, options.out)
-        say(task, ("complete, %.2f %% of the test set"):format(r.top1))
+        say(task, "complete, " .. report.accuracy(r))
     end
     return status
 end

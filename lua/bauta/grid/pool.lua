@@ -6,6 +6,7 @@ local disk = require "bauta.grid.disk"
 local errors = require "bauta.errors"
 local ffi = require "bauta.ffi"
 local progress = require "bauta.progress"
+local report = require "bauta.report"
 local session = require "bauta.session"
 
 local pool = {}
@@ -114,8 +115,7 @@ local function ended(self, pid, status)
         self.state[task] = "complete"
         self.seconds, self.timed, self.alike = self.seconds + ffi.clock() - one.begun, self.timed + 1, 0
         local ok, r = pcall(archive.result, task.run, self.out)
-        say(self, "%s: complete, %.2f %%, %s%s", task.label, ok and r.top1 or 0 / 0, progress.duration(ffi.clock() - one.begun),
-            time_left(self))
+        say(self, "%s: complete, %s, %s%s", task.label, ok and report.accuracy(r) or "no result", progress.duration(ffi.clock() - one.begun), time_left(self))
     elseif status == busy then
         self.state[task], self.later[task] = "waiting", ffi.clock() + 1
     elseif self.stopping or status == requeue or status == interrupted then self.state[task] = "stopped"

@@ -47,14 +47,10 @@ local function exported(path, script)
 end
 
 local function load(e, store, given)
-    local bind, path = require "bauta.bind.run", given.folder
+    local path = given.folder
     if given.weights then return e.settings.student:load(store, given.weights) end
     if not given.checkpoint then return store:load(exported(path, given.script), {}) end
-    local file = (given.checkpoint == "last" or given.checkpoint == "best") and path .. "/checkpoints/" .. given.checkpoint
-        or given.checkpoint
-    local c = bind.checkpoint(file)
-    c:load(given.part, store)
-    c:free()
+    require("bauta.archive").load(path, given.checkpoint, given.part, store)
 end
 
 -- "10,20" as whole numbers.
@@ -73,7 +69,16 @@ end
 
 local judge = {}
 
+-- Raises where the student's answers are not the data's classes.
+local function judge_classes(e)
+    local s = e.settings
+    if s.student.classes == s.data.classes then return end
+    errors.raise("arg", ("no classifier: arch %s gives %d numbers, and data %s has %d classes; --protocol knn or linear judges features"):format(s.student.name,
+        s.student.classes, s.data.name, s.data.classes), e:path())
+end
+
 function judge.classifier(e, device, given)
+    judge_classes(e)
     local steps, evaluation, pictures = require "bauta.steps", require "bauta.evaluation", require "bauta.pictures"
     local stores = steps.stores(e, device)
     local test, count = pictures.plain_loader(e, "test", e.settings.student, 0, e.settings.batch)
@@ -133,11 +138,29 @@ end
 
 judge.linear, judge["linear-mae"] = probed "dino", probed "mae"
 
+-- Options that only some protocols read.
+local probes = { "linear", "linear-mae" }
+local read_by = { features = { "knn", "linear", "linear-mae" }, batch = { "knn", "linear", "linear-mae" }, neighbours = { "knn" }, temperature = { "knn" },
+    gallery = { "knn" }, epochs = probes, lr = probes }
+
+-- Raises where an option is given that nothing would read.
+local function judge_options(given)
+    local function refuse(name, why) errors.raise("arg", ("--%s has no effect %s"):format(name, why), "command line") end
+    for _, o in ipairs(verb.options) do
+        local readers = given.said[o.name] and read_by[o.name]
+        if readers and not (" " .. table.concat(readers, " ") .. " "):find(" " .. given.protocol .. " ", 1, true) then
+            refuse(o.name, ("on protocol %s; it is for %s"):format(given.protocol, table.concat(readers, ", ")))
+        end
+    end
+    if given.weights and given.checkpoint then refuse("checkpoint", "beside --weights; one of them expected") end
+end
+
 -- The run on disk whose folder is given.
 local function on_disk(given, folder)
-    if given.run or given.scale or #given.set > 0 then
-        errors.raise("arg", ("--%s has no effect on a run's folder: its settings are those of its log"):format(given.run and "run" or given.scale and "scale"
-            or "set"), "command line")
+    for _, name in ipairs { "run", "scale", "set", "out" } do
+        if given.said[name] then
+            errors.raise("arg", ("--%s has no effect on a run's folder: its settings are those of its log"):format(name), "command line")
+        end
     end
     given.folder = folder
     return require("bauta.recorded").experiment(folder, given.data, given.weights ~= nil)
@@ -162,6 +185,7 @@ function verb.run(given)
     if given.part ~= "student" and not given.checkpoint then
         errors.raise("arg", ("--part %s: exported weights are the student's; --checkpoint last or best has the others"):format(given.part), "command line")
     end
+    judge_options(given)
     local session, json = require "bauta.session", require "bauta.json"
     local e, device = asked(given), session.device()
     e.precision = session.said_precision(e.settings.precision, device)

@@ -7,8 +7,8 @@ local verb = {
     doc = "write the student of a run's checkpoint as a safetensors file with timm's names",
     options = options.join({
         { name = "checkpoint", value = "WHICH", default = "last", doc = "last, best or a path" },
-        { name = "part", value = "NAME", default = "student", doc = "student or ema" },
-        { name = "to", value = "FILE", doc = "the file; RUN/student-WHICH.safetensors when left out" },
+        { name = "part", value = "NAME", default = "student", doc = "student, ema, or average (the teacher of DINO)" },
+        { name = "to", value = "FILE", doc = "the file; RUN/PART-WHICH.safetensors when left out" },
     }, options.device),
 }
 
@@ -34,19 +34,12 @@ function verb.run(given)
     b:pictures(1, arch)
     b:model("student", arch, { store = store })
     local which = given.checkpoint
-    local file = (which == "last" or which == "best") and path .. "/checkpoints/" .. which or which
-    if not session.exists(file) then
-        errors.raise("data", ("--checkpoint %s: %s; last, best or a path expected"):format(which, which == file and "no such file"
-            or "the run has none yet"), path)
-    end
-    local c = bind.checkpoint(file)
-    c:load(given.part, store)
+    local c = require("bauta.archive").load(path, which, given.part, store)
     local to = given.to or ("%s/%s-%s.safetensors"):format(path, given.part, which:match("([^/]+)$"))
     local card, name, settings = require "bauta.card", spec.recorded(configuration, "data")
     store:save(to, card.of(arch, settings, nil, card.judged({ run = path, epoch = tostring(c.epoch) }, accuracy(evaluations, given.part, c.step),
         name, settings, arch)))
     io.stdout:write(("%s: %d weights of epoch %d\n"):format(to, store:size(), c.epoch))
-    c:free()
     return 0
 end
 

@@ -83,8 +83,7 @@ end
 
 local function say_result(r)
     local report = require "bauta.report"
-    io.stdout:write(("%s: complete, %.2f %% of the test set (best %.2f %%), %s img/s, %s\n"):format(r.name, r.top1, r.best_top1,
-        report.number(r.images_per_s, 0), r.path))
+    io.stdout:write(("%s: complete, %s, %s img/s, %s\n"):format(r.name, report.accuracy(r, true), report.number(r.images_per_s, 0), r.path))
 end
 
 -- Raises what is wrong with runs that are to be made, before anything of them is on the disk. Returns 0, or the exit status of a stop by a signal.
