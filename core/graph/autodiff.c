@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bauta/reaches.h"
 #include "node.h"
 
 typedef struct tape {
@@ -80,15 +81,30 @@ static int frozen(const bai_node *n, ba_err *e)
     return ba_fail(e, BA_EARG, "gradient: none goes through %s%s%s%s, whose numbers do not learn", n->op->name, *place ? " (" : "", place, *place ? ")" : "");
 }
 
+/* Numbers the nodes of a graph; how many there are. */
+static int64_t count(ba_graph *g)
+{
+    int64_t nodes = 0;
+    for (bai_node *m = g->first; m; m = m->next)
+        m->order = nodes++;
+    return nodes;
+}
+
+/* Marks every node through which a gradient comes to one of the tensors. */
+static void mark(const ba_graph *g, ba_tensor *const *wrt, int n_wrt, unsigned char *need)
+{
+    for (int i = 0; i < n_wrt; i++)
+        need[bai_resolve(wrt[i])->node->order] = 1;
+    for (bai_node *n = g->first; n; n = n->next)
+        for (int i = 0; passes(n) && i < n->n_in; i++)
+            if (n->in[i] && need[n->in[i]->node->order])
+                need[n->order] = 1;
+}
+
 static int walk(tape *p, ba_tensor *loss, ba_tensor *const *wrt, int n_wrt, ba_err *e)
 {
     bai_node *last = p->g->last;
-    for (int i = 0; i < n_wrt; i++)
-        p->need[bai_resolve(wrt[i])->node->order] = 1;
-    for (bai_node *n = p->g->first; n; n = n->next)
-        for (int i = 0; passes(n) && i < n->n_in; i++)
-            if (n->in[i] && p->need[n->in[i]->node->order])
-                p->need[n->order] = 1;
+    mark(p->g, wrt, n_wrt, p->need);
     float one = 1;
     ba_tensor *seed = ba_constant(p->g, BA_F32, 0, NULL, &one, e);
     if (!seed)
@@ -122,9 +138,7 @@ int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_t
     if (r)
         return r;
     loss = bai_resolve(loss);
-    int64_t nodes = 0;
-    for (bai_node *m = g->first; m; m = m->next)
-        m->order = nodes++;
+    int64_t nodes = count(g);
     /* nodes appended meanwhile are never looked up: gradients of gradients are not taken in one call */
     tape p = { g, calloc((size_t)nodes * BA_MAX_OUT, sizeof *p.grad), calloc((size_t)nodes, 1) };
     int role = g->role, place = g->place;
@@ -139,4 +153,22 @@ int ba_grad(ba_graph *g, ba_tensor *loss, int32_t n, ba_tensor *const *wrt, ba_t
     free(p.grad);
     free(p.need);
     return r;
+}
+
+int ba_grad_reaches(ba_graph *g, ba_tensor *t, int32_t n, ba_tensor *const *wrt, ba_err *e)
+{
+    if (bai_graph_check(g, e) || bai_tensor_in(g, t, "gradient", e))
+        return BA_EARG;
+    if (n < 0 || (n && !wrt))
+        return ba_fail(e, BA_EARG, "gradient: %d tensors, but no list of them", n);
+    for (int i = 0; i < n; i++)
+        if (bai_tensor_in(g, wrt[i], "gradient", e))
+            return BA_EARG;
+    unsigned char *need = calloc((size_t)count(g) + 1, 1);
+    if (!need)
+        return ba_fail(e, BA_EMACHINE, "no memory for the gradient");
+    mark(g, wrt, n, need);
+    int reaches = need[bai_resolve(t)->node->order];
+    free(need);
+    return reaches;
 }

@@ -198,6 +198,26 @@ local function judge_targets(e, lines)
     end
 end
 
+local function judge_weights(e, lines)
+    for _, l in ipairs(e:losses()) do
+        if (l.loss.settings.weight or 1) * l.weight ~= 0 then return end
+    end
+    lines[#lines + 1] = "every loss has weight 0: nothing would be learned"
+end
+
+-- Losses that make sense of some pictures only: of several views, of pictures that both models see the same part of.
+local function judge_sight(e, lines)
+    for _, l in ipairs(e:losses()) do
+        local name, t = l.loss.name, l.teacher
+        if name == "dino" and not e.settings.views then
+            lines[#lines + 1] = "loss dino: views = bauta.views {...} expected: it compares several crops of each picture"
+        elseif name == "g2sd" and t and t:who() ~= "both" then
+            lines[#lines + 1] = ('loss g2sd: a mask with who = "both" expected, %s is given: student and teacher see the same few patches, and the others are learned'):format(
+                t:masked() and ("%swho = %s"):format(t.alone and "mask." or ("teachers.%s.mask."):format(t.settings.name), errors.show(t:who())) or "none")
+        end
+    end
+end
+
 local function judge_freeze(e, lines)
     local s, frozen = e.settings, e:resting()
     if s.freeze_epochs and not s.freeze then lines[#lines + 1] = ("freeze_epochs = %d: freeze = beginnings of names expected as well"):format(s.freeze_epochs) end
@@ -262,6 +282,8 @@ function judge.experiment(e)
     lines[#lines + 1] = s.views and (s.mixing and "views and mixing exclude each other" or s.views:defect(s.student)) or nil
     augmentation.defects(s.data, s.views and plugin.defaults "data" or usual(s), s.student.image_rows, s.views, lines)
     judge_targets(e, lines)
+    judge_weights(e, lines)
+    judge_sight(e, lines)
     judge_channels(s, lines)
     if e.kind == "distill" then judge_teachers(e, lines) end
     return e.kind == "distill" and #lines == 0 and shadow.defects(e) or lines

@@ -25,12 +25,28 @@ function steps.builder(e, device, batch, training)
     return b
 end
 
+-- Raises where nothing of the student could learn by a loss; one of weight 0 is there to be watched. weights: of the student, in the graph.
+local function judge_loss(b, l, loss, weights)
+    if l.loss.settings.weight == 0 or b:reaches(loss, weights) then return end
+    errors.raise("arg", ("loss %s: no gradient of it reaches the student: nothing would be learned by it (weight = 0 only watches)"):format(l.loss.name),
+        l.loss.where)
+end
+
+local function weights_of(b, store)
+    local out = {}
+    for _, t in ipairs(store:list()) do
+        if not t.fixed then out[#out + 1] = b:variable(store, t.name) end
+    end
+    return out
+end
+
 -- The losses of an experiment, weighted, each fetched by its column; their sum.
 local function build_losses(b, e, list)
-    local total
+    local total, weights = nil, weights_of(b, list.student)
     for _, l in ipairs(e:losses()) do
         b:alias("teacher", l.teacher and l.teacher:called())
         local loss = b:loss(l.loss, l.label, list.losses)
+        judge_loss(b, l, loss, weights)
         if l.weight ~= 1 then loss = loss * l.weight end
         b:fetch(l.column, loss)
         total = total and total + loss or loss

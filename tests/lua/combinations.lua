@@ -198,6 +198,17 @@ t.raises("teachers.b has no losses, and no other loss names it: nothing would be
 t.check(pcall(several, { teacher("a", { losses = { bauta.loss "compress-2q" { queue = 8, keys = "slow" } } }),
     teacher("slow", { model = "ema", losses = {} }) }), "an average that a loss names")
 local function with_losses(list, losses) return function() bauta.distill { name = "x", data = scenes(), student = vit(), batch = 8, epochs = 4, teachers = list, losses = losses } end end
+t.raises("every loss has weight 0: nothing would be learned", function() distill { losses = { bauta.loss "logit" { weight = 0 } } } end)
+t.raises("every loss has weight 0: nothing would be learned", function() several { teacher("a", { weight = 0 }) } end)
+t.raises("loss dino: views = bauta.views {...} expected: it compares several crops of each picture",
+    function() distill { student = model("dino", { head = true, outputs = 16 }), teacher = "ema", losses = { bauta.loss "dino" {} } } end)
+local blind = 'loss g2sd: a mask with who = "both" expected, %s is given: student and teacher see the same few patches, and the others are learned'
+local coder = model("mae", { pool = "class", decoder = true, decoder_dim = 12, decoder_depth = 1, decoder_heads = 2 })
+for given, mask in pairs { ['mask.who = "teacher"'] = student(), ['mask.who = "student"'] = student { who = "student" }, none = bauta.mask "none" {} } do
+    t.raises(blind:format(given), function() distill { student = coder, teacher = coder, mask = mask, losses = { bauta.loss "g2sd" {} } } end)
+end
+t.raises(blind:format 'teachers.a.mask.who = "teacher"', function() several { teacher("a", { model = coder, mask = student(), losses = { bauta.loss "g2sd" {} } }) } end)
+t.check(pcall(distill, { student = coder, teacher = coder, mask = student { who = "both" }, losses = { bauta.loss "g2sd" {} } }), "G2SD's first stage")
 t.raises("teachers.a.weight = 2 has no effect: it has no losses of its own", with_losses({ teacher("a", { losses = {}, weight = 2 }) }, { logit }))
 local ce = bauta.loss "cross-entropy" {}
 local idle = "%s: none of the losses (%s) needs it: nothing would be learned from it; bauta.loss \"logit\" {}, say, among them expected, or bauta.train without a teacher"

@@ -88,6 +88,23 @@ same(judged(bauta.loss "my-fitnet" { layers = "1,2" }, small, fine, false, learn
     judged(bauta.loss "fitnet" { weight = 1, reduction = "mean", layers = "1,2" }, small, fine, false, learned), learned, "a finer teacher, two blocks")
 t.group "as the plugins whose formula it is"
 
+-- ---- what a gradient reaches ----
+do
+    local store = bauta.store(1)
+    for _, name in ipairs { "a", "b" } do store:add(name, { 3 }, "one") end
+    bauta.graph({}, function(g)
+        local a, b = g:variable(store, "a"), g:variable(store, "b")
+        local sum = (a * a):mean { axis = -100 }
+        t.check(g:reaches(sum, { a }) and g:reaches(sum, { b, a }) and g:reaches(a, { a }), "what it is made of")
+        t.check(not g:reaches(sum, { b }) and not g:reaches(sum, {}), "and nothing else")
+        t.check(not g:reaches(a:less(b):mean { axis = -100 }, { a, b }), "a comparison has no gradient")
+        t.check(g:reaches(a:less(b):where(a, b):mean { axis = -100 }, { b }), "what it chooses has")
+        g:fetch("sum", sum)
+    end)
+    t.refused(function() bauta.graph({}, function(g) g:reaches(5, {}) end) end, "a number")
+end
+t.group "what a gradient reaches"
+
 -- ---- in a run: learned tensors are trained, notes and columns are there, two teachers have theirs apart ----
 local data = bauta.data "scenes" { size = side, train = 64, test = 16 }
 local labels = { 3, 1, 4, 1 }
@@ -111,6 +128,20 @@ bauta.loss.define { name = "whitened", doc = "uses everything there is", params 
         l.note("size", a:square():mean { axis = -100 })
         return a:square():mean { axis = -100 }
     end }
+-- A loss by which the student learns nothing: of constants, of the teacher alone, of its own tensors alone, of a choice.
+local idle = { constant = function(l) return l.constant({ 3 }, {}) end, teacher = function(l) return l.logits { who = "teacher" }:mean { axis = -100 } end,
+    own = function(l) return l.project("map", l.logits { who = "teacher" }, 3):square():mean { axis = -100 } end,
+    choice = function(l) return l.logits {}:less(l.constant({ 0 }, { 1, 1 })):mean { axis = -100 } end }
+for name, build in pairs(idle) do
+    local make = bauta.loss.define { name = "idle-" .. name, build = build }
+    local function with(weight)
+        local program, stores = step_of { teacher = vit { classes = 10 }, losses = { bauta.loss "cross-entropy" {}, make { weight = weight } } }
+        program:free()
+        for _, store in pairs(stores) do store:free() end
+    end
+    t.raises(("loss idle-%s: no gradient of it reaches the student: nothing would be learned by it (weight = 0 only watches)"):format(name), function() with(1) end)
+    t.check(pcall(with, 0), "%s: watched", name)
+end
 local program, stores, notes, e = step_of { teacher = vit { classes = 10, dim = 36 }, losses = { bauta.loss "cross-entropy" {}, bauta.loss "whitened" {} } }
 local names, before = {}, {}
 for _, w in ipairs(stores.losses:list()) do

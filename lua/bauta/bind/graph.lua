@@ -279,6 +279,13 @@ function Graph:grad(loss, wrt)
     return grads
 end
 
+-- Whether a gradient of t reaches one of the tensors.
+function Graph:reaches(t, wrt)
+    local list = M.new("ba_tensor *[?]", math.max(#wrt, 1))
+    for i, w in ipairs(wrt) do list[i - 1] = bind.tensor_ptr(w, "reaches") end
+    return M.call("ba_grad_reaches", gp(self), bind.tensor_ptr(t, "reaches"), #wrt, list) == 1
+end
+
 function Graph:fetch(name, t) M.call("ba_fetch", gp(self), M.string(name, "name"), bind.tensor_ptr(t, "fetch")) end
 
 function Graph:compile()
