@@ -102,7 +102,7 @@ local teacher = bauta.train { name = "teacher", data = data, student = vit(10), 
 return bauta.grid { name = "classes", axes = { classes = { 10, 7, 5 }, seed = { 0, 1 } }, cell = function(c)
     local model = c.seed == 1 and c.classes == 10 and bauta.arch("deit", { dim = 8, depth = 1, heads = 1, image = 16, patch = 8, classes = 10, weights = teacher })
     return bauta.distill { data = data, student = vit(10), teacher = model or vit(c.classes), seed = c.seed, epochs = 1, batch = c.classes == 5 and 1000 or 16,
-        losses = { bauta.loss "cross-entropy" {}, c.classes == 5 and bauta.loss "cross-entropy" { weight = 2 } or bauta.loss "logit" {} } }
+        losses = { bauta.loss "cross-entropy" {}, c.classes == 5 and bauta.loss "fitnet" {} or bauta.loss "logit" {} } }
 end }
 ]])
 status, out, err = shell.bauta(("grid plan '%s' --rate 1 --out '%s'"):format(path "classes.lua", path "classes"))
