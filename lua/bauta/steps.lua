@@ -73,6 +73,24 @@ function steps.classifies(e) return not e.settings.views or e.settings.student.c
 -- Whether a teacher can be right about a label.
 function steps.knows_classes(e, t) return t:arch(e.settings.student).classes == e.settings.student.classes and steps.classifies(e) end
 
+-- Whether a step asks the one teacher for anything: not where all that is learned from it was found beforehand (the clusters of cc).
+local function asked(e)
+    for _, l in ipairs(e:losses()) do
+        local needs = l.loss.plugin.needs or {}
+        if l.loss.plugin.define or #needs == 0 then return true end -- may ask for anything
+        for _, need in ipairs(needs) do
+            if need:find "^teacher%." then return true end
+        end
+        for _, v in pairs(l.loss.settings) do -- as compress-2q names a model
+            if v == "teacher" or l.teacher and v == l.teacher.settings.name then return true end
+        end
+    end
+    return false
+end
+
+-- Whether a training step says how often a teacher is right. It does not run for that alone.
+function steps.watches(e, t) return steps.knows_classes(e, t) and (#e.settings.teachers > 1 or asked(e)) end
+
 -- What follows the gradients of a step in parts: a program of its own.
 local function update_program(e, device, list, weights, load)
     local b = builder.new { device = device, seed = e.settings.seed, precision = e.precision or e.settings.precision }
@@ -124,7 +142,7 @@ function steps.train(e, device, list, load, epoch)
         local kept = teachers.kept(b, e, t, given)
         local answer = teachers.build(b, e, t, given, kept)
         b:role("loss")
-        if steps.knows_classes(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
+        if steps.watches(e, t) then b:fetch(steps.teacher_column(t), b:accuracy(answer)) end
         if kept then b:fetch(t:column "kept", kept) end
     end
     b:states(list.state)
@@ -158,11 +176,11 @@ end
 -- The column that says how often a teacher is right.
 function steps.teacher_column(t) return t.alone and "teacher_top1" or t:column "top1" end
 
--- Those of an experiment whose teachers can be right.
+-- Those of an experiment's training steps.
 function steps.teacher_columns(e)
     local out = {}
     for _, t in ipairs(e.settings.teachers) do
-        if steps.knows_classes(e, t) then out[#out + 1] = steps.teacher_column(t) end
+        if steps.watches(e, t) then out[#out + 1] = steps.teacher_column(t) end
     end
     return out
 end

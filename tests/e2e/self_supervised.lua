@@ -39,6 +39,9 @@ for _, kind in ipairs { "seed", "compress-1q", "compress-2q", "two-queues", "reg
             local from = kind == "seed" and 7 or 1 -- until then its queue holds directions drawn at random, which nobody is near
             t.check(mean(train.loss, 19, 24) < mean(train.loss, from, from + 5), "%s: the loss falls: %g, %g", name, mean(train.loss, from, from + 5),
                 mean(train.loss, 19, 24))
+            local macs = tables(name .. "/run").result.teacher_macs[1]
+            if name == "cc-0" then t.check(not train.teacher_top1 and macs == 0, "a teacher whose clusters are known does not run: %g", macs) end
+            if name == "kdep-0" then t.check(train.teacher_top1 and macs > 0, "one whose embeddings are asked for does: %g", macs) end
         end
     end
 end
