@@ -53,7 +53,7 @@ return bauta.grid {
         return bauta.distill(common(s))
     end,
     report = {
-        title = "Methods, one teacher, equal time", metrics = { "top1", "knn_top1", "step", "images_per_s", "total_macs", "teacher_macs", "memory_peak" },
+        title = "Methods, one teacher, equal time", metrics = { "top1", "knn_top1", "step", "time_train", "images_per_s", "total_macs", "teacher_macs", "memory_peak" },
         curves = {},
         text = ("Small models on 32x32 pictures, %g minutes of training each, nothing tuned for any of them: this says what a method costs and that it works, not " ..
             "which is best. top1 of methods without labels (from attndistill on) is that of an untrained classifier."):format(p.minutes),
