@@ -27,15 +27,20 @@ for _, rows in ipairs { plugin.common.data, plugin.spectrograms } do
     for _, row in ipairs(rows) do common[row.name] = true end
 end
 
+-- A setting as text. Of a path only the last part, without what says how the files are held: pictures.tar.gz and pictures.pack hold those of pictures.
+local function text_of(v)
+    if type(v) == "number" then return (v % 1 == 0 and "%.0f" or "%.10g"):format(v) end
+    local last = tostring(v):match "([^/]*)/*$"
+    for _, ending in ipairs { "%.tar%.gz$", "%.tgz$", "%.tar$", "%.pack$" } do last = last:gsub(ending, "") end
+    return last
+end
+
 -- Which test samples, and how evaluation shows them to a model: where two of these are equal, two accuracies measure the same. name, settings: of the
 -- data, whose files may lie in another folder; arch: whom they are shown to.
 function card.tested(name, settings, arch)
     local parts, how = {}, augmentation.of(settings, arch.image_rows, false)
     for k, v in pairs(settings) do
-        if not common[k] then
-            local text = type(v) == "number" and (v % 1 == 0 and "%.0f" or "%.10g"):format(v) or tostring(v):match "([^/]*)/*$"
-            parts[#parts + 1] = k .. " = " .. text
-        end
+        if not common[k] then parts[#parts + 1] = k .. " = " .. text_of(v) end
     end
     table.sort(parts)
     local shown = how.policy == "evaluate" and ("crop %.10g, %s, "):format(how.crop, how.interpolation) or ""

@@ -37,12 +37,13 @@ local data = bauta.data "images" { path = arg.data, augment = "crop" }
 return bauta.train { name = "run", data = data, student = bauta.arch "deit" { dim = 24, depth = 1, heads = 2, image = 48, patch = 16, classes = data.classes },
     optimiser = bauta.optimiser "adamw" { lr = 1e-3 }, epochs = 2, batch = 4, seed = 1 }
 ]])
-bauta(("data pack '%s' '%s' --quality raw"):format(tree, path "raw.pack"))
-for _, name in ipairs { "tree", "tree.pack", "raw.pack" } do
-    bauta(("run '%s' --data '%s' --out '%s' --threads 1"):format(script, path(name), path("on-" .. name)))
+shell.sh(("mkdir '%s'"):format(path "raw"))
+bauta(("data pack '%s' '%s' --quality raw"):format(tree, path "raw/tree.pack")) -- the student's file notes the pictures by this name
+for _, name in ipairs { "tree", "tree.pack", "raw/tree.pack" } do
+    bauta(("run '%s' --data '%s' --out '%s' --threads 1"):format(script, path(name), path("on-" .. name:gsub("/", "-"))))
 end
 t.check(shell.same("on-tree/run/student.safetensors", "on-tree.pack/run/student.safetensors"), "another run on the packed files")
-t.check(shell.same("on-tree/run/student.safetensors", "on-raw.pack/run/student.safetensors"), "another run on the packed pixels")
+t.check(shell.same("on-tree/run/student.safetensors", "on-raw-tree.pack/run/student.safetensors"), "another run on the packed pixels")
 bauta(("data pack '%s' '%s' --size 20x24"):format(tree, file))
 local out = bauta(("data check '%s'"):format(file))
 t.check(out:find("test: 4 pictures in 2 classes, 2 in each", 1, true), "%s", out)
@@ -74,8 +75,8 @@ refused("data pack /nowhere " .. q "x", 3, "/nowhere")
 refused("data pack scenes " .. q "no/x", 5, "No such file or directory")
 refused("data check " .. q "tree.pack", 3, "packed without test pictures")
 refused("data check cifar:path=" .. file, 3, "is a packed data set; the data plugin images reads it, and no other")
-refused("data check images:path=" .. path "raw.pack" .. ":upright=true", 2, "pack it with this setting")
-shell.write(path "cut.pack", shell.read(path "raw.pack"):sub(1, -2))
+refused("data check images:path=" .. path "raw/tree.pack" .. ":upright=true", 2, "pack it with this setting")
+shell.write(path "cut.pack", shell.read(path "raw/tree.pack"):sub(1, -2))
 refused("data check " .. q "cut.pack", 3, "(cut off?)")
 t.check(shell.read(path "x") == nil, "nothing is left of what was refused")
 t.equal(select(2, shell.sh(("ls -A '%s' | grep -c tmp"):format(shell.folder))):match "%d+", "0", "no temporary files")
