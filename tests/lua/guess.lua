@@ -2,23 +2,12 @@
 -- ours, one of each architecture, and for the authors' names of the same.
 local bauta = require "bauta"
 local bind = require "bauta.bind.weights"
-local builder = require "bauta.builder"
 local card = require "bauta.card"
-local graph = require "bauta.bind.graph"
 local guess = require "bauta.guess"
-local session = require "bauta.session"
+local store_of = require "model_store"
 local t = require "harness"
 
 local path, other = os.tmpname(), os.tmpname()
-
-local function store_of(arch)
-    local store, b = graph.store(session.device(), 3), builder.new { device = session.device() }
-    b:pictures(1, arch)
-    b:model("student", arch, { store = store })
-    b.known:free()
-    b.g:free()
-    return store
-end
 
 -- The first line of a file, its remarks taken away, as a name and settings.
 local function said(file, notes)

@@ -1,20 +1,10 @@
 -- weights: the ways that docs/architectures.md names by which a file of the authors begins a model of another kind: what is taken over to the bit, what is
 -- left out, what begins anew; and that the file is refused without them.
 local bauta = require "bauta"
-local builder = require "bauta.builder"
-local graph = require "bauta.bind.graph"
-local session = require "bauta.session"
+local store_of = require "model_store"
 local t = require "harness"
 
 local path = os.tmpname()
-local function store_of(arch, seed)
-    local store, b = graph.store(session.device(), seed), builder.new { device = session.device() }
-    b:pictures(1, arch)
-    b:model("student", arch, { store = store })
-    b.known:free()
-    b.g:free()
-    return store
-end
 
 local function equal(a, b, name)
     local x, y = a:read(name), b:read(name)
