@@ -10,9 +10,11 @@
 #include <cblas.h>
 #endif
 
-enum { SIX = 6,            /* rows that one base address reaches */
-       TERMS = 256,       /* terms taken at a time of a transposed A */
-       CACHED = 1 << 16 }; /* numbers of a transposed A that stay in the second-level cache and are read where they are */
+enum { SIX = 6,             /* rows that one base address reaches */
+       LINE = 16,           /* numbers of a line of a cache */
+       AHEAD = 16,          /* rows that are fetched before they are packed */
+       TERMS = BAI_KC < 256 ? BAI_KC : 256, /* terms taken at a time of a transposed A; a panel has room for BAI_KC */
+       CACHED = 1 << 16 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
 /* The part of one product that goes through the tiles at a time. */
 typedef struct part {
@@ -105,9 +107,10 @@ static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float 
         const int64_t at = (p->m0 + m) * g->ldc + n;
         float *c = g->C + at;
         for (int64_t r = 0; r < rows; r++) { /* where sums go is fetched while they are made */
-            __builtin_prefetch(c + r * g->ldc, 1);
-            if (g->also)
-                __builtin_prefetch(g->also + at + r * g->ldc, 1);
+            for (int64_t i = 0; i < BAI_NR; i += LINE)
+                __builtin_prefetch(c + r * g->ldc + i, 1);
+            for (int64_t i = 0; g->also && i < BAI_NR; i += LINE)
+                __builtin_prefetch(g->also + at + r * g->ldc + i, 1);
         }
         if (straight) {
             tile(p, m, rows, b, from, !p->first, c, g->ldc);
@@ -162,6 +165,8 @@ static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t terms, 
         const float *x = a + k * lda;
         float *y = to + k * BAI_MR;
         int64_t m = 0;
+        for (int64_t i = 0; i < rows; i += LINE) /* rows far apart in memory: the processor does not see by itself that they come */
+            __builtin_prefetch(x + AHEAD * lda + i);
         for (; m + BAI_MR <= rows; m += BAI_MR, y += terms * BAI_MR)
             memcpy(y, x + m, BAI_MR * sizeof *y);
         for (int64_t i = m; i < rows; i++)

@@ -12,7 +12,7 @@
 
 /* A tile's rows and columns, and how many terms of a sum are taken at a time: B's panel stays in the first-level cache, a block of A in the second. */
 #if defined(__AVX512F__)
-enum { BAI_MR = 12, BAI_NR = 2 * VL, BAI_KC = 256 };
+enum { BAI_MR = 12, BAI_NR = 2 * VL, BAI_KC = 192 };
 #elif defined(__AVX2__)
 enum { BAI_MR = 6, BAI_NR = 2 * VL, BAI_KC = 384 };
 #else
