@@ -1,8 +1,10 @@
 /* registry: the table of operations, from the list in kernels/meson.build. */
 #include <stdio.h>
 #include <string.h>
-#if BA_AMX
+#if BA_AMX || BA_PAIRS
 #include <cpuid.h>
+#endif
+#if BA_AMX
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,22 +40,29 @@ static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #undef BA_LISTED
 };
 
-/* The few operations with a kernel on tiles: [0] for the processor's, [1] for the emulated. */
+/* The few operations with a kernel for bf16: [0] on pairs in vectors, [1] on the processor's tiles, [2] on emulated ones. */
+#if BA_PAIRS
+#define BA_LISTED(name) extern const ba_op ba_op_##name##_avx512bf16;
+#include "tile_ops.inc"
+#undef BA_LISTED
+#define ON_PAIRS(name) &ba_op_##name##_avx512bf16
+#else
+#define ON_PAIRS(name) NULL
+#endif
 #if BA_AMX
 #define BA_LISTED(name) extern const ba_op ba_op_##name##_amx;
 #include "tile_ops.inc"
 #undef BA_LISTED
+#define ON_TILES(name) &ba_op_##name##_amx
+#else
+#define ON_TILES(name) NULL
 #endif
 #define BA_LISTED(name) extern const ba_op ba_op_##name##_tiles;
 #include "tile_ops.inc"
 #undef BA_LISTED
 
-static const ba_op *const tiled[][2] = {
-#if BA_AMX
-#define BA_LISTED(name) { &ba_op_##name##_amx, &ba_op_##name##_tiles },
-#else
-#define BA_LISTED(name) { NULL, &ba_op_##name##_tiles },
-#endif
+static const ba_op *const tiled[][3] = {
+#define BA_LISTED(name) { ON_PAIRS(name), ON_TILES(name), &ba_op_##name##_tiles },
 #include "tile_ops.inc"
 };
 
@@ -111,8 +120,8 @@ static int tiles_granted(void) { return 0; }
 static const ba_op *on_tiles(const char *name, int tier)
 {
     for (int i = 0; i < TILED; i++)
-        if (!strcmp(tiled[i][1]->name, name))
-            return tiled[i][tier - BAI_TIER_AMX];
+        if (!strcmp(tiled[i][2]->name, name))
+            return tiled[i][tier - BAI_TIER_AVX512BF16];
     return NULL;
 }
 
@@ -120,16 +129,40 @@ const ba_op *bai_op_tier(const ba_op *op, int tier)
 {
     for (int i = 0; tier >= 0 && tier < BAI_TIERS && i < COUNT; i++)
         if (table[i][0] == op)
-            return tier < BAI_TIER_AMX ? table[i][tier] : on_tiles(op->name, tier) ? on_tiles(op->name, tier) : table[i][best_vectors()];
+            return tier < BAI_TIER_AVX512BF16 ? table[i][tier] : on_tiles(op->name, tier) ? on_tiles(op->name, tier) : table[i][best_vectors()];
     return NULL;
 }
 
-int bai_tier_best(void) { return tiles_granted() ? BAI_TIER_AMX : best_vectors(); }
-int bai_tier_has(int tier) { return tier == BAI_TIER_TILES || (tier >= 0 && tier <= bai_tier_best()); }
+/* Whether the processor has AVX-512's instruction for pairs of bf16; fast: and whether it does more multiply-adds by it than by that for fp32. AMD's do
+ * twice as many (Zen 4: one instruction of either kind a cycle), Intel's half as many (Sapphire Rapids). docs/devices.md has the figures. */
+static int has_pairs(int fast)
+{
+#if BA_PAIRS
+    unsigned a, b, c, d;
+    if (best_vectors() != BAI_TIER_AVX512 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1 << 5))
+        return 0;
+    return !fast || (__get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx);
+#else
+    (void)fast;
+    return 0;
+#endif
+}
+
+int bai_tier_best(void) { return tiles_granted() ? BAI_TIER_AMX : has_pairs(1) ? BAI_TIER_AVX512BF16 : best_vectors(); }
+
+int bai_tier_has(int tier)
+{
+    switch (tier) {
+    case BAI_TIER_TILES: return 1;
+    case BAI_TIER_AMX: return tiles_granted();
+    case BAI_TIER_AVX512BF16: return has_pairs(0);
+    default: return tier >= 0 && tier <= best_vectors();
+    }
+}
 
 const char *bai_tier_name(int tier)
 {
-    static const char *const names[] = { "plain", "avx2", "avx512", "amx", "tiles" };
+    static const char *const names[] = { "plain", "avx2", "avx512", "avx512bf16", "amx", "tiles" };
     return tier >= 0 && tier < BAI_TIERS ? names[tier] : "?";
 }
 

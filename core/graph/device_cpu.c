@@ -29,14 +29,13 @@ static int tier_of(const char *name, ba_err *e)
                 return t;
             return ba_fail(e, BA_EMACHINE, "tier '%s': this processor (or build) goes up to '%s'", name, bai_tier_name(best));
         }
-    return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2, avx512, amx or tiles (AMX emulated, for tests) expected", name);
+    return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2, avx512, avx512bf16, amx or tiles (AMX emulated, for tests) expected", name);
 }
 
-/* AVX-512's own instruction for pairs of bf16 does half the multiply-adds of its fp32 one in the same time: without AMX, fp32 stays. */
 static const char *halves(int tier)
 {
-    return tier == BAI_TIER_AMX ? "fast bf16 (AMX)" : tier == BAI_TIER_TILES ? "bf16 on emulated tiles (for tests, slow)"
-         : tier == BAI_TIER_AVX512 ? "no fast bf16 (fp32 is faster than AVX-512's bf16)" : "no fast bf16";
+    return tier == BAI_TIER_AMX ? "fast bf16 (AMX)" : tier == BAI_TIER_AVX512BF16 ? "fast bf16 (AVX-512)" : tier == BAI_TIER_TILES ? "bf16 on emulated tiles (for tests, slow)"
+         : "no fast bf16";
 }
 
 static void *cpu_open(int64_t threads, const char *tier, ba_err *e)
@@ -70,7 +69,7 @@ static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
 /* "bf16": the tiers with tiles. The others take it too (converted to fp32 block by block), but no faster than fp32. */
 static int cpu_has(void *self, const char *what)
 {
-    return !strcmp(what, "host") || (((cpu *)self)->tier >= BAI_TIER_AMX && !strcmp(what, "bf16"));
+    return !strcmp(what, "host") || (((cpu *)self)->tier >= BAI_TIER_AVX512BF16 && !strcmp(what, "bf16"));
 }
 
 static int cpu_workers(void *self) { return bai_pool_workers(((cpu *)self)->pool); }

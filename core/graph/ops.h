@@ -4,8 +4,9 @@
 
 #include "bauta/op.h"
 
-/* amx: avx512, and products of bf16 on AMX's tiles. tiles: the best of the first three, and the same products on tiles emulated in C, for tests. */
-enum { BAI_TIER_PLAIN = 0, BAI_TIER_AVX2 = 1, BAI_TIER_AVX512 = 2, BAI_TIER_AMX = 3, BAI_TIER_TILES = 4, BAI_TIERS = 5 };
+/* avx512bf16: avx512, and products of bf16 by its instruction for pairs. amx: the same on AMX's tiles. tiles: the best of the first three, and the same
+ * products on tiles emulated in C, for tests. */
+enum { BAI_TIER_PLAIN = 0, BAI_TIER_AVX2, BAI_TIER_AVX512, BAI_TIER_AVX512BF16, BAI_TIER_AMX, BAI_TIER_TILES, BAI_TIERS };
 
 int bai_op_count(void);
 const ba_op *bai_op_at(int i);

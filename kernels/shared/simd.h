@@ -90,8 +90,10 @@ static inline float v_top(vf v)
 #endif
 #if __has_builtin(__builtin_shufflevector)
 #define V_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define V_PICK16(a, b, ...) V_PICK(a, b, __VA_ARGS__) /* of 16-bit numbers */
 #else
 #define V_PICK(a, b, ...) __builtin_shuffle(a, b, (vi){ __VA_ARGS__ })
+#define V_PICK16(a, b, ...) __builtin_shuffle(a, b, (__typeof__(a)){ __VA_ARGS__ })
 #endif
 #define V_ROUND(w) \
     if (w < VL) \

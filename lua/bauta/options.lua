@@ -18,7 +18,7 @@ options.device = {
         doc = "what computes: cpu, cuda, or auto: cuda where there is one (said in one line)" },
     { name = "threads", value = "N", kind = "int", min = 0, max = 1024, default = 0,
         doc = "worker threads; 0: one per processor" },
-    { name = "tier", value = "NAME", default = "auto", doc = "instruction set: auto, plain, avx2, avx512, amx, or tiles (amx emulated, for tests)" },
+    { name = "tier", value = "NAME", default = "auto", doc = "instruction set: auto, plain, avx2, avx512, avx512bf16, amx, or tiles (amx emulated, for tests)" },
 }
 options.script = {
     { name = "set", value = "KEY=VALUE", many = true,

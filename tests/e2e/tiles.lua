@@ -1,4 +1,5 @@
--- tiles: a whole distillation in bf16 on AMX's tiles, emulated in C: the same kernels and the same program that a processor with AMX runs.
+-- tiles: a whole distillation in bf16 on AMX's tiles, emulated in C: the same kernels and the same program that a processor with AMX runs. And on the
+-- processor's own tiles, or pairs in AVX-512's registers, where it has them.
 package.path = arg[0]:match("^(.*)/") .. "/../lua/?.lua;" .. package.path
 local compare = require "compare"
 local shell = require "shell"
@@ -19,20 +20,23 @@ t.group "the number of threads does not show in a bit"
 
 local status, out, err = shell.bauta "doctor --tier tiles"
 t.check(status == 0 and out:find("tiles kernels", 1, true) and out:find("bf16 on emulated tiles", 1, true), "doctor: %s%s", out, err)
-status, out, err = shell.bauta "doctor --tier amx"
-if out:find("fast bf16 (AMX)", 1, true) then
-    local amx = run("amx", "--tier amx --set precision=bf16")
-    local c = losses(amx)
-    for i = 1, #b do t.near(c[i], b[i], 0.01 * (1 + b[i]), ("loss of step %d on AMX"):format(i)) end
-else
-    t.skip("a run on AMX", "this processor has none")
-    status, out, err = shell.bauta(shell.tiny("--tier amx", "none"))
-    t.equal(status, 5, "no AMX: exit status")
-    t.check(err:find "^bauta: .*tier 'amx': this processor %(or build%) goes up to '%w+'", "one line says why: %s", err)
-    t.equal(select(2, err:gsub("\n", "")), 1, "no AMX: lines")
+for tier, name in pairs { amx = "AMX", avx512bf16 = "AVX-512" } do
+    status, out, err = shell.bauta("doctor --tier " .. tier)
+    if out:find(("fast bf16 (%s)"):format(name), 1, true) then
+        local one = run(tier, ("--tier %s --set precision=bf16 --threads 1"):format(tier))
+        local c = losses(one)
+        for i = 1, #b do t.near(c[i], b[i], 0.01 * (1 + b[i]), ("loss of step %d, %s"):format(i, tier)) end
+        compare.same_run(one, (run(tier .. "-two", ("--tier %s --set precision=bf16 --threads 2"):format(tier))), tier .. ", two threads")
+    else
+        t.skip("a run on " .. tier, "this processor has none")
+        status, out, err = shell.bauta(shell.tiny("--tier " .. tier, "none"))
+        t.equal(status, 5, tier .. ", which is not there: exit status")
+        t.check(err:find(("^bauta: .*tier '%s': this processor %%(or build%%) goes up to '%%w+'"):format(tier)), "one line says why: %s", err)
+        t.equal(select(2, err:gsub("\n", "")), 1, tier .. ", which is not there: lines")
+    end
 end
 status, out, err = shell.bauta(shell.tiny("--tier mmx", "none"))
-t.check(status ~= 0 and err:find("tier 'mmx': auto, plain, avx2, avx512, amx or tiles", 1, true), "an unknown tier: %s", err)
+t.check(status ~= 0 and err:find("tier 'mmx': auto, plain, avx2, avx512, avx512bf16, amx or tiles", 1, true), "an unknown tier: %s", err)
 t.group "tiers by name"
 shell.clean()
 return t.done()

@@ -18,7 +18,7 @@ static ba_err err;
 
 static inline int rig_open(int argc, char **argv)
 {
-    const char *tier = getenv("BAUTA_TEST_TIER"); /* plain, avx2, avx512, amx, tiles; left out: the best there is */
+    const char *tier = getenv("BAUTA_TEST_TIER"); /* plain, avx2, avx512, avx512bf16, amx, tiles; left out: the best there is */
     dev = ba_device_open("cpu", 2, tier ? tier : "auto", &err);
     plugins = dev && argc > 1 ? ba_plugins_new(argv[1], &err) : NULL;
     CHECK(plugins, "usage: %s FOLDER-OF-PLUGINS; %s", argv[0], err.msg);

@@ -222,7 +222,7 @@ static void test_adamw(void)
 
 int main(void)
 {
-    static const char *const tiers[] = { "plain", "avx2", "avx512", "amx", "tiles" };
+    static const char *const tiers[] = { "plain", "avx2", "avx512", "avx512bf16", "amx", "tiles" };
     for (int i = 0; i < 5; i++) {
         tier = tiers[i];
         dev = ba_device_open("cpu", 2, tier, &err);

@@ -21,7 +21,7 @@ typedef struct ba_device ba_device;
 
 /* ---- devices ---- */
 /* "cpu" is built in. Any other name is opened from bauta_NAME.so in the device folder; NULL with one line when it cannot be had.
- * threads: worker threads of a CPU device, 0 for one per processor. tier: "auto" or one of "plain", "avx2", "avx512", "amx", "tiles". */
+ * threads: worker threads of a CPU device, 0 for one per processor. tier: "auto" or one of "plain", "avx2", "avx512", "avx512bf16", "amx", "tiles". */
 ba_device *ba_device_open(const char *name, int64_t threads, const char *tier, ba_err *e);
 void ba_device_free(ba_device *d);                    /* after every store, graph and program that was made with it */
 const char *ba_device_describe(const ba_device *d);   /* one line: name, tier, threads, GEMM library */
