@@ -34,8 +34,12 @@ static int tier_of(const char *name, ba_err *e)
 
 static const char *halves(int tier)
 {
-    return tier == BAI_TIER_AMX ? "fast bf16 (AMX)" : tier == BAI_TIER_AVX512BF16 ? "fast bf16 (AVX-512)" : tier == BAI_TIER_TILES ? "bf16 on emulated tiles (for tests, slow)"
-         : "no fast bf16";
+    switch (tier) {
+    case BAI_TIER_AMX: return "fast bf16 (AMX)";
+    case BAI_TIER_AVX512BF16: return bai_tier_best() == tier ? "fast bf16 (AVX-512)" : "bf16 by AVX-512 (slower than fp32 on this processor)"; /* asked for by name */
+    case BAI_TIER_TILES: return "bf16 on emulated tiles (for tests, slow)";
+    default: return "no fast bf16";
+    }
 }
 
 static void *cpu_open(int64_t threads, const char *tier, ba_err *e)

@@ -20,9 +20,10 @@ t.group "the number of threads does not show in a bit"
 
 local status, out, err = shell.bauta "doctor --tier tiles"
 t.check(status == 0 and out:find("tiles kernels", 1, true) and out:find("bf16 on emulated tiles", 1, true), "doctor: %s%s", out, err)
-for tier, name in pairs { amx = "AMX", avx512bf16 = "AVX-512" } do
+for tier, says in pairs { amx = "fast bf16 %(AMX%)", avx512bf16 = "bf16 .-AVX%-512" } do
     status, out, err = shell.bauta("doctor --tier " .. tier)
-    if out:find(("fast bf16 (%s)"):format(name), 1, true) then
+    if status == 0 then
+        t.check(out:find(says), "doctor on %s: %s", tier, out)
         local one = run(tier, ("--tier %s --set precision=bf16 --threads 1"):format(tier))
         local c = losses(one)
         for i = 1, #b do t.near(c[i], b[i], 0.01 * (1 + b[i]), ("loss of step %d, %s"):format(i, tier)) end
