@@ -1,10 +1,8 @@
 /* registry: the table of operations, from the list in kernels/meson.build. */
 #include <stdio.h>
 #include <string.h>
-#if BA_AMX || BA_PAIRS
-#include <cpuid.h>
-#endif
 #if BA_AMX
+#include <cpuid.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -134,14 +132,11 @@ const ba_op *bai_op_tier(const ba_op *op, int tier)
 }
 
 /* Whether the processor has AVX-512's instruction for pairs of bf16; fast: and whether it does more multiply-adds by it than by that for fp32. AMD's do
- * twice as many (Zen 4: one instruction of either kind a cycle), Intel's half as many (Sapphire Rapids). docs/devices.md has the figures. */
+ * twice as many (Zen 4: one instruction of either kind a cycle; docs/benchmarks.md, "bf16 on AVX-512"), Intel's half as many (measured on Sapphire Rapids). */
 static int has_pairs(int fast)
 {
 #if BA_PAIRS
-    unsigned a, b, c, d;
-    if (best_vectors() != BAI_TIER_AVX512 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1 << 5))
-        return 0;
-    return !fast || (__get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx && c == signature_AMD_ecx && d == signature_AMD_edx);
+    return best_vectors() == BAI_TIER_AVX512 && __builtin_cpu_supports("avx512bf16") && (!fast || __builtin_cpu_is("amd"));
 #else
     (void)fast;
     return 0;

@@ -27,7 +27,7 @@ static int tier_of(const char *name, ba_err *e)
         if (!strcmp(name, bai_tier_name(t))) {
             if (bai_tier_has(t))
                 return t;
-            return ba_fail(e, BA_EMACHINE, "tier '%s': this processor (or build) goes up to '%s'", name, bai_tier_name(best));
+            return ba_fail(e, BA_EMACHINE, "tier '%s': this processor (or build) does not have it; the best here is '%s'", name, bai_tier_name(best));
         }
     return ba_fail(e, BA_EARG, "tier '%.40s': auto, plain, avx2, avx512, avx512bf16, amx or tiles (AMX emulated, for tests) expected", name);
 }
@@ -36,7 +36,7 @@ static const char *halves(int tier)
 {
     switch (tier) {
     case BAI_TIER_AMX: return "fast bf16 (AMX)";
-    case BAI_TIER_AVX512BF16: return bai_tier_best() == tier ? "fast bf16 (AVX-512)" : "bf16 by AVX-512 (slower than fp32 on this processor)"; /* asked for by name */
+    case BAI_TIER_AVX512BF16: return bai_tier_best() == tier ? "fast bf16 (AVX-512)" : "bf16 by AVX-512 (not the fastest on this processor)"; /* asked for by name */
     case BAI_TIER_TILES: return "bf16 on emulated tiles (for tests, slow)";
     default: return "no fast bf16";
     }
@@ -70,7 +70,7 @@ static void cpu_close(void *self)
 
 static const char *cpu_describe(void *self) { return ((cpu *)self)->text; }
 
-/* "bf16": the tiers with tiles. The others take it too (converted to fp32 block by block), but no faster than fp32. */
+/* "bf16": the tiers with products for it. The others take it too (converted to fp32 block by block), but no faster than fp32. */
 static int cpu_has(void *self, const char *what)
 {
     return !strcmp(what, "host") || (((cpu *)self)->tier >= BAI_TIER_AVX512BF16 && !strcmp(what, "bf16"));

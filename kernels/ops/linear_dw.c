@@ -22,7 +22,7 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->flops = (double)ba_type_count(in[0]);
 }
 
-enum { TILE_N = 384, TILE_K = 384, TASKS = 16, LEAST = 512, STEP = BAI_KC < 256 ? BAI_KC : 256 }; /* rows of a run: LEAST or more; of a step: what the second-level cache holds */
+enum { TILE_N = 384, TILE_K = 384, TASKS = 16, LEAST = 512, STEP = BAI_TERMS }; /* rows of a run: LEAST or more; of a step: what is multiplied at a time, and the second-level cache holds */
 
 /* Runs of equal length, enough for TASKS tasks. */
 static int64_t rows_of_run(int64_t M, int64_t N, int64_t K)

@@ -13,7 +13,6 @@
 enum { SIX = 6,             /* rows that one base address reaches */
        LINE = 16,           /* numbers of a line of a cache */
        AHEAD = 16,          /* rows that are fetched before they are packed */
-       TERMS = BAI_KC < 256 ? BAI_KC : 256, /* terms taken at a time of a transposed A; a panel has room for BAI_KC */
        CACHED = 1 << 16 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
 /* The part of one product that goes through the tiles at a time. */
@@ -166,7 +165,7 @@ static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t terms, 
         float *y = to + k * BAI_MR;
         int64_t m = 0;
         for (int64_t i = 0; i < rows; i += LINE) /* rows far apart in memory: the processor does not see by itself that they come */
-            __builtin_prefetch(x + AHEAD * lda + i);
+            __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)(AHEAD * lda + i) * sizeof *x)); /* maybe behind the matrix */
         for (; m + BAI_MR <= rows; m += BAI_MR, y += terms * BAI_MR)
             memcpy(y, x + m, BAI_MR * sizeof *y);
         for (int64_t i = m; i < rows; i++)
@@ -183,7 +182,7 @@ static void through_panels(const part *p, const bai_panels *b, int64_t n0)
 
 static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
 {
-    _Alignas(64) float room[BAI_MB * TERMS];
+    _Alignas(64) float room[BAI_MB * BAI_TERMS];
     const bai_gemm *g = p->g;
     for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
         p->rows = bai_min(BAI_MB, g->M - p->m0);
@@ -211,7 +210,7 @@ static void blocks_in_place(part *p, const bai_panels *b, int64_t n0)
 
 static void own(const bai_gemm *g, const bai_panels *b, int64_t n0)
 {
-    const int64_t most = g->trans_a ? TERMS : BAI_KC, pieces = bai_max(1, bai_ceil(g->K, most)), each = bai_min(most, (bai_ceil(g->K, pieces) + 7) / 8 * 8);
+    const int64_t most = g->trans_a ? BAI_TERMS : BAI_KC, pieces = bai_max(1, bai_ceil(g->K, most)), each = bai_min(most, (bai_ceil(g->K, pieces) + 7) / 8 * 8);
     const int pack = g->trans_a && g->K * g->lda > CACHED;
     for (int64_t k0 = 0; k0 == 0 || k0 < g->K; k0 += each) {
         part p = { .g = g, .k0 = k0, .terms = bai_min(each, g->K - k0), .first = !k0 && !g->add, .last = k0 + each >= g->K };

@@ -18,6 +18,7 @@ enum { BAI_MR = 6, BAI_NR = 2 * VL, BAI_KC = 384 };
 #else
 enum { BAI_MR = 4, BAI_NR = 2 * VL, BAI_KC = 384 };
 #endif
+enum { BAI_TERMS = BAI_KC < 256 ? BAI_KC : 256 }; /* terms taken at a time of a transposed A; a panel has room for BAI_KC */
 enum { BAI_MB = 192 }; /* rows of A that go through all panels before the next rows do; kernels cut rows by it */
 
 /* What becomes of sums that are complete: rows x cols numbers t (row stride ldt) that belong at (m, n) of C. It puts them where they

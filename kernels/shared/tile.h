@@ -1,8 +1,10 @@
 /* tile: AMX's tiles, eight registers of 16 rows of 64 bytes, in the few operations that products of bf16 need.
  *
  * In the tier `amx` they are the processor's instructions, in the tier `tiles` plain C that does the same (tile_emulated.c), so that the code above
- * them is judged on any machine. The tier `avx512bf16` has the same layouts in memory and multiplies pairs in vector registers (tile_product.c). A thread configures its tiles at the start of a task and releases them at its end: tiles in use are saved at
+ * them is judged on any machine. A thread configures its tiles at the start of a task and releases them at its end: tiles in use are saved at
  * every change of thread, and using them outside is a fault on both.
+ *
+ * The tier `avx512bf16` has no tiles: it multiplies pairs in vector registers, from the same layouts in memory (tile_product.c).
  *
  * The instructions are written out and not the compiler's own functions: those of GCC 12 do not say that a load reads memory. */
 #ifndef BAI_TILE_H

@@ -55,8 +55,8 @@ static void pair_tiles(uint16_t *to, const uint16_t *x, int64_t ld)
         row a, b;
         memcpy(&a, x + r * ld, sizeof a);
         memcpy(&b, x + (r + 1) * ld, sizeof b);
-        __builtin_prefetch(x + (r + AHEAD) * ld); /* rows far apart in memory: the processor does not see by itself that they come */
-        __builtin_prefetch(x + (r + 1 + AHEAD) * ld);
+        for (int64_t i = r + AHEAD; i < r + AHEAD + 2; i++) /* rows far apart in memory: the processor does not see by itself that they come */
+            __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)(i * ld) * sizeof *x)); /* maybe behind the matrix */
         const row left = V_PICK16(a, b, BOTH(0), BOTH(1), BOTH(2), BOTH(3), BOTH(4), BOTH(5), BOTH(6), BOTH(7), BOTH(8), BOTH(9), BOTH(10), BOTH(11), BOTH(12),
                                   BOTH(13), BOTH(14), BOTH(15));
         const row right = V_PICK16(a, b, BOTH(16), BOTH(17), BOTH(18), BOTH(19), BOTH(20), BOTH(21), BOTH(22), BOTH(23), BOTH(24), BOTH(25), BOTH(26), BOTH(27),

@@ -1,4 +1,4 @@
-/* tile_product: products of bf16 matrices on tiles, summed in fp32, on the calling thread; what the tiers with tiles use for bf16.
+/* tile_product: products of bf16 matrices on tiles, or on pairs in vectors, summed in fp32, on the calling thread; what the tiers for bf16 use.
  *
  * C[M,N] = op(A) op(B). B is packed beforehand, in strips of 32 columns, so that a weight is packed once for all rows; rows of A are read in place
  * where they are whole, else packed into a panel. What is missing at the borders is zero in the packed copies. C comes in blocks of 32x32, handed to
@@ -11,7 +11,7 @@
 
 enum { BAI_SIDE = 32 }; /* rows of a panel, columns of a strip, steps of the sum that are taken at once */
 
-/* A block of C: rows x cols numbers from row m and column n on, row stride ldc. */
+/* A block of C: rows x cols numbers from row m and column n on, row stride ldc; what lies outside of them may never have been written. */
 typedef void (*bai_block_fn)(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc);
 
 static inline int64_t bai_side(int64_t n) { return (n + BAI_SIDE - 1) / BAI_SIDE * BAI_SIDE; }

@@ -27,12 +27,14 @@ for tier, says in pairs { amx = "fast bf16 %(AMX%)", avx512bf16 = "bf16 .-AVX%-5
         local one = run(tier, ("--tier %s --set precision=bf16 --threads 1"):format(tier))
         local c = losses(one)
         for i = 1, #b do t.near(c[i], b[i], 0.01 * (1 + b[i]), ("loss of step %d, %s"):format(i, tier)) end
+        t.check(c[1] ~= a[1], "%s: bf16 was used", tier)
         compare.same_run(one, (run(tier .. "-two", ("--tier %s --set precision=bf16 --threads 2"):format(tier))), tier .. ", two threads")
     else
+        t.check(tier ~= "avx512bf16" or not shell.read("/proc/cpuinfo"):find "avx512_bf16", "the processor has pairs of bf16, but: %s%s", out, err)
         t.skip("a run on " .. tier, "this processor has none")
         status, out, err = shell.bauta(shell.tiny("--tier " .. tier, "none"))
         t.equal(status, 5, tier .. ", which is not there: exit status")
-        t.check(err:find(("^bauta: .*tier '%s': this processor %%(or build%%) goes up to '%%w+'"):format(tier)), "one line says why: %s", err)
+        t.check(err:find(("^bauta: .*tier '%s': this processor %%(or build%%) does not have it; the best here is '%%w+'"):format(tier)), "one line says why: %s", err)
         t.equal(select(2, err:gsub("\n", "")), 1, tier .. ", which is not there: lines")
     end
 end

@@ -4,7 +4,7 @@
     python tests/reference/emulated_cpu.py build/tests/kernels/test_ops
     python tests/reference/emulated_cpu.py build/core/bauta doctor
 
-By this the kernels of the tiers avx512 and amx, and oneDNN's code for AVX-512, are judged where no such processor is at hand. It is some 200 times
+By this the kernels of the tiers avx512, avx512bf16 and amx are judged where no such processor is at hand. It is some 200 times
 slower than the machine. EMULATED_CPU_WITHOUT_AMX=1: a processor with AVX-512 alone.
 
 How: the program's memory is this process's own at the same addresses, its system calls are done by this process, its threads take turns whenever one

@@ -223,7 +223,7 @@ static void test_adamw(void)
 int main(void)
 {
     static const char *const tiers[] = { "plain", "avx2", "avx512", "avx512bf16", "amx", "tiles" };
-    for (int i = 0; i < 5; i++) {
+    for (size_t i = 0; i < sizeof tiers / sizeof *tiers; i++) {
         tier = tiers[i];
         dev = ba_device_open("cpu", 2, tier, &err);
         if (!dev) {
