@@ -72,8 +72,11 @@ static void task(void *ctx, int64_t t, int worker)
     float *dw = j->runs > 1 ? j->parts + run * size_of_run(j->N, j->K) : j->dw, *db = j->runs > 1 ? dw + j->N * j->K : j->db;
     for (int64_t m = run * j->run, first = m, rows; m < end; m += rows) {
         rows = BAI_LIBRARY ? end - m : bai_min(STEP, end - m);
+        const bai_gemm g = { .M = cols, .N = wide, .K = rows, .trans_a = 1, .add = m > first, .alpha = 1, .A = j->d + m * j->N + n0, .lda = j->N,
+                             .C = dw + n0 * j->K + k0, .ldc = j->K, .more = bai_min(STEP, end - m - rows) };
+        const bai_panels x = { .B = j->x + m * j->K + k0, .ldb = j->K, .K = rows, .N = wide };
         if (j->dw)
-            bai_sgemm(1, 0, cols, wide, rows, 1, j->d + m * j->N + n0, j->N, j->x + m * j->K + k0, j->K, m > first, dw + n0 * j->K + k0, j->K);
+            bai_multiply(&g, &x, 0);
         if (j->db && !k0)
             sum_columns(j, m, rows, n0, cols, m > first, db);
     }

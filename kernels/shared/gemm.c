@@ -13,7 +13,13 @@
 enum { SIX = 6,             /* rows that one base address reaches */
        LINE = 16,           /* numbers of a line of a cache */
        AHEAD = 16,          /* rows that are fetched before they are packed */
-       CACHED = 1 << 16 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
+       SOON = 3,            /* lines that are fetched for the next terms with every LINE terms of a tile */
+       PIECE = 192,         /* numbers of a row that one of them fetches in a tile */
+       WIDE = 384,          /* columns of B that are packed together */
+       CACHED = 1 << 15 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
+
+/* What is packed next: rows of A and B, fetched a piece at a time while tiles are multiplied. */
+typedef struct soon { const float *a, *b; int64_t lda, ldb, wide_a, wide_b, left, column; } soon;
 
 /* The part of one product that goes through the tiles at a time. */
 typedef struct part {
@@ -22,13 +28,30 @@ typedef struct part {
     const float *A;              /* of row m0, term k0 */
     int64_t step, cs;            /* A's element (m, k): m a tile's first row, at m * step + k * cs, the other rows of the tile behind it */
     int first, last;             /* whether C is written, not added to; whether sums are complete */
+    soon soon;
 } part;
+
+/* Where the next piece of what is packed next begins. */
+static const float *next_piece(soon *s)
+{
+    const float *at = s->column < s->wide_a ? s->a + s->column : s->b + (s->column - s->wide_a);
+    if (!s->left)
+        return at;
+    s->column += PIECE;
+    if (s->column >= s->wide_a + s->wide_b) {
+        s->column = 0;
+        s->left--;
+        s->a += s->lda;
+        s->b += s->ldb;
+    }
+    return at;
+}
 
 /* mr x BAI_NR sums over `terms` products, each row beginning with `from`. Always inlined, with mr and along constants, so that the sums stay in registers. While it
  * multiplies, it fetches the rows of the tile below. along: the rows of A lie `step` apart and are read along; otherwise they lie side by
  * side and the terms `step` apart. */
 static inline __attribute__((always_inline)) void sums(int mr, int along, int64_t terms, const float *a, int64_t step, const float *b, const float *from,
-                                                       float alpha, int add, float *c, int64_t ldc)
+                                                       float alpha, int add, float *c, int64_t ldc, const float *const *next)
 {
     vf s[BAI_MR][2];
     const int64_t rs = along ? step : 1, cs = along ? 1 : step;
@@ -44,6 +67,9 @@ static inline __attribute__((always_inline)) void sums(int mr, int along, int64_
 #pragma GCC unroll 16
             for (int i = 0; i < mr; i++)
                 __builtin_prefetch(a + (mr + i) * rs);
+        if (!along && k % LINE == 0)
+            for (int i = 0; i < SOON; i++)
+                __builtin_prefetch(next[i] + k, 0, 2);
 #pragma GCC unroll 16
         for (int i = 0; i < mr; i++) {
             const float x = i < SIX ? a[i * rs] : a6[(i - SIX) * rs];
@@ -61,29 +87,32 @@ static inline __attribute__((always_inline)) void sums(int mr, int along, int64_
     }
 }
 
-#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, from, alpha, add, c, ldc); break;
+#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, from, alpha, add, c, ldc, next); break;
 #define ANY_ROWS switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) }
 static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
-                       int64_t ldc)
+                       int64_t ldc, const float *const *next)
 {
     enum { along = 1 };
     ANY_ROWS
 }
 static void tile_of_columns(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
-                          int64_t ldc)
+                          int64_t ldc, const float *const *next)
 {
     enum { along = 0 };
     ANY_ROWS
 }
 
 /* The tile of the part's rows from m, into t: C itself or a place for one tile. */
-static void tile(const part *p, int64_t m, int64_t rows, const float *b, const float *from, int add, float *t, int64_t ldt)
+static void tile(part *p, int64_t m, int64_t rows, const float *b, const float *from, int add, float *t, int64_t ldt)
 {
-    const float *a = p->A + m * p->step;
-    if (p->cs > 1)
-        tile_of_columns(rows, p->terms, a, p->cs, b, from, p->g->alpha, add, t, ldt);
-    else
-        tile_of_rows(rows, p->terms, a, p->step, b, from, p->g->alpha, add, t, ldt);
+    const float *a = p->A + m * p->step, *next[SOON];
+    if (p->cs == 1) {
+        tile_of_rows(rows, p->terms, a, p->step, b, from, p->g->alpha, add, t, ldt, NULL);
+        return;
+    }
+    for (int i = 0; i < SOON; i++)
+        next[i] = next_piece(&p->soon);
+    tile_of_columns(rows, p->terms, a, p->cs, b, from, p->g->alpha, add, t, ldt, next);
 }
 
 static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t rows, int64_t cols)
@@ -94,7 +123,7 @@ static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, in
 }
 
 /* All rows of the part by one panel, columns n .. n + cols of C. */
-static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float *b)
+static void column_of_tiles(part *p, int64_t n, int64_t cols, const float *b)
 {
     const bai_gemm *g = p->g;
     _Alignas(64) float t[BAI_MR * BAI_NR], from[BAI_NR] = { 0 };
@@ -126,26 +155,47 @@ static void column_of_tiles(const part *p, int64_t n, int64_t cols, const float 
     }
 }
 
-/* cols (up to BAI_NR) columns of op(B), terms k0 .. k0 + terms, one term after the other; zeros behind. */
-static void pack_columns(const bai_panels *b, int64_t n, int64_t k0, int64_t terms, float *to)
+/* rows x cols numbers in strips of `wide` columns, one row after the other. fill: zeros behind the last column. */
+static inline __attribute__((always_inline)) void pack(int wide, int fill, const float *a, int64_t lda, int64_t cols, int64_t rows, float *to)
 {
-    const int64_t cols = bai_min(BAI_NR, b->N - n);
+    enum { FOUR = 4 };
+    for (int64_t k = 0, n; k < rows; k += n) {
+        n = bai_min(FOUR, rows - k);
+        for (int64_t r = k; r < k + n; r++) /* rows far apart in memory: the processor does not see by itself that they come */
+            for (int64_t i = 0; i < cols; i += LINE)
+                __builtin_prefetch((const void *)((uintptr_t)a + (uintptr_t)((r + AHEAD) * lda + i) * sizeof *a)); /* maybe behind the matrix */
+        int64_t m = 0;
+        float *y = to + k * wide;
+        for (; n == FOUR && m + wide <= cols; m += wide, y += rows * wide)
+#pragma GCC unroll 4
+            for (int64_t r = 0; r < FOUR; r++)
+                memcpy(y + r * wide, a + (k + r) * lda + m, (size_t)wide * sizeof *y);
+        for (; m < cols; m += wide, y += rows * wide)
+            for (int64_t r = 0; r < n; r++)
+                for (int64_t i = 0; i < wide && (fill || m + i < cols); i++)
+                    y[r * wide + i] = m + i < cols ? a[(k + r) * lda + m + i] : 0;
+    }
+}
+
+/* Columns n .. n + cols of op(B), terms k0 .. k0 + terms, in panels of BAI_NR, one term after the other; zeros behind. */
+static void pack_columns(const bai_panels *b, int64_t n, int64_t cols, int64_t k0, int64_t terms, float *to)
+{
     if (!b->trans) {
-        for (int64_t k = 0; k < terms; k++)
-            for (int64_t i = 0; i < BAI_NR; i += VL)
-                v_store(to + k * BAI_NR + i, v_load_part(b->B + (k0 + k) * b->ldb + n + i, bai_max(0, cols - i)));
+        pack(BAI_NR, 1, b->B + k0 * b->ldb + n, b->ldb, cols, terms, to);
         return;
     }
-    const float *from = b->B + n * b->ldb + k0;
-    for (int64_t i = 0; i < BAI_NR; i += VL)
-        for (int64_t k = 0; k < terms; k += VL) {
-            vf r[VL];
-            for (int64_t j = 0; j < VL; j++)
-                r[j] = i + j < cols ? v_load_part(from + (i + j) * b->ldb + k, terms - k) : (vf){ 0 };
-            v_transpose(r);
-            for (int64_t j = 0; j < VL && k + j < terms; j++)
-                v_store(to + (k + j) * BAI_NR + i, r[j]);
-        }
+    for (int64_t p = 0; p < cols; p += BAI_NR, to += terms * BAI_NR) {
+        const float *from = b->B + (n + p) * b->ldb + k0;
+        for (int64_t i = 0; i < BAI_NR; i += VL)
+            for (int64_t k = 0; k < terms; k += VL) {
+                vf r[VL];
+                for (int64_t j = 0; j < VL; j++)
+                    r[j] = p + i + j < cols ? v_load_part(from + (i + j) * b->ldb + k, terms - k) : (vf){ 0 };
+                v_transpose(r);
+                for (int64_t j = 0; j < VL && k + j < terms; j++)
+                    v_store(to + (k + j) * BAI_NR + i, r[j]);
+            }
+    }
 }
 
 /* Panel n / BAI_NR of op(B), terms k0 .. k0 + terms: from memory where it was packed before, else made in `room`. */
@@ -153,44 +203,38 @@ static const float *panel(const bai_panels *b, int64_t n, int64_t k0, int64_t te
 {
     if (b->at)
         return b->at + n * b->K + k0 * BAI_NR;
-    pack_columns(b, n, k0, terms, room);
+    pack_columns(b, n, bai_min(BAI_NR, b->N - n), k0, terms, room);
     return room;
 }
 
-/* A^T in strips of BAI_MR rows, one term after the other. */
-static void pack_rows(const float *a, int64_t lda, int64_t rows, int64_t terms, float *to)
-{
-    for (int64_t k = 0; k < terms; k++) {
-        const float *x = a + k * lda;
-        float *y = to + k * BAI_MR;
-        int64_t m = 0;
-        for (int64_t i = 0; i < rows; i += LINE) /* rows far apart in memory: the processor does not see by itself that they come */
-            __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)(AHEAD * lda + i) * sizeof *x)); /* maybe behind the matrix */
-        for (; m + BAI_MR <= rows; m += BAI_MR, y += terms * BAI_MR)
-            memcpy(y, x + m, BAI_MR * sizeof *y);
-        for (int64_t i = m; i < rows; i++)
-            y[i - m] = x[i];
-    }
-}
-
-static void through_panels(const part *p, const bai_panels *b, int64_t n0)
+static void through_panels(part *p, const bai_panels *b, int64_t n0)
 {
     _Alignas(64) float room[BAI_KC * BAI_NR];
     for (int64_t n = 0; n < p->g->N; n += BAI_NR)
         column_of_tiles(p, n, bai_min(BAI_NR, p->g->N - n), panel(b, n0 + n, p->k0, p->terms, room));
 }
 
+/* A^T in strips of BAI_MR rows, B in panels, each packed once for WIDE columns of C. */
 static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
 {
-    _Alignas(64) float room[BAI_MB * BAI_TERMS];
+    _Alignas(64) float room[BAI_MB * BAI_TERMS], panels[WIDE * BAI_TERMS];
     const bai_gemm *g = p->g;
-    for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
-        p->rows = bai_min(BAI_MB, g->M - p->m0);
-        pack_rows(g->A + p->k0 * g->lda + p->m0, g->lda, p->rows, p->terms, room);
-        p->A = room;
-        p->step = p->terms; /* row m is the first of tile m / BAI_MR, each of which has terms * BAI_MR numbers */
-        p->cs = BAI_MR;
-        through_panels(p, b, n0);
+    const int64_t k1 = p->k0 + p->terms;
+    for (int64_t n = 0; n < g->N; n += WIDE) {
+        const int64_t cols = bai_min(WIDE, g->N - n);
+        if (!b->at)
+            pack_columns(b, n0 + n, cols, p->k0, p->terms, panels);
+        p->soon = (soon){ .a = g->A + k1 * g->lda, .b = b->B + (b->trans ? 0 : k1 * b->ldb) + n0 + n, .lda = g->lda, .ldb = b->ldb, .wide_a = bai_ceil(g->M, PIECE) * PIECE, .wide_b = b->at || b->trans ? 0 : cols,
+                          .left = g->K + g->more - k1 };
+        for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
+            p->rows = bai_min(BAI_MB, g->M - p->m0);
+            pack(BAI_MR, 0, g->A + p->k0 * g->lda + p->m0, g->lda, p->rows, p->terms, room);
+            p->A = room;
+            p->step = p->terms; /* row m is the first of tile m / BAI_MR, each of which has terms * BAI_MR numbers */
+            p->cs = BAI_MR;
+            for (int64_t i = 0; i < cols; i += BAI_NR)
+                column_of_tiles(p, n + i, bai_min(BAI_NR, cols - i), b->at ? panel(b, n0 + n + i, p->k0, p->terms, NULL) : panels + i * p->terms);
+        }
     }
 }
 
@@ -204,6 +248,7 @@ static void blocks_in_place(part *p, const bai_panels *b, int64_t n0)
     for (p->m0 = 0; p->m0 < g->M; p->m0 += rows) {
         p->rows = bai_min(rows, g->M - p->m0);
         p->A = g->A + p->m0 * p->step + p->k0 * p->cs;
+        p->soon = (soon){ .a = p->A };
         through_panels(p, b, n0);
     }
 }
@@ -259,7 +304,7 @@ static void fill(void *ctx, int64_t t, int worker)
 {
     const bai_panels *b = ctx;
     (void)worker;
-    pack_columns(b, t * BAI_NR, 0, b->K, b->at + t * BAI_NR * b->K);
+    pack_columns(b, t * BAI_NR, bai_min(BAI_NR, b->N - t * BAI_NR), 0, b->K, b->at + t * BAI_NR * b->K);
 }
 
 void bai_panels_fill(const ba_kernel *k, bai_panels *b) { k->parallel(k, bai_ceil(b->N, BAI_NR), fill, b); }

@@ -39,6 +39,7 @@ typedef struct bai_gemm {
     int64_t ldc;
     const float *bias;           /* [N]: what every row's sums begin with (alpha is 1 then), or NULL: zeros */
     const float *also;           /* a second matrix like C that finish writes, or NULL: only fetched in time */
+    int64_t more;                /* rows of A and B behind those of this product, multiplied next: fetched in time */
     bai_finish_fn finish;        /* NULL: the sums go to C */
     void *ctx;
 } bai_gemm;
