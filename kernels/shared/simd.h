@@ -167,11 +167,15 @@ static inline uint16_t f32_to_bf16(float f)
         return (uint16_t)(u >> 16 | 0x40);
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
+#if defined(__AVX512BF16__)
+static inline vh v_to_bf16(vf a) { return (vh)_mm512_cvtneps_pbh((__m512)a); } /* a denormal becomes zero, as it does in all arithmetic here */
+#else
 static inline vh v_to_bf16(vf a)
 {
     vu u = (vu)a, up = (u + 0x7fff + (u >> 16 & 1)) >> 16, nan = u >> 16 | 0x40;
     vi is_nan = a != a;
     return __builtin_convertvector((vu)((is_nan & (vi)nan) | (~is_nan & (vi)up)), vh);
 }
+#endif
 
 #endif

@@ -18,6 +18,10 @@ enum { BAI_TILE_ROWS = 16, BAI_TILE_ROW = 64, BAI_TILE = BAI_TILE_ROWS * BAI_TIL
 typedef struct bai_tile_shapes { uint8_t palette, start_row, zero[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } bai_tile_shapes;
 #define BAI_TILE_SHAPES { .palette = 1, .row_bytes = { 64, 64, 64, 64, 64, 64, 64, 64 }, .rows = { 16, 16, 16, 16, 16, 16, 16, 16 } }
 
+#ifndef BAI_PAIRS
+#define BAI_PAIRS 0
+#endif
+
 #if BAI_TILES_EMULATED
 
 void bai_tile_open(void);

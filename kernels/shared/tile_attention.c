@@ -10,18 +10,10 @@ static sizes sizes_of(int64_t T, int64_t d)
                     .panel = bai_strips_bytes(1, bai_max(T, d)), .scores = BAI_SIDE * bai_side(T) * 4 };
 }
 
+/* Terms of a sum over the tokens, read in place from rows of scores, which end in zeros. */
+static int64_t terms_of(int64_t T) { return bai_ceil(T, BAI_WHOLE) * BAI_WHOLE; }
+
 static void *take(char **room, int64_t bytes) { char *p = *room; *room += bytes; return p; }
-
-typedef struct rows { float *to; int64_t ld; } rows;
-
-/* Into the scores of one panel, whose rows are counted from its own first. */
-static void keep(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
-{
-    const rows *w = ctx;
-    (void)m;
-    for (int64_t r = 0; r < count; r++)
-        memcpy(w->to + r * w->ld + n, c + r * ldc, (size_t)cols * 4);
-}
 
 typedef struct halves { uint16_t *to; int64_t ld; const float *by; } halves; /* by: a factor for each row, or NULL */
 
@@ -41,18 +33,26 @@ static vf inside(vf x, int64_t left, float other)
     return v_select(at < (int32_t)left, x, v_set(other));
 }
 
-/* row = exp(scale row - top), zeros up to `wide`; returns the sum, and top. */
-static float soften(float *row, int64_t n, int64_t wide, float scale, float *top)
+/* P = exp(scale row - top) in bf16, zeros up to `wide`, and, where asked for, in fp32 in place of the row; returns the sum, and top. */
+static float soften(float *row, int64_t n, int64_t wide, float scale, int keep, float *top, uint16_t *P)
 {
     vf most = v_set(-3.0e38f), sum = { 0 };
-    for (int64_t i = 0; i < n; i += VL)
-        most = v_max(inside(v_load(row + i) * scale, n - i, -3.0e38f), most);
-    *top = v_top(most);
-    for (int64_t i = 0; i < wide; i += VL) {
-        vf x = inside(v_exp(v_load(row + i) * scale - *top), n - i, 0);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL)
+        most = v_max(v_load(row + i), most);
+    if (i < n)
+        most = v_max(inside(v_load(row + i), n - i, -3.0e38f), most);
+    *top = v_top(most) * scale;
+    for (i = 0; i < n; i += VL) {
+        vf x = v_exp(v_load(row + i) * scale - *top);
+        if (i + VL > n)
+            x = inside(x, n - i, 0);
         sum += x;
-        v_store(row + i, x);
+        if (keep)
+            v_store(row + i, x);
+        bai_put_halves(P + i, x, VL);
     }
+    memset(P + i, 0, (size_t)(wide - i) * sizeof *P);
     return v_sum(sum);
 }
 
@@ -74,18 +74,18 @@ void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t
     bai_pack_strips((bai_half){ h->v, h->ld, 0 }, T, d, 0, bai_ceil(d, BAI_SIDE), values);
     for (int64_t m = 0; m < T; m += BAI_SIDE) {
         int64_t n = bai_min(BAI_SIDE, T - m);
-        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, keep, &(rows){ S, z.wide });
+        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, bai_tile_put, &(bai_place){ S, z.wide, m, 0, 1 });
         for (int64_t r = 0; r < n; r++) {
-            float top, *row = S + r * z.wide, sum = soften(row, T, z.wide, scale, &top);
+            const int kept = first && m + r < E;
+            float top, *row = S + r * z.wide, sum = soften(row, T, z.wide, scale, kept, &top, P + r * z.wide);
             by[r] = 1.0f / sum;
             if (lse)
                 lse[m + r] = top + logf(sum);
-            for (int64_t i = 0; first && m + r < E && i < T; i++)
+            for (int64_t i = 0; kept && i < T; i++)
                 first[(m + r) * T + i] = row[i] * by[r];
-            bai_halve(P + r * z.wide, row, z.wide, 1);
         }
         if (out)
-            bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, z.wide, panel, halve, &(halves){ out + m * ldo, ldo, by });
+            bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, terms_of(T), panel, halve, &(halves){ out + m * ldo, ldo, by });
     }
 }
 
@@ -99,15 +99,22 @@ size_t bai_tile_backward_bytes(int64_t T, int64_t d)
 static void score_row(float *s, const float *dp, int64_t n, int64_t wide, float scale, float lse, uint16_t *P, uint16_t *dS)
 {
     vf sum = { 0 };
-    for (int64_t i = 0; i < wide; i += VL) {
-        vf p = inside(v_exp(v_load(s + i) * scale - lse), n - i, 0);
-        sum += p * inside(v_load(dp + i), n - i, 0);
+    int64_t i;
+    for (i = 0; i < n; i += VL) {
+        vf p = v_exp(v_load(s + i) * scale - lse), q = v_load(dp + i);
+        if (i + VL > n)
+            p = inside(p, n - i, 0), q = inside(q, n - i, 0);
+        sum += p * q;
         v_store(s + i, p);
         bai_put_halves(P + i, p, VL);
     }
     const float dot = v_sum(sum);
-    for (int64_t i = 0; i < wide; i += VL)
-        bai_put_halves(dS + i, inside(v_load(s + i) * (v_load(dp + i) - dot) * scale, n - i, 0), VL);
+    for (int64_t at = 0; at < n; at += VL) {
+        vf x = v_load(s + at) * (v_load(dp + at) - dot) * scale;
+        bai_put_halves(dS + at, at + VL > n ? inside(x, n - at, 0) : x, VL);
+    }
+    memset(P + i, 0, (size_t)(wide - i) * sizeof *P);
+    memset(dS + i, 0, (size_t)(wide - i) * sizeof *dS);
 }
 
 typedef struct backward { /* what the panels share */
@@ -123,9 +130,9 @@ typedef struct backward { /* what the panels share */
 static void score_panel(const backward *b, int64_t m)
 {
     const int64_t T = b->h->T, d = b->h->d, n = bai_min(BAI_SIDE, T - m), across = bai_ceil(T, BAI_SIDE), wide = b->z.wide;
-    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, keep, &(rows){ b->S, wide });
+    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ b->S, wide, m, 0, 1 });
     if (b->dout)
-        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, keep, &(rows){ b->dP, wide });
+        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ b->dP, wide, m, 0, 1 });
     else
         memset(b->dP, 0, (size_t)b->z.scores);
     for (int64_t r = 0; r < n; r++) {
@@ -153,7 +160,7 @@ void bai_tile_backward(const bai_half_head *h, void *room, const float *lse, con
         score_panel(&b, m);
     bai_pack_strips((bai_half){ h->q, h->ld, 0 }, T, d, 0, across, q);
     bai_pack_strips((bai_half){ h->k, h->ld, 0 }, T, d, 0, across, k);
-    bai_tile_product((bai_half){ b.dS, b.z.wide, 0 }, 0, T, k, 0, across, d, b.z.wide, b.panel, halve, &(halves){ dq, h->ld, NULL });
+    bai_tile_product((bai_half){ b.dS, b.z.wide, 0 }, 0, T, k, 0, across, d, terms_of(T), b.panel, halve, &(halves){ dq, h->ld, NULL });
     bai_tile_product((bai_half){ b.dS, b.z.wide, 1 }, 0, T, q, 0, across, d, T, b.panel, halve, &(halves){ dk, h->ld, NULL });
     for (int64_t r = 0; !dout && r < T; r++)
         memset(dv + r * h->ld, 0, (size_t)d * 2);

@@ -79,19 +79,6 @@ typedef struct dw_job {
     char *workers;
 } dw_job;
 
-typedef struct place { float *to; int64_t ld, add; } place;
-
-static void put(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc)
-{
-    const place *p = ctx;
-    for (int64_t r = 0; r < rows; r++) {
-        float *to = p->to + (m + r) * p->ld + n;
-        const float *from = c + r * ldc;
-        for (int64_t i = 0; i < cols; i++)
-            to[i] = p->add ? to[i] + from[i] : from[i];
-    }
-}
-
 static void add_rows(float *sum, const uint16_t *d, int64_t ld, int64_t rows, int64_t cols)
 {
     for (int64_t r = 0; r < rows; r++)
@@ -105,7 +92,7 @@ static void dw_task(void *ctx, int64_t t, int worker)
     int64_t g = t / j->c.bands, n0 = t % j->c.bands * j->c.wide, wide = bai_min(j->c.wide, j->N - n0), end = bai_min(j->M, (g + 1) * j->c.rows);
     uint16_t *strips = (uint16_t *)(j->workers + worker * worker_bytes(j->K)), *panel = strips + bai_strips_bytes(bai_ceil(j->K, BAI_SIDE), CHUNK) / 2;
     float *bias = j->db ? j->bias + g * j->N + n0 : NULL;
-    place to = { j->dw ? j->sums + (g * j->N + n0) * j->K : NULL, j->K, 0 };
+    bai_place to = { j->dw ? j->sums + (g * j->N + n0) * j->K : NULL, j->K, 0, 0, 0 };
     if (bias)
         memset(bias, 0, (size_t)wide * 4);
     for (int64_t m = g * j->c.rows; m < end; m += CHUNK, to.add = 1) {
@@ -116,7 +103,7 @@ static void dw_task(void *ctx, int64_t t, int worker)
         if (!j->dw)
             continue;
         bai_pack_strips((bai_half){ j->x + m * j->K, j->K, 0 }, rows, j->K, 0, bai_ceil(j->K, BAI_SIDE), strips);
-        bai_tile_product((bai_half){ d, j->N, 1 }, 0, wide, strips, 0, bai_ceil(j->K, BAI_SIDE), j->K, rows, panel, put, &to);
+        bai_tile_product((bai_half){ d, j->N, 1 }, 0, wide, strips, 0, bai_ceil(j->K, BAI_SIDE), j->K, rows, panel, bai_tile_put, &to);
     }
 }
 

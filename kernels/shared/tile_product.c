@@ -70,7 +70,7 @@ static void pair_tiles(uint16_t *to, const uint16_t *x, int64_t ld)
 /* Both tiles of one step: lines l, l + 16 (rows of A, columns of B; of `lines`), numbers k.. of the sum. in_rows: the lines are rows in memory. */
 static void pack_step(bai_half x, int in_rows, int as_columns, int64_t l, int64_t lines, int64_t k, int64_t K, uint16_t *to)
 {
-    if (!in_rows && as_columns && l + BAI_SIDE <= lines && k + BAI_SIDE <= K) {
+    if (!in_rows && (as_columns || BAI_PAIRS) && l + BAI_SIDE <= lines && k + BAI_SIDE <= K) {
         pair_tiles(to, x.data + k * x.ld + l, x.ld);
         return;
     }
@@ -81,9 +81,21 @@ static void pack_step(bai_half x, int in_rows, int as_columns, int64_t l, int64_
             copy_tile(to, x.data + l * x.ld + k, x.ld, lines - l, K - k);
         else
             pair_tile(to, x.data + k * x.ld + l, x.ld, K - k, lines - l);
-        if (l < lines && in_rows == as_columns)
+        if (l < lines && in_rows == as_columns && !(BAI_PAIRS && !as_columns)) /* (vectors take pairs from anywhere) */
             transpose(to);
     }
+}
+
+void bai_tile_put(void *place, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc)
+{
+    const bai_place *p = place;
+    float *to = p->to + (m - p->first) * p->ld + n;
+    for (int64_t r = 0; r < rows; r++, to += p->ld, c += ldc)
+        for (int64_t i = 0; i < cols; i += VL) {
+            const int64_t k = bai_min(VL, cols - i);
+            const vf x = v_load_part(c + i, k);
+            v_store_part(to + i, p->add ? v_load_part(to + i, k) + x : x, k);
+        }
 }
 
 void bai_pack_strips(bai_half b, int64_t K, int64_t N, int64_t first, int64_t last, uint16_t *to)
@@ -93,64 +105,99 @@ void bai_pack_strips(bai_half b, int64_t K, int64_t N, int64_t first, int64_t la
             pack_step(b, b.transposed, 1, s * BAI_SIDE, N, k, K, to);
 }
 
-/* One block: a at `a` (upper 16 rows) and `low`, `stride` bytes from row to row, `step` bytes from one 32 of the sum to the next. Only the first `rows`
- * rows of c are asked for. */
+/* Where the rows of A are: the first at `a`, the seventeenth at `low`. */
+typedef struct left_rows {
+    const char *a, *low;
+    int64_t stride, step;        /* bytes from row to row, and from one 32 of the sum to the next */
+    int across;                  /* pairs of one row lie in the rows of a tile, not side by side: only where BAI_PAIRS */
+    int64_t K;                   /* terms of the sum */
+} left_rows;
+
+/* One block of C into c. Only the first `rows` rows and `cols` columns are asked for. */
 #if BAI_PAIRS
 
 enum { DOWN = 8 }; /* rows at a time: 16 sums of a whole register each, two of B, one of A */
 
-static inline __attribute__((always_inline)) void few_rows(const char *a, int64_t stride, int64_t step, const uint16_t *strip, int64_t steps, float *c)
+/* Pairs first..last-1 of a step. stride: bytes from a row's pair to the next row's; next: from a row's pair to its next. */
+static inline __attribute__((always_inline)) void add_pairs(int wide, const char *a, int64_t stride, int64_t next, const uint16_t *strip, int pairs, __m512 sum[DOWN][2])
 {
-    __m512 sum[DOWN][2];
-    for (int r = 0; r < DOWN; r++)
-        sum[r][0] = sum[r][1] = _mm512_setzero_ps();
-    for (int64_t i = 0; i < steps; i++, a += step, strip += STEP)
-        for (int p = 0; p < PAIRS; p++) {
-            const __m512bh left = (__m512bh)_mm512_loadu_si512(strip + p * BAI_SIDE), right = (__m512bh)_mm512_loadu_si512(strip + STEP / 2 + p * BAI_SIDE);
-            for (int r = 0; r < DOWN; r++) {
-                int32_t pair;
-                memcpy(&pair, a + r * stride + p * 4, 4);
-                const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
-                sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
+    for (int p = 0; p < pairs; p++, a += next) {
+        const __m512bh left = (__m512bh)_mm512_loadu_si512(strip + p * BAI_SIDE);
+        const __m512bh right = wide ? (__m512bh)_mm512_loadu_si512(strip + STEP / 2 + p * BAI_SIDE) : left;
+        for (int r = 0; r < DOWN; r++) {
+            int32_t pair;
+            memcpy(&pair, a + r * stride, 4);
+            const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
+            if (wide)
                 sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, right);
-            }
         }
-    for (int r = 0; r < DOWN; r++) {
-        _mm512_store_ps(c + r * BAI_SIDE, sum[r][0]);
-        _mm512_store_ps(c + r * BAI_SIDE + PAIRS, sum[r][1]);
     }
 }
 
-static void block(const char *a, const char *low, int64_t stride, int64_t step, const uint16_t *strip, int64_t steps, int64_t rows, float *c)
+/* wide: both halves of the strip, else the left one. */
+static inline __attribute__((always_inline)) void few_rows(int wide, const char *a, int64_t stride, int64_t next, int64_t step, const uint16_t *strip, int64_t K, float *c,
+                                                           int64_t ldc, int add)
 {
-    for (int64_t r = 0; r < rows; r += DOWN)
-        few_rows((r < PAIRS ? a : low) + r % PAIRS * stride, stride, step, strip, steps, c + r * BAI_SIDE);
+    __m512 sum[DOWN][2];
+    for (int r = 0; r < DOWN; r++) {
+        __builtin_prefetch(c + r * ldc, 1); /* where sums go is fetched while they are made */
+        __builtin_prefetch(c + r * ldc + PAIRS, 1);
+        sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    }
+    for (int64_t i = 0; i < K / BAI_SIDE; i++, a += step, strip += STEP)
+        add_pairs(wide, a, stride, next, strip, PAIRS, sum);
+    add_pairs(wide, a, stride, next, strip, (int)(K % BAI_SIDE + 1) / 2, sum);
+    for (int r = 0; r < DOWN; r++)
+        for (int h = 0; h < 1 + wide; h++) {
+            float *to = c + r * ldc + h * PAIRS;
+            _mm512_storeu_ps(to, add ? _mm512_add_ps(_mm512_loadu_ps(to), sum[r][h]) : sum[r][h]);
+        }
 }
+
+static void block(const left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add)
+{
+    for (int64_t r = 0; r < rows; r += DOWN, c += DOWN * ldc) {
+        const char *a = (r < PAIRS ? l->a : l->low) + r % PAIRS * l->stride;
+        switch (2 * l->across + (cols > PAIRS)) {
+        case 0: few_rows(0, a, l->stride, 4, l->step, strip, l->K, c, ldc, add); break;
+        case 1: few_rows(1, a, l->stride, 4, l->step, strip, l->K, c, ldc, add); break;
+        case 2: few_rows(0, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add); break;
+        case 3: few_rows(1, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add); break;
+        }
+    }
+}
+
+/* Blocks that end where C ends are written there at once. */
+static int straight(const bai_place *p, int64_t rows, int64_t cols) { return p->over || (rows % DOWN == 0 && (cols == BAI_SIDE || cols == PAIRS)); }
 
 #else
 
-static void block(const char *a, const char *low, int64_t stride, int64_t step, const uint16_t *strip, int64_t steps, int64_t rows, float *c)
+static void block(const left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add)
 {
-    (void)rows;
+    const char *a = l->a, *low = l->low;
+    (void)rows, (void)cols, (void)add; /* nothing is added: straight() */
     bai_tile_zero(0);
     bai_tile_zero(1);
     bai_tile_zero(2);
     bai_tile_zero(3);
-    for (int64_t i = 0; i < steps; i++, a += step, low += step, strip += STEP) {
-        bai_tile_load(4, a, stride);
+    for (int64_t k = 0; k < l->K; k += BAI_SIDE, a += l->step, low += l->step, strip += STEP) {
+        bai_tile_load(4, a, l->stride);
         bai_tile_load(6, strip, BAI_TILE_ROW);
         bai_tile_load(7, strip + STEP / 2, BAI_TILE_ROW);
         bai_tile_dot(0, 4, 6);
-        bai_tile_load(5, low, stride);
+        bai_tile_load(5, low, l->stride);
         bai_tile_dot(1, 4, 7);
         bai_tile_dot(2, 5, 6);
         bai_tile_dot(3, 5, 7);
     }
-    bai_tile_store(0, c, BAI_SIDE * 4);
-    bai_tile_store(1, c + PAIRS, BAI_SIDE * 4);
-    bai_tile_store(2, c + PAIRS * BAI_SIDE, BAI_SIDE * 4);
-    bai_tile_store(3, c + PAIRS * BAI_SIDE + PAIRS, BAI_SIDE * 4);
+    bai_tile_store(0, c, ldc * 4);
+    bai_tile_store(1, c + PAIRS, ldc * 4);
+    bai_tile_store(2, c + PAIRS * ldc, ldc * 4);
+    bai_tile_store(3, c + PAIRS * ldc + PAIRS, ldc * 4);
 }
+
+static int straight(const bai_place *p, int64_t rows, int64_t cols) { return !p->add && (p->over || (rows == BAI_SIDE && cols == BAI_SIDE)); }
 
 #endif
 
@@ -161,14 +208,24 @@ void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips
     const int64_t steps = bai_ceil(K, BAI_SIDE);
     bai_tile_open();
     for (int64_t m = m0; m < m1; m += BAI_SIDE) {
-        int64_t rows = bai_min(BAI_SIDE, m1 - m), in_place = !a.transposed && rows == BAI_SIDE && K % BAI_SIDE == 0;
+        int64_t rows = bai_min(BAI_SIDE, m1 - m), in_place = !a.transposed && rows == BAI_SIDE && K % BAI_WHOLE == 0;
         for (int64_t i = 0; !in_place && i < steps; i++)
             pack_step(a, !a.transposed, 0, m, m1, i * BAI_SIDE, K, panel + i * STEP);
-        const uint16_t *from = in_place ? a.data + m * a.ld : panel;
-        int64_t stride = in_place ? a.ld * 2 : BAI_TILE_ROW, low = in_place ? PAIRS * a.ld : STEP / 2;
+        const char *from = (const char *)(in_place ? a.data + m * a.ld : panel);
+        left_rows l = { .a = from, .low = from + (in_place ? PAIRS * a.ld * 2 : BAI_TILE), .stride = in_place ? a.ld * 2 : BAI_TILE_ROW,
+                        .step = in_place ? BAI_TILE_ROW : STEP * 2, .across = BAI_PAIRS && a.transposed, .K = K };
+        if (l.across)
+            l.stride = 4;
         for (int64_t s = first; s < last; s++) {
-            block((const char *)from, (const char *)(from + low), stride, in_place ? BAI_TILE_ROW : STEP * 2, strips + (s - first) * steps * STEP, steps, rows, c);
-            done(ctx, m, s * BAI_SIDE, rows, bai_min(BAI_SIDE, N - s * BAI_SIDE), c, BAI_SIDE);
+            const int64_t cols = bai_min(BAI_SIDE, N - s * BAI_SIDE);
+            const uint16_t *strip = strips + (s - first) * steps * STEP;
+            const bai_place *p = done == bai_tile_put ? ctx : NULL;
+            if (p && straight(p, rows, cols)) {
+                block(&l, strip, rows, cols, p->to + (m - p->first) * p->ld + s * BAI_SIDE, p->ld, p->add);
+                continue;
+            }
+            block(&l, strip, rows, cols, c, BAI_SIDE, 0);
+            done(ctx, m, s * BAI_SIDE, rows, cols, c, BAI_SIDE);
         }
     }
     bai_tile_close();
