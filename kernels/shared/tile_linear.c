@@ -48,16 +48,19 @@ void bai_tile_linear(const ba_kernel *k, bai_half a, bai_half b, int64_t M, int6
 /* ---- the weights' gradient ----
  * The rows are cut into a few groups, each summed by itself into a copy of dw, so that a row is packed once, while it is in the cache; the copies are
  * added in order. Where dw is large there are fewer groups, and bands of dw in their place. */
-enum { CHUNK = 256, GROUPS = 8, COPIES_BYTES = 32 << 20, BAND = 128 };
+enum { CHUNK = 288, GROUPS = 8, FEWEST = 512, COPIES_BYTES = 32 << 20, BAND = 128 }; /* most rows at once, most groups, fewest rows of one, .., fewest columns of a band */
 
-typedef struct cut { int64_t groups, rows, bands, wide; } cut; /* rows of a group (of whole chunks), columns of d in a band */
+typedef struct cut { int64_t groups, rows, chunk, bands, wide; } cut; /* rows of a group, and of what is packed at once; columns of d in a band */
+
+static int64_t equal_parts(int64_t n, int64_t most) { return bai_max(BAI_SIDE, bai_side(bai_ceil(n, bai_max(1, bai_ceil(n, most))))); }
 
 static cut cut_of(int64_t M, int64_t N, int64_t K)
 {
-    int64_t most = bai_max(1, bai_min(GROUPS, COPIES_BYTES / (N * K * 4))), chunks = bai_ceil(M, CHUNK);
-    cut c = { .rows = bai_max(1, bai_ceil(chunks, most)) * CHUNK };
+    int64_t most = bai_max(1, bai_min(GROUPS, bai_min(COPIES_BYTES / (N * K * 4), M / FEWEST)));
+    cut c = { .rows = bai_max(BAI_SIDE, bai_side(bai_ceil(M, most))) };
     c.groups = bai_max(1, bai_ceil(M, c.rows));
-    c.wide = bai_max(BAND, bai_side(bai_ceil(N, bai_ceil(GROUPS, c.groups))));
+    c.chunk = equal_parts(c.rows, CHUNK);
+    c.wide = equal_parts(N, bai_max(BAND, bai_ceil(N, bai_ceil(GROUPS, c.groups))));
     c.bands = bai_ceil(N, c.wide);
     return c;
 }
@@ -95,8 +98,8 @@ static void dw_task(void *ctx, int64_t t, int worker)
     bai_place to = { j->dw ? j->sums + (g * j->N + n0) * j->K : NULL, j->K, 0, 0, 0 };
     if (bias)
         memset(bias, 0, (size_t)wide * 4);
-    for (int64_t m = g * j->c.rows; m < end; m += CHUNK, to.add = 1) {
-        int64_t rows = bai_min(CHUNK, end - m);
+    for (int64_t m = g * j->c.rows; m < end; m += j->c.chunk, to.add = 1) {
+        int64_t rows = bai_min(j->c.chunk, end - m);
         const uint16_t *d = j->d + m * j->N + n0;
         if (bias)
             add_rows(bias, d, j->N, rows, wide);
@@ -109,11 +112,12 @@ static void dw_task(void *ctx, int64_t t, int worker)
 
 static void add_copies(float *to, const float *copies, int64_t n, int64_t groups, int64_t at)
 {
-    for (int64_t i = at; i < bai_min(n, at + BAI_BLOCK); i++) {
-        float s = copies[i];
+    const int64_t end = bai_min(n, at + BAI_BLOCK);
+    for (int64_t i = at; i < end; i += VL) {
+        vf s = v_load_part(copies + i, end - i);
         for (int64_t g = 1; g < groups; g++)
-            s += copies[g * n + i];
-        to[i] = s;
+            s += v_load_part(copies + g * n + i, end - i);
+        v_store_part(to + i, s, end - i);
     }
 }
 
