@@ -74,7 +74,7 @@ void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t
     bai_pack_strips((bai_half){ h->v, h->ld, 0 }, T, d, 0, bai_ceil(d, BAI_SIDE), values);
     for (int64_t m = 0; m < T; m += BAI_SIDE) {
         int64_t n = bai_min(BAI_SIDE, T - m);
-        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, bai_tile_put, &(bai_place){ S, z.wide, m, 0, 1 });
+        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, bai_tile_put, &(bai_place){ .to = S, .ld = z.wide, .first = m, .over = 1 });
         for (int64_t r = 0; r < n; r++) {
             const int kept = first && m + r < E;
             float top, *row = S + r * z.wide, sum = soften(row, T, z.wide, scale, kept, &top, P + r * z.wide);
@@ -130,9 +130,9 @@ typedef struct backward { /* what the panels share */
 static void score_panel(const backward *b, int64_t m)
 {
     const int64_t T = b->h->T, d = b->h->d, n = bai_min(BAI_SIDE, T - m), across = bai_ceil(T, BAI_SIDE), wide = b->z.wide;
-    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ b->S, wide, m, 0, 1 });
+    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ .to = b->S, .ld = wide, .first = m, .over = 1 });
     if (b->dout)
-        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ b->dP, wide, m, 0, 1 });
+        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ .to = b->dP, .ld = wide, .first = m, .over = 1 });
     else
         memset(b->dP, 0, (size_t)b->z.scores);
     for (int64_t r = 0; r < n; r++) {

@@ -95,7 +95,7 @@ static void dw_task(void *ctx, int64_t t, int worker)
     int64_t g = t / j->c.bands, n0 = t % j->c.bands * j->c.wide, wide = bai_min(j->c.wide, j->N - n0), end = bai_min(j->M, (g + 1) * j->c.rows);
     uint16_t *strips = (uint16_t *)(j->workers + worker * worker_bytes(j->K)), *panel = strips + bai_strips_bytes(bai_ceil(j->K, BAI_SIDE), CHUNK) / 2;
     float *bias = j->db ? j->bias + g * j->N + n0 : NULL;
-    bai_place to = { j->dw ? j->sums + (g * j->N + n0) * j->K : NULL, j->K, 0, 0, 0 };
+    bai_place to = { .to = j->dw ? j->sums + (g * j->N + n0) * j->K : NULL, .ld = j->K };
     if (bias)
         memset(bias, 0, (size_t)wide * 4);
     for (int64_t m = g * j->c.rows; m < end; m += j->c.chunk, to.add = 1) {
@@ -106,6 +106,9 @@ static void dw_task(void *ctx, int64_t t, int worker)
         if (!j->dw)
             continue;
         bai_pack_strips((bai_half){ j->x + m * j->K, j->K, 0 }, rows, j->K, 0, bai_ceil(j->K, BAI_SIDE), strips);
+        const int64_t more = bai_min(j->c.chunk, end - m - rows);
+        to.soon[0] = (bai_soon){ d + rows * j->N, j->c.bands == 1 ? more * j->N * 2 : 0 };
+        to.soon[1] = (bai_soon){ j->x + (m + rows) * j->K, more * j->K * 2 };
         bai_tile_product((bai_half){ d, j->N, 1 }, 0, wide, strips, 0, bai_ceil(j->K, BAI_SIDE), j->K, rows, panel, bai_tile_put, &to);
     }
 }

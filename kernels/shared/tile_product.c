@@ -111,12 +111,33 @@ typedef struct left_rows {
     int64_t stride, step;        /* bytes from row to row, and from one 32 of the sum to the next */
     int across;                  /* pairs of one row lie in the rows of a tile, not side by side: only where BAI_PAIRS */
     int64_t K;                   /* terms of the sum */
+    bai_soon below;              /* the rows that come next, where they lie behind these */
 } left_rows;
 
 /* One block of C into c. Only the first `rows` rows and `cols` columns are asked for. */
 #if BAI_PAIRS
 
-enum { DOWN = 8 }; /* rows at a time: 16 sums of a whole register each, two of B, one of A */
+enum { DOWN = 8,                /* rows at a time: 16 sums of a whole register each, two of B, one of A */
+       LINE = 64,               /* bytes of a line of a cache */
+       FETCHED = 2 * LINE };    /* of what is read next, with every step */
+
+/* So many bytes of what is read next; NULL when all of it was fetched. */
+static const char *take_run(bai_soon *s, int64_t bytes)
+{
+    const char *at = s->at;
+    if (s->bytes <= 0)
+        return NULL;
+    *s = (bai_soon){ at + bytes, s->bytes - bytes };
+    return at;
+}
+
+static const char *next_run(bai_soon *below, bai_place *p, int64_t bytes)
+{
+    const char *at = take_run(below, bytes);
+    for (int i = 0; !at && p && i < BAI_SOON; i++)
+        at = take_run(&p->soon[i], bytes);
+    return at;
+}
 
 /* Pairs first..last-1 of a step. stride: bytes from a row's pair to the next row's; next: from a row's pair to its next. */
 static inline __attribute__((always_inline)) void add_pairs(int wide, const char *a, int64_t stride, int64_t next, const uint16_t *strip, int pairs, __m512 sum[DOWN][2])
@@ -137,7 +158,7 @@ static inline __attribute__((always_inline)) void add_pairs(int wide, const char
 
 /* wide: both halves of the strip, else the left one. */
 static inline __attribute__((always_inline)) void few_rows(int wide, const char *a, int64_t stride, int64_t next, int64_t step, const uint16_t *strip, int64_t K, float *c,
-                                                           int64_t ldc, int add)
+                                                           int64_t ldc, int add, const char *soon)
 {
     __m512 sum[DOWN][2];
     for (int r = 0; r < DOWN; r++) {
@@ -145,8 +166,11 @@ static inline __attribute__((always_inline)) void few_rows(int wide, const char 
         __builtin_prefetch(c + r * ldc + PAIRS, 1);
         sum[r][0] = sum[r][1] = _mm512_setzero_ps();
     }
-    for (int64_t i = 0; i < K / BAI_SIDE; i++, a += step, strip += STEP)
+    for (int64_t i = 0; i < K / BAI_SIDE; i++, a += step, strip += STEP) {
+        for (int64_t at = i * FETCHED; soon && at < (i + 1) * FETCHED; at += LINE)
+            __builtin_prefetch(soon + at, 0, 2);
         add_pairs(wide, a, stride, next, strip, PAIRS, sum);
+    }
     add_pairs(wide, a, stride, next, strip, (int)(K % BAI_SIDE + 1) / 2, sum);
     for (int r = 0; r < DOWN; r++)
         for (int h = 0; h < 1 + wide; h++) {
@@ -155,15 +179,16 @@ static inline __attribute__((always_inline)) void few_rows(int wide, const char 
         }
 }
 
-static void block(const left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add)
+static void block(left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add, bai_place *place)
 {
     for (int64_t r = 0; r < rows; r += DOWN, c += DOWN * ldc) {
         const char *a = (r < PAIRS ? l->a : l->low) + r % PAIRS * l->stride;
+        const char *soon = next_run(&l->below, place, l->K / BAI_SIDE * FETCHED);
         switch (2 * l->across + (cols > PAIRS)) {
-        case 0: few_rows(0, a, l->stride, 4, l->step, strip, l->K, c, ldc, add); break;
-        case 1: few_rows(1, a, l->stride, 4, l->step, strip, l->K, c, ldc, add); break;
-        case 2: few_rows(0, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add); break;
-        case 3: few_rows(1, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add); break;
+        case 0: few_rows(0, a, l->stride, 4, l->step, strip, l->K, c, ldc, add, soon); break;
+        case 1: few_rows(1, a, l->stride, 4, l->step, strip, l->K, c, ldc, add, soon); break;
+        case 2: few_rows(0, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add, soon); break;
+        case 3: few_rows(1, a, 4, BAI_TILE_ROW, l->step, strip, l->K, c, ldc, add, soon); break;
         }
     }
 }
@@ -173,10 +198,10 @@ static int straight(const bai_place *p, int64_t rows, int64_t cols) { return p->
 
 #else
 
-static void block(const left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add)
+static void block(left_rows *l, const uint16_t *strip, int64_t rows, int64_t cols, float *c, int64_t ldc, int add, bai_place *place)
 {
     const char *a = l->a, *low = l->low;
-    (void)rows, (void)cols, (void)add; /* nothing is added: straight() */
+    (void)rows, (void)cols, (void)add, (void)place; /* nothing is added: straight() */
     bai_tile_zero(0);
     bai_tile_zero(1);
     bai_tile_zero(2);
@@ -216,15 +241,17 @@ void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips
                         .step = in_place ? BAI_TILE_ROW : STEP * 2, .across = BAI_PAIRS && a.transposed, .K = K };
         if (l.across)
             l.stride = 4;
+        if (in_place && a.ld == K)
+            l.below = (bai_soon){ a.data + (m + BAI_SIDE) * a.ld, BAI_SIDE * K * 2 }; /* of another task's, or behind the matrix, at the end */
         for (int64_t s = first; s < last; s++) {
             const int64_t cols = bai_min(BAI_SIDE, N - s * BAI_SIDE);
             const uint16_t *strip = strips + (s - first) * steps * STEP;
-            const bai_place *p = done == bai_tile_put ? ctx : NULL;
+            bai_place *p = done == bai_tile_put ? ctx : NULL;
             if (p && straight(p, rows, cols)) {
-                block(&l, strip, rows, cols, p->to + (m - p->first) * p->ld + s * BAI_SIDE, p->ld, p->add);
+                block(&l, strip, rows, cols, p->to + (m - p->first) * p->ld + s * BAI_SIDE, p->ld, p->add, p);
                 continue;
             }
-            block(&l, strip, rows, cols, c, BAI_SIDE, 0);
+            block(&l, strip, rows, cols, c, BAI_SIDE, 0, p);
             done(ctx, m, s * BAI_SIDE, rows, cols, c, BAI_SIDE);
         }
     }

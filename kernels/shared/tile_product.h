@@ -19,9 +19,12 @@ enum { BAI_WHOLE = BAI_SIDE };
 
 /* A block of C: rows x cols numbers from row m and column n on, row stride ldc; what lies outside of them may never have been written. */
 typedef void (*bai_block_fn)(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc);
+enum { BAI_SOON = 2 };
+typedef struct bai_soon { const void *at; int64_t bytes; } bai_soon;
 /* Where C goes when nothing else becomes of it: what bai_tile_put, a bai_block_fn, takes as its ctx. `to` is row `first` of C; add: to what
- * it holds; over: what lies behind the last row and column, up to whole blocks, may be written. */
-typedef struct bai_place { float *to; int64_t ld, first; int add, over; } bai_place;
+ * it holds; over: what lies behind the last row and column, up to whole blocks, may be written. soon: runs of memory that are
+ * read next, fetched while products are made. */
+typedef struct bai_place { float *to; int64_t ld, first; int add, over; bai_soon soon[BAI_SOON]; } bai_place;
 
 static inline int64_t bai_side(int64_t n) { return (n + BAI_SIDE - 1) / BAI_SIDE * BAI_SIDE; }
 /* Bytes of n strips of B, or of a panel of A (n = 1), K long. */
