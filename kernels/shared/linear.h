@@ -58,7 +58,11 @@ static inline void bai_linear_end(int gelu, const bai_linear_place *to, int64_t 
     const float *bias = j->bias ? j->bias + to->column + n : NULL;
     const int64_t N = j->N;
     int64_t at = to->at + m * N + n;
-    for (int64_t r = 0; r < rows; r++, at += N, t += ldt)
+    for (int64_t r = 0; r < rows; r++, at += N, t += ldt) {
+        if (y.data && y.type.dtype == BA_BF16)
+            __builtin_prefetch((uint16_t *)y.data + at + cols, 1);
+        if (pre.data && pre.type.dtype == BA_BF16)
+            __builtin_prefetch((uint16_t *)pre.data + at + cols, 1);
         for (int64_t i = 0; i < cols; i += VL) {
             const int64_t c = bai_min(VL, cols - i);
             vf a = v_load_part(t + i, c);
@@ -70,6 +74,7 @@ static inline void bai_linear_end(int gelu, const bai_linear_place *to, int64_t 
             if (y.data)
                 bai_linear_put(&y, at + i, gelu ? v_gelu(a) : a, c);
         }
+    }
 }
 
 /* The end of the sums of a place (a bai_finish_fn); whether there is a GELU is known when its loop is compiled. */
