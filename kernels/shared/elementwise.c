@@ -99,10 +99,11 @@ int64_t bai_walk_seek(const bai_walk *w, int64_t at, int64_t off[BAI_EACH])
 int bai_each_run(const ba_kernel *k, int n, void (*task)(void *ctx, int64_t t, int worker))
 {
     const ba_type *in[BAI_EACH];
-    bai_each j = { .k = k, .count = ba_type_count(&k->out[0].type), .narrow = k->out[0].type.dtype != BA_F32 };
+    bai_each j = { .k = k, .count = ba_type_count(&k->out[0].type), .narrow = k->out[0].type.dtype != BA_F32, .halves = k->out[0].type.dtype == BA_BF16 };
     for (int i = 0; i < n; i++) {
         in[i] = &k->in[i].type;
         j.narrow |= in[i]->dtype != BA_F32;
+        j.halves &= in[i]->dtype == BA_BF16 && ba_type_count(in[i]) == j.count;
     }
     bai_walk_plan(&j.w, &k->out[0].type, n, in);
     k->parallel(k, bai_ceil(j.count, BAI_BLOCK), task, &j);

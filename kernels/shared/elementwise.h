@@ -14,7 +14,7 @@ typedef struct bai_walk {         /* the output's axes: those of size 1 left out
     int64_t dim[BA_MAX_RANK], step[BAI_EACH][BA_MAX_RANK]; /* step 0: the input repeats */
 } bai_walk;
 
-typedef struct bai_each { const ba_kernel *k; bai_walk w; int64_t count; int narrow; } bai_each;
+typedef struct bai_each { const ba_kernel *k; bai_walk w; int64_t count; int narrow, halves; } bai_each; /* narrow: not all are fp32; halves: all are bf16, and nothing repeats */
 typedef vf (*bai_each_fn)(const vf *x, const void *params);
 typedef double (*bai_each_ref)(const double *x, const void *params);
 
@@ -67,10 +67,26 @@ static inline __attribute__((always_inline)) void bai_each_row(const bai_each *j
     bai_row_done(&k->out[0], at, len, y);
 }
 
+/* The same where all are bf16 and lie as the output does. */
+static inline __attribute__((always_inline)) void bai_each_halves(const bai_each *j, int n, int64_t at, int64_t len, bai_each_fn f)
+{
+    const ba_kernel *k = j->k;
+    for (int64_t c = 0; c < len; c += VL) {
+        vf v[BAI_EACH];
+        for (int i = 0; i < n; i++)
+            v[i] = v_load_halves((const uint16_t *)k->in[i].data + at + c, len - c);
+        v_store_halves((uint16_t *)k->out[0].data + at + c, f(v, k->params), len - c);
+    }
+}
+
 /* Block t of the output; n and f are known where this is inlined. */
 static inline __attribute__((always_inline)) void bai_each_block(const bai_each *j, int64_t t, int n, bai_each_fn f)
 {
     int64_t off[BAI_EACH], end = bai_min(j->count, (t + 1) * BAI_BLOCK);
+    if (j->halves) {
+        bai_each_halves(j, n, t * BAI_BLOCK, end - t * BAI_BLOCK, f);
+        return;
+    }
     for (int64_t at = t * BAI_BLOCK, len; at < end; at += len) {
         len = bai_min(bai_walk_seek(&j->w, at, off), end - at);
         if (j->narrow)

@@ -27,8 +27,8 @@ static inline const float *bai_row(const ba_view *v, int64_t at, int64_t n, floa
     if (v->type.dtype == BA_F32)
         return (const float *)v->data + at;
     if (v->type.dtype == BA_BF16)
-        for (int64_t i = 0; i < n; i++)
-            tmp[i] = bf16_to_f32(((const uint16_t *)v->data)[at + i]);
+        for (int64_t i = 0; i < n; i += VL)
+            v_store_part(tmp + i, v_load_halves((const uint16_t *)v->data + at + i, n - i), n - i);
     else if (v->type.dtype == BA_I32)
         for (int64_t i = 0; i < n; i++)
             tmp[i] = (float)((const int32_t *)v->data)[at + i];
@@ -46,8 +46,8 @@ static inline float *bai_row_out(const ba_view *v, int64_t at, float *tmp)
 static inline void bai_row_done(const ba_view *v, int64_t at, int64_t n, const float *row)
 {
     if (v->type.dtype == BA_BF16)
-        for (int64_t i = 0; i < n; i++)
-            ((uint16_t *)v->data)[at + i] = f32_to_bf16(row[i]);
+        for (int64_t i = 0; i < n; i += VL)
+            v_store_halves((uint16_t *)v->data + at + i, v_load_part(row + i, n - i), n - i);
 }
 
 /* shape rules */

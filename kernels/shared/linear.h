@@ -48,7 +48,7 @@ static inline void bai_linear_put(const ba_view *v, int64_t at, vf a, int64_t n)
     if (v->type.dtype == BA_F32)
         v_store_part((float *)v->data + at, a, n);
     else
-        bai_put_halves((uint16_t *)v->data + at, a, n);
+        v_store_halves((uint16_t *)v->data + at, a, n);
 }
 
 static inline void bai_linear_end(int gelu, const bai_linear_place *to, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)

@@ -178,4 +178,25 @@ static inline vh v_to_bf16(vf a)
 }
 #endif
 
+/* n numbers of bf16 (zeros behind them), and n numbers as bf16. */
+static inline vf v_load_halves(const uint16_t *p, int64_t n)
+{
+    vh h = { 0 };
+    if (__builtin_expect(n >= VL, 1))
+        memcpy(&h, p, sizeof h);
+    else
+        for (int64_t i = 0; i < n; i++)
+            h[i] = p[i];
+    return (vf)(__builtin_convertvector(h, vu) << 16);
+}
+static inline void v_store_halves(uint16_t *p, vf v, int64_t n)
+{
+    const vh h = v_to_bf16(v);
+    if (__builtin_expect(n >= VL, 1))
+        memcpy(p, &h, sizeof h);
+    else
+        for (int64_t i = 0; i < n; i++)
+            p[i] = h[i];
+}
+
 #endif

@@ -50,7 +50,7 @@ static float soften(float *row, int64_t n, int64_t wide, float scale, int keep, 
         sum += x;
         if (keep)
             v_store(row + i, x);
-        bai_put_halves(P + i, x, VL);
+        v_store_halves(P + i, x, VL);
     }
     memset(P + i, 0, (size_t)(wide - i) * sizeof *P);
     return v_sum(sum);
@@ -106,12 +106,12 @@ static void score_row(float *s, const float *dp, int64_t n, int64_t wide, float 
             p = inside(p, n - i, 0), q = inside(q, n - i, 0);
         sum += p * q;
         v_store(s + i, p);
-        bai_put_halves(P + i, p, VL);
+        v_store_halves(P + i, p, VL);
     }
     const float dot = v_sum(sum);
     for (int64_t at = 0; at < n; at += VL) {
         vf x = v_load(s + at) * (v_load(dp + at) - dot) * scale;
-        bai_put_halves(dS + at, at + VL > n ? inside(x, n - at, 0) : x, VL);
+        v_store_halves(dS + at, at + VL > n ? inside(x, n - at, 0) : x, VL);
     }
     memset(P + i, 0, (size_t)(wide - i) * sizeof *P);
     memset(dS + i, 0, (size_t)(wide - i) * sizeof *dS);

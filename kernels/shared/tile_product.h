@@ -43,21 +43,11 @@ void bai_pack_strips(bai_half b, int64_t K, int64_t N, int64_t first, int64_t la
 void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips, int64_t first, int64_t last, int64_t N, int64_t K, uint16_t *panel,
                       bai_block_fn done, void *ctx);
 
-/* n of the numbers in a, as bf16. */
-static inline void bai_put_halves(uint16_t *to, vf a, int64_t n)
-{
-    const vh h = v_to_bf16(a);
-    if (n >= VL)
-        memcpy(to, &h, sizeof h);
-    else
-        memcpy(to, &h, (size_t)n * 2);
-}
-
 /* A row to bf16, times `by`. */
 static inline void bai_halve(uint16_t *to, const float *from, int64_t n, float by)
 {
     for (int64_t i = 0; i < n; i += VL)
-        bai_put_halves(to + i, v_load_part(from + i, n - i) * by, n - i);
+        v_store_halves(to + i, v_load_part(from + i, n - i) * by, n - i);
 }
 
 #endif
