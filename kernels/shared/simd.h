@@ -61,22 +61,6 @@ static inline vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
 #endif
 static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 
-static inline float v_sum(vf v) /* always the same tree */
-{
-    for (int w = VL / 2; w; w /= 2)
-        for (int i = 0; i < w; i++)
-            v[i] += v[i + w];
-    return v[0];
-}
-
-static inline float v_top(vf v)
-{
-    float m = v[0];
-    for (int i = 1; i < VL; i++)
-        m = v[i] > m ? v[i] : m;
-    return m;
-}
-
 /* Rows and columns of VL vectors change places: in log2(VL) rounds, blocks of w x w off the diagonal do. */
 #define V_KEEP(l, w) ((l & w ? VL + l - w : l) & (2 * VL - 1)) /* the last & only matters where w >= VL, which never runs */
 #define V_GIVE(l, w) ((l & w ? VL + l : l + w) & (2 * VL - 1))
@@ -95,6 +79,29 @@ static inline float v_top(vf v)
 #define V_PICK(a, b, ...) __builtin_shuffle(a, b, (vi){ __VA_ARGS__ })
 #define V_PICK16(a, b, ...) __builtin_shuffle(a, b, (__typeof__(a)){ __VA_ARGS__ })
 #endif
+/* All lanes into one, always by the same tree: the lanes of one half and those of the other, w apart, until one is left. */
+#define V_TURN(l, w) ((l + w) & (VL - 1))
+#define V_HALVES(f, v, w) \
+    if (w < VL) \
+        v = f(v, V_PICK(v, v, V_LANES(V_TURN, w)))
+static inline vf v_add(vf a, vf b) { return a + b; }
+static inline float v_sum(vf v)
+{
+    V_HALVES(v_add, v, 8);
+    V_HALVES(v_add, v, 4);
+    V_HALVES(v_add, v, 2);
+    V_HALVES(v_add, v, 1);
+    return v[0];
+}
+static inline float v_top(vf v)
+{
+    V_HALVES(v_max, v, 8);
+    V_HALVES(v_max, v, 4);
+    V_HALVES(v_max, v, 2);
+    V_HALVES(v_max, v, 1);
+    return v[0];
+}
+
 #define V_ROUND(w) \
     if (w < VL) \
         for (int i = 0; i < VL; i++) \
