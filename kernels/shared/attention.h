@@ -14,7 +14,7 @@ typedef struct bai_head {
 } bai_head;
 
 /* Row stride of P: what lies behind the Tk-th column is of no meaning. */
-static inline int64_t bai_scores_stride(int64_t tk) { return BAI_LIBRARY ? tk : bai_ceil(tk, BAI_NR) * BAI_NR; }
+static inline int64_t bai_scores_stride(int64_t tk) { return BAI_LIBRARY ? tk : bai_ceil(tk, VL) * VL; }
 static inline int64_t bai_scores_room(int64_t tq, int64_t tk) { return bai_round64(tq * bai_scores_stride(tk) * 4) / 4; }
 
 #define bai_head_forward BAI_TIERED(bai_head_forward)

@@ -47,11 +47,11 @@ static const float *next_piece(soon *s)
     return at;
 }
 
-/* mr x BAI_NR sums over `terms` products, each row beginning with `from`. Always inlined, with mr and along constants, so that the sums stay in registers. While it
- * multiplies, it fetches the rows of the tile below. along: the rows of A lie `step` apart and are read along; otherwise they lie side by
- * side and the terms `step` apart. */
-static inline __attribute__((always_inline)) void sums(int mr, int along, int64_t terms, const float *a, int64_t step, const float *b, const float *from,
-                                                       float alpha, int add, float *c, int64_t ldc, const float *const *next)
+/* mr x (1 + wide) VL sums over `terms` products, each row beginning with `from`. Always inlined, with mr, wide and along constants, so that the sums stay in
+ * registers. While it multiplies, it fetches the rows of the tile below, or what is packed next. along: the rows of A lie `step` apart and are read along;
+ * otherwise they lie side by side and the terms `step` apart. */
+static inline __attribute__((always_inline)) void sums(int mr, int wide, int along, int64_t terms, const float *a, int64_t step, const float *b,
+                                                       const float *from, float alpha, int add, float *c, int64_t ldc, const float *const *next)
 {
     vf s[BAI_MR][2];
     const int64_t rs = along ? step : 1, cs = along ? 1 : step;
@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) void sums(int mr, int along, int64_
     }
     for (int64_t k = 0; k < terms; k++) {
         const vf y0 = v_load(b), y1 = v_load(b + VL);
-        if (along && k % 16 == 0)
+        if (along && k % LINE == 0)
 #pragma GCC unroll 16
             for (int i = 0; i < mr; i++)
                 __builtin_prefetch(a + (mr + i) * rs);
@@ -74,45 +74,43 @@ static inline __attribute__((always_inline)) void sums(int mr, int along, int64_
         for (int i = 0; i < mr; i++) {
             const float x = i < SIX ? a[i * rs] : a6[(i - SIX) * rs];
             s[i][0] += x * y0;
-            s[i][1] += x * y1;
+            if (wide)
+                s[i][1] += x * y1;
         }
         a += cs;
         a6 += cs;
         b += BAI_NR;
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < mr; i++, c += ldc) {
-        v_store(c, add ? v_load(c) + alpha * s[i][0] : alpha * s[i][0]);
-        v_store(c + VL, add ? v_load(c + VL) + alpha * s[i][1] : alpha * s[i][1]);
-    }
+    for (int i = 0; i < mr; i++, c += ldc)
+        for (int h = 0; h < 1 + wide; h++)
+            v_store(c + h * VL, add ? v_load(c + h * VL) + alpha * s[i][h] : alpha * s[i][h]);
 }
 
-#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, along, terms, a, step, b, from, alpha, add, c, ldc, next); break;
-#define ANY_ROWS switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) }
-static void tile_of_rows(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
-                       int64_t ldc, const float *const *next)
-{
-    enum { along = 1 };
-    ANY_ROWS
-}
-static void tile_of_columns(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c,
-                          int64_t ldc, const float *const *next)
-{
-    enum { along = 0 };
-    ANY_ROWS
-}
-
-/* The tile of the part's rows from m, into t: C itself or a place for one tile. */
-static void tile(part *p, int64_t m, int64_t rows, const float *b, const float *from, int add, float *t, int64_t ldt)
-{
-    const float *a = p->A + m * p->step, *next[SOON];
-    if (p->cs == 1) {
-        tile_of_rows(rows, p->terms, a, p->step, b, from, p->g->alpha, add, t, ldt, NULL);
-        return;
+typedef void tile_fn(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c, int64_t ldc,
+                     const float *const *next);
+#define ROWS(n) case n: if (n <= BAI_MR) sums(n <= BAI_MR ? n : 1, wide, along, terms, a, step, b, from, alpha, add, c, ldc, next); break;
+#define TILE(name, is_wide, is_along) \
+    static void name(int64_t rows, int64_t terms, const float *a, int64_t step, const float *b, const float *from, float alpha, int add, float *c, \
+                     int64_t ldc, const float *const *next) \
+    { \
+        enum { wide = is_wide, along = is_along }; \
+        switch (rows) { ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) } \
     }
-    for (int i = 0; i < SOON; i++)
+TILE(tile_of_rows, 1, 1)
+TILE(tile_of_columns, 1, 0)
+TILE(narrow_of_rows, 0, 1)
+TILE(narrow_of_columns, 0, 0)
+
+/* The tile of the part's rows from m, `cols` columns, into t: C itself or a place for one tile. */
+static void tile(part *p, int64_t m, int64_t rows, int64_t cols, const float *b, const float *from, int add, float *t, int64_t ldt)
+{
+    static tile_fn *const ways[2][2] = { { narrow_of_columns, narrow_of_rows }, { tile_of_columns, tile_of_rows } };
+    const int along = p->cs == 1;
+    const float *next[SOON] = { NULL };
+    for (int i = 0; !along && i < SOON; i++)
         next[i] = next_piece(&p->soon);
-    tile_of_columns(rows, p->terms, a, p->cs, b, from, p->g->alpha, add, t, ldt, next);
+    ways[cols > VL][along](rows, p->terms, p->A + m * p->step, along ? p->step : p->cs, b, from, p->g->alpha, add, t, ldt, next);
 }
 
 static void copy_part(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t rows, int64_t cols)
@@ -127,7 +125,7 @@ static void column_of_tiles(part *p, int64_t n, int64_t cols, const float *b)
 {
     const bai_gemm *g = p->g;
     _Alignas(64) float t[BAI_MR * BAI_NR], from[BAI_NR] = { 0 };
-    const int done = p->last && g->finish, straight = cols == BAI_NR && !done;
+    const int done = p->last && g->finish, straight = (cols == BAI_NR || cols == VL) && !done;
     if (p->first && g->bias)
         memcpy(from, g->bias + n, (size_t)cols * sizeof *from);
     for (int64_t m = 0; m < p->rows; m += BAI_MR) {
@@ -135,16 +133,16 @@ static void column_of_tiles(part *p, int64_t n, int64_t cols, const float *b)
         const int64_t at = (p->m0 + m) * g->ldc + n;
         float *c = g->C + at;
         for (int64_t r = 0; r < rows; r++) { /* where sums go is fetched while they are made */
-            for (int64_t i = 0; i < BAI_NR; i += LINE)
+            for (int64_t i = 0; i < cols; i += LINE)
                 __builtin_prefetch(c + r * g->ldc + i, 1);
-            for (int64_t i = 0; g->also && i < BAI_NR; i += LINE)
+            for (int64_t i = 0; g->also && i < cols; i += LINE)
                 __builtin_prefetch(g->also + at + r * g->ldc + i, 1);
         }
         if (straight) {
-            tile(p, m, rows, b, from, !p->first, c, g->ldc);
+            tile(p, m, rows, cols, b, from, !p->first, c, g->ldc);
             continue;
         }
-        tile(p, m, rows, b, from, 0, t, BAI_NR);
+        tile(p, m, rows, cols, b, from, 0, t, BAI_NR);
         for (int64_t r = 0; !p->first && r < rows; r++)
             for (int64_t i = 0; i < cols; i += VL)
                 v_store(t + r * BAI_NR + i, v_load(t + r * BAI_NR + i) + v_load_part(c + r * g->ldc + i, cols - i));
