@@ -38,7 +38,7 @@ static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #undef BA_LISTED
 };
 
-/* The few operations with a kernel for bf16: [0] on pairs in vectors, [1] on the processor's tiles, [2] on emulated ones. */
+/* The operations that multiply or write most of the bf16: [0] on pairs in vectors, [1] on the processor's tiles, [2] on emulated ones. */
 #if BA_PAIRS
 #define BA_LISTED(name) extern const ba_op ba_op_##name##_avx512bf16;
 #include "tile_ops.inc"

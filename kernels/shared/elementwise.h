@@ -14,7 +14,8 @@ typedef struct bai_walk {         /* the output's axes: those of size 1 left out
     int64_t dim[BA_MAX_RANK], step[BAI_EACH][BA_MAX_RANK]; /* step 0: the input repeats */
 } bai_walk;
 
-typedef struct bai_each { const ba_kernel *k; bai_walk w; int64_t count; int narrow, halves; } bai_each; /* narrow: not all are fp32; halves: all are bf16, and nothing repeats */
+/* narrow: not all are fp32; halves: all are bf16 and lie as the output does. */
+typedef struct bai_each { const ba_kernel *k; bai_walk w; int64_t count; int narrow, halves; } bai_each;
 typedef vf (*bai_each_fn)(const vf *x, const void *params);
 typedef double (*bai_each_ref)(const double *x, const void *params);
 
@@ -67,7 +68,7 @@ static inline __attribute__((always_inline)) void bai_each_row(const bai_each *j
     bai_row_done(&k->out[0], at, len, y);
 }
 
-/* The same where all are bf16 and lie as the output does. */
+/* The same for halves. */
 static inline __attribute__((always_inline)) void bai_each_halves(const bai_each *j, int n, int64_t at, int64_t len, bai_each_fn f)
 {
     const ba_kernel *k = j->k;

@@ -1,7 +1,8 @@
 /* gemm: register tiles over panels, or the library. See gemm.h.
  *
  * Order of loops: terms of the sum by BAI_KC, rows by BAI_MB, panels of B, tiles of BAI_MR rows. So a panel's part (BAI_KC x BAI_NR)
- * is read from the first-level cache by all tiles of a block of rows, and the block's part of A from the second. */
+ * is read from the first-level cache by all tiles of a block of rows, and the block's part of A from the second. A transposed A is packed, and B with it,
+ * once for all tiles; the rows that are packed next come from memory meanwhile. */
 #include "gemm.h"
 
 #if BAI_LIBRARY && BA_HAVE_DNNL
@@ -18,7 +19,7 @@ enum { SIX = 6,             /* rows that one base address reaches */
        WIDE = 384,          /* columns of B that are packed together */
        CACHED = 1 << 15 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
-/* What is packed next: rows of A and B, fetched a piece at a time while tiles are multiplied. */
+/* What is packed next, fetched a piece at a time while tiles are multiplied: of `left` rows the wide_a first numbers of A's and the wide_b first of B's. */
 typedef struct soon { const float *a, *b; int64_t lda, ldb, wide_a, wide_b, left, column; } soon;
 
 /* The part of one product that goes through the tiles at a time. */
@@ -218,12 +219,13 @@ static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
     _Alignas(64) float room[BAI_MB * BAI_TERMS], panels[WIDE * BAI_TERMS];
     const bai_gemm *g = p->g;
     const int64_t k1 = p->k0 + p->terms;
+    const int rows_of_b = !b->at && !b->trans;
     for (int64_t n = 0; n < g->N; n += WIDE) {
         const int64_t cols = bai_min(WIDE, g->N - n);
         if (!b->at)
             pack_columns(b, n0 + n, cols, p->k0, p->terms, panels);
-        p->soon = (soon){ .a = g->A + k1 * g->lda, .b = b->B + (b->trans ? 0 : k1 * b->ldb) + n0 + n, .lda = g->lda, .ldb = b->ldb, .wide_a = bai_ceil(g->M, PIECE) * PIECE, .wide_b = b->at || b->trans ? 0 : cols,
-                          .left = g->K + g->more - k1 };
+        p->soon = (soon){ .a = g->A + k1 * g->lda, .b = rows_of_b ? b->B + k1 * b->ldb + n0 + n : NULL, .lda = g->lda, .ldb = rows_of_b ? b->ldb : 0,
+                          .wide_a = bai_ceil(g->M, PIECE) * PIECE, .wide_b = rows_of_b ? cols : 0, .left = g->K + g->more - k1 };
         for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
             p->rows = bai_min(BAI_MB, g->M - p->m0);
             pack(BAI_MR, 0, g->A + p->k0 * g->lda + p->m0, g->lda, p->rows, p->terms, room);

@@ -15,6 +15,13 @@ static int64_t terms_of(int64_t T) { return bai_ceil(T, BAI_WHOLE) * BAI_WHOLE; 
 
 static void *take(char **room, int64_t bytes) { char *p = *room; *room += bytes; return p; }
 
+/* Rows m..m + n - 1 of x [T,d] by the packed columns of a matrix [d,T]: n rows of scores. */
+static void score(const uint16_t *x, int64_t ld, int64_t m, int64_t n, const uint16_t *strips, int64_t T, int64_t d, uint16_t *panel, float *to)
+{
+    bai_place place = { .to = to, .ld = bai_side(T), .first = m, .over = 1 };
+    bai_tile_product((bai_half){ x, ld, 0 }, m, m + n, strips, 0, bai_ceil(T, BAI_SIDE), T, d, panel, bai_tile_put, &place);
+}
+
 typedef struct halves { uint16_t *to; int64_t ld; const float *by; } halves; /* by: a factor for each row, or NULL */
 
 static void halve(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
@@ -74,7 +81,7 @@ void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t
     bai_pack_strips((bai_half){ h->v, h->ld, 0 }, T, d, 0, bai_ceil(d, BAI_SIDE), values);
     for (int64_t m = 0; m < T; m += BAI_SIDE) {
         int64_t n = bai_min(BAI_SIDE, T - m);
-        bai_tile_product((bai_half){ h->q, h->ld, 0 }, m, m + n, keys, 0, across, T, d, panel, bai_tile_put, &(bai_place){ .to = S, .ld = z.wide, .first = m, .over = 1 });
+        score(h->q, h->ld, m, n, keys, T, d, panel, S);
         for (int64_t r = 0; r < n; r++) {
             const int kept = first && m + r < E;
             float top, *row = S + r * z.wide, sum = soften(row, T, z.wide, scale, kept, &top, P + r * z.wide);
@@ -129,10 +136,10 @@ typedef struct backward { /* what the panels share */
 
 static void score_panel(const backward *b, int64_t m)
 {
-    const int64_t T = b->h->T, d = b->h->d, n = bai_min(BAI_SIDE, T - m), across = bai_ceil(T, BAI_SIDE), wide = b->z.wide;
-    bai_tile_product((bai_half){ b->h->q, b->h->ld, 0 }, m, m + n, b->keys, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ .to = b->S, .ld = wide, .first = m, .over = 1 });
+    const int64_t T = b->h->T, d = b->h->d, n = bai_min(BAI_SIDE, T - m), wide = b->z.wide;
+    score(b->h->q, b->h->ld, m, n, b->keys, T, d, b->panel, b->S);
     if (b->dout)
-        bai_tile_product((bai_half){ b->dout, b->ldo, 0 }, m, m + n, b->values, 0, across, T, d, b->panel, bai_tile_put, &(bai_place){ .to = b->dP, .ld = wide, .first = m, .over = 1 });
+        score(b->dout, b->ldo, m, n, b->values, T, d, b->panel, b->dP);
     else
         memset(b->dP, 0, (size_t)b->z.scores);
     for (int64_t r = 0; r < n; r++) {

@@ -48,7 +48,9 @@ void bai_tile_linear(const ba_kernel *k, bai_half a, bai_half b, int64_t M, int6
 /* ---- the weights' gradient ----
  * The rows are cut into a few groups, each summed by itself into a copy of dw, so that a row is packed once, while it is in the cache; the copies are
  * added in order. Where dw is large there are fewer groups, and bands of dw in their place. */
-enum { CHUNK = 288, GROUPS = 8, FEWEST = 512, COPIES_BYTES = 32 << 20, BAND = 128 }; /* most rows at once, most groups, fewest rows of one, .., fewest columns of a band */
+enum { CHUNK = 288,               /* most rows that are packed at once */
+       GROUPS = 8, FEWEST = 512,  /* most groups; fewest rows of one */
+       COPIES_BYTES = 32 << 20, BAND = 128 };
 
 typedef struct cut { int64_t groups, rows, chunk, bands, wide; } cut; /* rows of a group, and of what is packed at once; columns of d in a band */
 

@@ -157,8 +157,8 @@ static inline __attribute__((always_inline)) void add_pairs(int wide, const char
 }
 
 /* wide: both halves of the strip, else the left one. */
-static inline __attribute__((always_inline)) void few_rows(int wide, const char *a, int64_t stride, int64_t next, int64_t step, const uint16_t *strip, int64_t K, float *c,
-                                                           int64_t ldc, int add, const char *soon)
+static inline __attribute__((always_inline)) void few_rows(int wide, const char *a, int64_t stride, int64_t next, int64_t step, const uint16_t *strip,
+                                                           int64_t K, float *c, int64_t ldc, int add, const char *soon)
 {
     __m512 sum[DOWN][2];
     for (int r = 0; r < DOWN; r++) {
