@@ -35,8 +35,11 @@ static int on_tiles(const ba_type *d, const ba_type *w) { return d->dtype == BA_
 static void halve(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
 {
     const job *j = ctx;
-    for (int64_t r = 0; r < rows; r++)
-        bai_halve((uint16_t *)j->k->out[0].data + (m + r) * j->K + n, t + r * ldt, cols, 1);
+    for (int64_t r = 0; r < rows; r++) {
+        uint16_t *to = (uint16_t *)j->k->out[0].data + (m + r) * j->K + n;
+        __builtin_prefetch(to + cols, 1); /* of the next block, in time */
+        bai_halve(to, t + r * ldt, cols, 1);
+    }
 }
 #endif
 

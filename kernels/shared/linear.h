@@ -59,7 +59,7 @@ static inline void bai_linear_end(int gelu, const bai_linear_place *to, int64_t 
     const int64_t N = j->N;
     int64_t at = to->at + m * N + n;
     for (int64_t r = 0; r < rows; r++, at += N, t += ldt) {
-        if (y.data && y.type.dtype == BA_BF16)
+        if (y.data && y.type.dtype == BA_BF16) /* lines of the next block, in time; fp32 is written where sums are, which are fetched */
             __builtin_prefetch((uint16_t *)y.data + at + cols, 1);
         if (pre.data && pre.type.dtype == BA_BF16)
             __builtin_prefetch((uint16_t *)pre.data + at + cols, 1);
