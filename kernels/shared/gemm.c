@@ -16,7 +16,6 @@ enum { SIX = 6,             /* rows that one base address reaches */
        AHEAD = 16,          /* rows that are fetched before they are packed */
        SOON = 3,            /* lines that are fetched for the next terms with every LINE terms of a tile */
        PIECE = 192,         /* numbers of a row that one of them fetches in a tile */
-       WIDE = 384,          /* columns of B that are packed together */
        CACHED = 1 << 15 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
 /* What is packed next, fetched a piece at a time while tiles are multiplied: of `left` rows the wide_a first numbers of A's and the wide_b first of B's. */
@@ -213,15 +212,16 @@ static void through_panels(part *p, const bai_panels *b, int64_t n0)
         column_of_tiles(p, n, bai_min(BAI_NR, p->g->N - n), panel(b, n0 + n, p->k0, p->terms, room));
 }
 
-/* A^T in strips of BAI_MR rows, B in panels, each packed once for WIDE columns of C. */
+/* A^T in strips of BAI_MR rows, B in panels, each packed once for BAI_NB columns of C. */
 static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
 {
-    _Alignas(64) float room[BAI_MB * BAI_TERMS], panels[WIDE * BAI_TERMS];
+    _Alignas(64) float stack[(BAI_MB + BAI_NB) * BAI_TERMS]; /* untouched where there is room */
     const bai_gemm *g = p->g;
+    float *room = g->room ? g->room : stack, *panels = room + bai_ceil(bai_min(g->M, BAI_MB), BAI_MR) * BAI_MR * p->terms;
     const int64_t k1 = p->k0 + p->terms;
     const int rows_of_b = !b->at && !b->trans;
-    for (int64_t n = 0; n < g->N; n += WIDE) {
-        const int64_t cols = bai_min(WIDE, g->N - n);
+    for (int64_t n = 0; n < g->N; n += BAI_NB) {
+        const int64_t cols = bai_min(BAI_NB, g->N - n);
         if (!b->at)
             pack_columns(b, n0 + n, cols, p->k0, p->terms, panels);
         p->soon = (soon){ .a = g->A + k1 * g->lda, .b = rows_of_b ? b->B + k1 * b->ldb + n0 + n : NULL, .lda = g->lda, .ldb = rows_of_b ? b->ldb : 0,
