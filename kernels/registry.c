@@ -95,7 +95,7 @@ static int ask_for_tiles(void)
 {
     enum { REQUEST = 0x1023, TILE_DATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24, OSXSAVE = 1 << 27, SAVED = 3 << 17 };
     unsigned a, b, c, d, low, high;
-    if (best_vectors() != BAI_TIER_AVX512 || !__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
+    if (best_vectors() != BAI_TIER_AVX512 || !__builtin_cpu_supports("avx512bf16") || !__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE))
         return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE))
         return 0;
