@@ -38,10 +38,11 @@ static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #undef BA_LISTED
 };
 
-/* The operations that multiply or write most of the bf16: [0] on pairs in vectors, [1] on the processor's tiles, [2] on emulated ones. */
+/* The operations that multiply bf16 or write most of it: [0] on pairs in vectors, [1] on the processor's tiles, [2] on emulated ones. */
 #if BA_PAIRS
 #define BA_LISTED(name) extern const ba_op ba_op_##name##_avx512bf16;
 #include "tile_ops.inc"
+#include "rounding_ops.inc"
 #undef BA_LISTED
 #define ON_PAIRS(name) &ba_op_##name##_avx512bf16
 #else
@@ -50,6 +51,7 @@ static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #if BA_AMX
 #define BA_LISTED(name) extern const ba_op ba_op_##name##_amx;
 #include "tile_ops.inc"
+#include "rounding_ops.inc"
 #undef BA_LISTED
 #define ON_TILES(name) &ba_op_##name##_amx
 #else
@@ -59,9 +61,12 @@ static const ba_op *const table[][BAI_TIER_AVX512 + 1] = {
 #include "tile_ops.inc"
 #undef BA_LISTED
 
-static const ba_op *const tiled[][3] = {
-#define BA_LISTED(name) { ON_PAIRS(name), ON_TILES(name), &ba_op_##name##_tiles },
+static const struct { const char *name; const ba_op *by[3]; } tiled[] = {
+#define BA_LISTED(name) { #name, { ON_PAIRS(name), ON_TILES(name), &ba_op_##name##_tiles } },
 #include "tile_ops.inc"
+#undef BA_LISTED
+#define BA_LISTED(name) { #name, { ON_PAIRS(name), ON_TILES(name), NULL } },
+#include "rounding_ops.inc"
 };
 
 enum { COUNT = sizeof table / sizeof *table, TILED = sizeof tiled / sizeof *tiled };
@@ -118,8 +123,8 @@ static int tiles_granted(void) { return 0; }
 static const ba_op *on_tiles(const char *name, int tier)
 {
     for (int i = 0; i < TILED; i++)
-        if (!strcmp(tiled[i][2]->name, name))
-            return tiled[i][tier - BAI_TIER_AVX512BF16];
+        if (!strcmp(tiled[i].name, name))
+            return tiled[i].by[tier - BAI_TIER_AVX512BF16];
     return NULL;
 }
 

@@ -22,7 +22,9 @@ static void cost(const void *params, int n_in, const ba_type *const *in, const b
     c->flops = (double)ba_type_count(in[0]);
 }
 
-enum { TILE_N = 384, TILE_K = BAI_NB, TASKS = 16, LEAST = 512, STEP = BAI_TERMS }; /* rows of a run: LEAST or more; of a step: what is multiplied at a time, and the second-level cache holds */
+enum { TILE_N = 384, TILE_K = BAI_NB, TASKS = 16,
+       LEAST = 512,             /* fewest rows of a run */
+       STEP = BAI_TERMS };      /* rows that are multiplied at a time, and the second-level cache holds */
 
 /* Runs of equal length, enough for TASKS tasks. */
 static int64_t rows_of_run(int64_t M, int64_t N, int64_t K)
@@ -49,11 +51,17 @@ static size_t scratch(const void *params, int n_in, const ba_type *const *in, co
         return bai_tile_dw_bytes(ba_type_rows(in[0]), ba_type_last(in[0]), ba_type_last(in[1]), workers);
 #endif
     int64_t M = ba_type_rows(in[0]), N = ba_type_last(in[0]), K = ba_type_last(in[1]), runs = bai_ceil(M, rows_of_run(M, N, K));
-    return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) + (runs > 1 ? runs * size_of_run(N, K) * 4 : 0) +
-                    workers * packed_bytes(M, N, K));
+    return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) +
+                    (runs > 1 ? runs * size_of_run(N, K) * 4 : 0) + workers * packed_bytes(M, N, K));
 }
 
-typedef struct job { const ba_kernel *k; int64_t M, N, K, run, runs, across, tiles; const float *d, *x; float *dw, *db, *parts; char *packed; int64_t packed_bytes; } job;
+typedef struct job {
+    const ba_kernel *k;
+    int64_t M, N, K, run, runs, across, tiles, packed_bytes; /* of a worker */
+    const float *d, *x;
+    float *dw, *db, *parts;
+    char *packed;
+} job;
 
 static void sum_columns(const job *j, int64_t m0, int64_t rows, int64_t n0, int64_t cols, int add, float *db)
 {
@@ -76,12 +84,13 @@ static void task(void *ctx, int64_t t, int worker)
     float *dw = j->runs > 1 ? j->parts + run * size_of_run(j->N, j->K) : j->dw, *db = j->runs > 1 ? dw + j->N * j->K : j->db;
     for (int64_t m = run * j->run, first = m, rows; m < end; m += rows) {
         rows = BAI_LIBRARY ? end - m : bai_min(STEP, end - m);
-        const bai_gemm g = { .M = cols, .N = wide, .K = rows, .trans_a = 1, .add = m > first, .alpha = 1, .A = j->d + m * j->N + n0, .lda = j->N,
-                             .C = dw + n0 * j->K + k0, .ldc = j->K, .room = (float *)(j->packed + worker * j->packed_bytes),
-                             .more = bai_min(STEP, end - m - rows) };
-        const bai_panels x = { .B = j->x + m * j->K + k0, .ldb = j->K, .K = rows, .N = wide };
-        if (j->dw)
+        if (j->dw) {
+            const bai_gemm g = { .M = cols, .N = wide, .K = rows, .trans_a = 1, .add = m > first, .alpha = 1, .A = j->d + m * j->N + n0, .lda = j->N,
+                                 .C = dw + n0 * j->K + k0, .ldc = j->K, .room = j->packed_bytes ? (float *)(j->packed + worker * j->packed_bytes) : NULL,
+                                 .more = bai_min(STEP, end - m - rows) };
+            const bai_panels x = { .B = j->x + m * j->K + k0, .ldb = j->K, .K = rows, .N = wide };
             bai_multiply(&g, &x, 0);
+        }
         if (j->db && !k0)
             sum_columns(j, m, rows, n0, cols, m > first, db);
     }

@@ -31,16 +31,6 @@ typedef struct job { const ba_kernel *k; int64_t M, N, K; bai_panels w; char *ro
 
 #if BAI_TILES
 static int on_tiles(const ba_type *d, const ba_type *w) { return d->dtype == BA_BF16 && w->dtype == BA_BF16; }
-
-static void halve(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt)
-{
-    const job *j = ctx;
-    for (int64_t r = 0; r < rows; r++) {
-        uint16_t *to = (uint16_t *)j->k->out[0].data + (m + r) * j->K + n;
-        __builtin_prefetch(to + cols, 1); /* of the next block, in time */
-        bai_halve(to, t + r * ldt, cols, 1);
-    }
-}
 #endif
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
@@ -76,7 +66,7 @@ static int cpu(const ba_kernel *k, ba_err *e)
 #if BAI_TILES
     if (on_tiles(&k->in[0].type, &k->in[1].type)) {
         const bai_half d = { k->in[0].data, j.N, 0 }, w = { (const uint16_t *)k->in[1].data + p->from * j.K, j.K, 0 };
-        bai_tile_linear(k, d, w, j.M, j.K, j.N, k->scratch, halve, &j);
+        bai_tile_linear(k, d, w, j.M, j.K, j.N, k->scratch, bai_tile_halve, &(bai_half_place){ k->out[0].data, j.K, NULL });
         return BA_OK;
     }
 #endif

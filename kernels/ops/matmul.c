@@ -88,15 +88,6 @@ static void task(void *ctx, int64_t t, int worker)
 }
 
 #if BAI_TILES
-typedef struct place { const ba_view *y; int64_t at, ld; } place;
-
-static void put(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc)
-{
-    const place *p = ctx;
-    for (int64_t r = 0; r < rows; r++)
-        bai_halve((uint16_t *)p->y->data + p->at + (m + r) * p->ld + n, c + r * ldc, cols, 1);
-}
-
 static void tile_task(void *ctx, int64_t t, int worker)
 {
     const job *j = ctx;
@@ -107,9 +98,9 @@ static void tile_task(void *ctx, int64_t t, int worker)
     bai_half b = { (const uint16_t *)j->k->in[1].data + off[1] * j->K * j->N, p->transpose_b ? j->K : j->N, p->transpose_b != 0 };
     uint16_t *strips = (uint16_t *)((char *)j->room + worker * packed_bytes(j->nb, j->K)), *panel = strips + bai_strips_bytes(bai_ceil(j->nb, BAI_SIDE), j->K) / 2;
     int64_t first = n0 / BAI_SIDE, last = bai_ceil(n0 + cols, BAI_SIDE);
-    place to = { &j->k->out[0], batch * j->M * j->N, j->N };
+    bai_half_place to = { (uint16_t *)j->k->out[0].data + batch * j->M * j->N, j->N, NULL };
     bai_pack_strips(b, j->K, j->N, first, last, strips);
-    bai_tile_product(a, m0, bai_min(j->M, m0 + j->mb), strips, first, last, j->N, j->K, panel, put, &to);
+    bai_tile_product(a, m0, bai_min(j->M, m0 + j->mb), strips, first, last, j->N, j->K, panel, bai_tile_halve, &to);
 }
 #endif
 

@@ -30,7 +30,7 @@ static float softmax_row(float *row, int64_t n, int64_t ld)
 static void scores(const bai_head *h, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb, float *to)
 {
     const int64_t ld = bai_scores_stride(h->tk);
-    const bai_gemm g = { .M = h->tq, .N = ld, .K = h->d, .alpha = alpha, .A = a, .lda = lda, .C = to, .ldc = ld }; /* whole panels: nothing to cut off */
+    const bai_gemm g = { .M = h->tq, .N = ld, .K = h->d, .alpha = alpha, .A = a, .lda = lda, .C = to, .ldc = ld }; /* whole vectors: nothing to cut off */
     const bai_panels keys = { .B = b, .ldb = ldb, .trans = 1, .K = h->d, .N = h->tk };
     bai_multiply(&g, &keys, 0);
 }

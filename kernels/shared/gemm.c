@@ -1,8 +1,8 @@
 /* gemm: register tiles over panels, or the library. See gemm.h.
  *
  * Order of loops: terms of the sum by BAI_KC, rows by BAI_MB, panels of B, tiles of BAI_MR rows. So a panel's part (BAI_KC x BAI_NR)
- * is read from the first-level cache by all tiles of a block of rows, and the block's part of A from the second. A transposed A is packed, and B with it,
- * once for all tiles; the rows that are packed next come from memory meanwhile. */
+ * is read from the first-level cache by all tiles of a block of rows, and the block's part of A from the second. A transposed A is packed, once for BAI_NB
+ * columns of C, and B with it; the rows that are packed next come from memory meanwhile. */
 #include "gemm.h"
 
 #if BAI_LIBRARY && BA_HAVE_DNNL
@@ -15,7 +15,7 @@ enum { SIX = 6,             /* rows that one base address reaches */
        LINE = 16,           /* numbers of a line of a cache */
        AHEAD = 16,          /* rows that are fetched before they are packed */
        SOON = 3,            /* lines that are fetched for the next terms with every LINE terms of a tile */
-       PIECE = 192,         /* numbers of a row that one of them fetches in a tile */
+       PIECE = 192,         /* numbers of a row that they fetch in a tile, about */
        CACHED = 1 << 15 };  /* numbers of a transposed A that stay in the second-level cache and are read where they are */
 
 /* What is packed next, fetched a piece at a time while tiles are multiplied: of `left` rows the wide_a first numbers of A's and the wide_b first of B's. */
@@ -34,9 +34,9 @@ typedef struct part {
 /* Where the next piece of what is packed next begins. */
 static const float *next_piece(soon *s)
 {
-    const float *at = s->column < s->wide_a ? s->a + s->column : s->b + (s->column - s->wide_a);
     if (!s->left)
-        return at;
+        return s->a;
+    const float *at = s->column < s->wide_a ? s->a + s->column : s->b + (s->column - s->wide_a);
     s->column += PIECE;
     if (s->column >= s->wide_a + s->wide_b) {
         s->column = 0;
@@ -47,9 +47,9 @@ static const float *next_piece(soon *s)
     return at;
 }
 
-/* mr x (1 + wide) VL sums over `terms` products, each row beginning with `from`. Always inlined, with mr, wide and along constants, so that the sums stay in
- * registers. While it multiplies, it fetches the rows of the tile below, or what is packed next. along: the rows of A lie `step` apart and are read along;
- * otherwise they lie side by side and the terms `step` apart. */
+/* mr x (1 + wide) VL sums over `terms` products, each row beginning with `from`. Always inlined, with mr, wide and along constants, so that the sums
+ * stay in registers. along: the rows of A lie `step` apart and are read along; otherwise they lie side by side and the terms `step` apart. While it
+ * multiplies, it fetches the rows of the tile below, or what is packed next (from `next`). */
 static inline __attribute__((always_inline)) void sums(int mr, int wide, int along, int64_t terms, const float *a, int64_t step, const float *b,
                                                        const float *from, float alpha, int add, float *c, int64_t ldc, const float *const *next)
 {
@@ -212,18 +212,17 @@ static void through_panels(part *p, const bai_panels *b, int64_t n0)
         column_of_tiles(p, n, bai_min(BAI_NR, p->g->N - n), panel(b, n0 + n, p->k0, p->terms, room));
 }
 
-/* A^T in strips of BAI_MR rows, B in panels, each packed once for BAI_NB columns of C. */
-static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
+/* A^T in strips of BAI_MR rows, B in panels, in room. */
+static void pack_and_multiply(part *p, const bai_panels *b, int64_t n0, float *room)
 {
-    _Alignas(64) float stack[(BAI_MB + BAI_NB) * BAI_TERMS]; /* untouched where there is room */
     const bai_gemm *g = p->g;
-    float *room = g->room ? g->room : stack, *panels = room + bai_ceil(bai_min(g->M, BAI_MB), BAI_MR) * BAI_MR * p->terms;
+    float *panels = room + bai_ceil(bai_min(g->M, BAI_MB), BAI_MR) * BAI_MR * p->terms;
     const int64_t k1 = p->k0 + p->terms;
     const int rows_of_b = !b->at && !b->trans;
     for (int64_t n = 0; n < g->N; n += BAI_NB) {
         const int64_t cols = bai_min(BAI_NB, g->N - n);
         if (!b->at)
-            pack_columns(b, n0 + n, cols, p->k0, p->terms, panels);
+            pack_columns(b, n0 + n, bai_min(cols, b->N - n0 - n), p->k0, p->terms, panels);
         p->soon = (soon){ .a = g->A + k1 * g->lda, .b = rows_of_b ? b->B + k1 * b->ldb + n0 + n : NULL, .lda = g->lda, .ldb = rows_of_b ? b->ldb : 0,
                           .wide_a = bai_ceil(g->M, PIECE) * PIECE, .wide_b = rows_of_b ? cols : 0, .left = g->K + g->more - k1 };
         for (p->m0 = 0; p->m0 < g->M; p->m0 += BAI_MB) {
@@ -236,6 +235,20 @@ static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
                 column_of_tiles(p, n + i, bai_min(BAI_NR, cols - i), b->at ? panel(b, n0 + n + i, p->k0, p->terms, NULL) : panels + i * p->terms);
         }
     }
+}
+
+static __attribute__((noinline)) void pack_on_stack(part *p, const bai_panels *b, int64_t n0)
+{
+    _Alignas(64) float room[(BAI_MB + BAI_NB) * BAI_TERMS];
+    pack_and_multiply(p, b, n0, room);
+}
+
+static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
+{
+    if (p->g->room)
+        pack_and_multiply(p, b, n0, p->g->room);
+    else
+        pack_on_stack(p, b, n0);
 }
 
 /* A as it lies. A panel that is made on the way should serve all rows. */
@@ -256,10 +269,10 @@ static void blocks_in_place(part *p, const bai_panels *b, int64_t n0)
 static void own(const bai_gemm *g, const bai_panels *b, int64_t n0)
 {
     const int64_t most = g->trans_a ? BAI_TERMS : BAI_KC, pieces = bai_max(1, bai_ceil(g->K, most)), each = bai_min(most, (bai_ceil(g->K, pieces) + 7) / 8 * 8);
-    const int pack = g->trans_a && g->K * g->lda > CACHED;
+    const int packed = g->trans_a && g->K * g->lda > CACHED;
     for (int64_t k0 = 0; k0 == 0 || k0 < g->K; k0 += each) {
         part p = { .g = g, .k0 = k0, .terms = bai_min(each, g->K - k0), .first = !k0 && !g->add, .last = k0 + each >= g->K };
-        (pack ? blocks_of_packed : blocks_in_place)(&p, b, n0);
+        (packed ? blocks_of_packed : blocks_in_place)(&p, b, n0);
     }
 }
 

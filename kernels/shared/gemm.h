@@ -27,7 +27,6 @@ static inline int64_t bai_packed(int64_t M, int64_t N, int64_t K)
     return (bai_ceil(bai_min(M, BAI_MB), BAI_MR) * BAI_MR + bai_ceil(bai_min(N, BAI_NB), BAI_NR) * BAI_NR) * bai_min(K, BAI_TERMS);
 }
 
-
 /* What becomes of sums that are complete: rows x cols numbers t (row stride ldt) that belong at (m, n) of C. It puts them where they
  * belong, be it C itself or not. Called for tiles, or for the whole of C; t may be C. */
 typedef void (*bai_finish_fn)(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt);

@@ -175,7 +175,7 @@ static inline uint16_t f32_to_bf16(float f)
     return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 #if defined(__AVX512BF16__)
-static inline vh v_to_bf16(vf a) { return (vh)_mm512_cvtneps_pbh((__m512)a); } /* a denormal becomes zero, as it does in all arithmetic here */
+static inline vh v_to_bf16(vf a) { return (vh)_mm512_cvtneps_pbh((__m512)a); } /* a denormal becomes zero; what arithmetic here makes has none */
 #else
 static inline vh v_to_bf16(vf a)
 {

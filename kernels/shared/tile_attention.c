@@ -22,16 +22,7 @@ static void score(const uint16_t *x, int64_t ld, int64_t m, int64_t n, const uin
     bai_tile_product((bai_half){ x, ld, 0 }, m, m + n, strips, 0, bai_ceil(T, BAI_SIDE), T, d, panel, bai_tile_put, &place);
 }
 
-typedef struct halves { uint16_t *to; int64_t ld; const float *by; } halves; /* by: a factor for each row, or NULL */
-
-static void halve(void *ctx, int64_t m, int64_t n, int64_t count, int64_t cols, const float *c, int64_t ldc)
-{
-    const halves *w = ctx;
-    for (int64_t r = 0; r < count; r++)
-        bai_halve(w->to + (m + r) * w->ld + n, c + r * ldc, cols, w->by ? w->by[r] : 1);
-}
-
-/* Rows end in what was never written: a lane past the end takes `other`. */
+/* Rows may end in what was never written: a lane past the end takes `other`. */
 static vf inside(vf x, int64_t left, float other)
 {
     static const int32_t lane[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
@@ -92,7 +83,8 @@ void bai_tile_forward(const bai_half_head *h, void *room, uint16_t *out, int64_t
                 first[(m + r) * T + i] = row[i] * by[r];
         }
         if (out)
-            bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, terms_of(T), panel, halve, &(halves){ out + m * ldo, ldo, by });
+            bai_tile_product((bai_half){ P, z.wide, 0 }, 0, n, values, 0, bai_ceil(d, BAI_SIDE), d, terms_of(T), panel, bai_tile_halve,
+                             &(bai_half_place){ out + m * ldo, ldo, by });
     }
 }
 
@@ -167,12 +159,12 @@ void bai_tile_backward(const bai_half_head *h, void *room, const float *lse, con
         score_panel(&b, m);
     bai_pack_strips((bai_half){ h->q, h->ld, 0 }, T, d, 0, across, q);
     bai_pack_strips((bai_half){ h->k, h->ld, 0 }, T, d, 0, across, k);
-    bai_tile_product((bai_half){ b.dS, b.z.wide, 0 }, 0, T, k, 0, across, d, terms_of(T), b.panel, halve, &(halves){ dq, h->ld, NULL });
-    bai_tile_product((bai_half){ b.dS, b.z.wide, 1 }, 0, T, q, 0, across, d, T, b.panel, halve, &(halves){ dk, h->ld, NULL });
+    bai_tile_product((bai_half){ b.dS, b.z.wide, 0 }, 0, T, k, 0, across, d, terms_of(T), b.panel, bai_tile_halve, &(bai_half_place){ dq, h->ld, NULL });
+    bai_tile_product((bai_half){ b.dS, b.z.wide, 1 }, 0, T, q, 0, across, d, T, b.panel, bai_tile_halve, &(bai_half_place){ dk, h->ld, NULL });
     for (int64_t r = 0; !dout && r < T; r++)
         memset(dv + r * h->ld, 0, (size_t)d * 2);
     if (!dout)
         return;
     bai_pack_strips((bai_half){ dout, ldo, 0 }, T, d, 0, across, o);
-    bai_tile_product((bai_half){ b.P, b.z.wide, 1 }, 0, T, o, 0, across, d, T, b.panel, halve, &(halves){ dv, h->ld, NULL });
+    bai_tile_product((bai_half){ b.P, b.z.wide, 1 }, 0, T, o, 0, across, d, T, b.panel, bai_tile_halve, &(bai_half_place){ dv, h->ld, NULL });
 }

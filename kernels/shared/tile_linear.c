@@ -51,9 +51,11 @@ void bai_tile_linear(const ba_kernel *k, bai_half a, bai_half b, int64_t M, int6
 enum { CHUNK = 288,               /* most rows that are packed at once */
        GROUPS = 8, FEWEST = 512,  /* most groups; fewest rows of one */
        COPIES_BYTES = 32 << 20, BAND = 128 };
+_Static_assert(CHUNK % BAI_SIDE == 0, "chunks are whole steps");
 
 typedef struct cut { int64_t groups, rows, chunk, bands, wide; } cut; /* rows of a group, and of what is packed at once; columns of d in a band */
 
+/* The size of equal parts of n, whole steps of 32, none larger than `most` where that is whole steps too. */
 static int64_t equal_parts(int64_t n, int64_t most) { return bai_max(BAI_SIDE, bai_side(bai_ceil(n, bai_max(1, bai_ceil(n, most))))); }
 
 static cut cut_of(int64_t M, int64_t N, int64_t K)
@@ -109,7 +111,8 @@ static void dw_task(void *ctx, int64_t t, int worker)
             continue;
         bai_pack_strips((bai_half){ j->x + m * j->K, j->K, 0 }, rows, j->K, 0, bai_ceil(j->K, BAI_SIDE), strips);
         const int64_t more = bai_min(j->c.chunk, end - m - rows);
-        to.soon[0] = (bai_soon){ d + rows * j->N, j->c.bands == 1 ? more * j->N * 2 : 0 };
+        if (j->c.bands == 1)
+            to.soon[0] = (bai_soon){ d + rows * j->N, more * j->N * 2 };
         to.soon[1] = (bai_soon){ j->x + (m + rows) * j->K, more * j->K * 2 };
         bai_tile_product((bai_half){ d, j->N, 1 }, 0, wide, strips, 0, bai_ceil(j->K, BAI_SIDE), j->K, rows, panel, bai_tile_put, &to);
     }

@@ -98,6 +98,18 @@ void bai_tile_put(void *place, int64_t m, int64_t n, int64_t rows, int64_t cols,
         }
 }
 
+void bai_tile_halve(void *half_place, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *c, int64_t ldc)
+{
+    const bai_half_place *p = half_place;
+    uint16_t *to = p->to + m * p->ld + n;
+    for (int64_t r = 0; r < rows; r++, to += p->ld, c += ldc) {
+        const float by = p->by ? p->by[r] : 1;
+        __builtin_prefetch(to + cols, 1); /* of the next block, in time */
+        for (int64_t i = 0; i < cols; i += VL)
+            v_store_halves(to + i, v_load_part(c + i, cols - i) * by, cols - i);
+    }
+}
+
 void bai_pack_strips(bai_half b, int64_t K, int64_t N, int64_t first, int64_t last, uint16_t *to)
 {
     for (int64_t s = first; s < last; s++)
@@ -111,10 +123,10 @@ typedef struct left_rows {
     int64_t stride, step;        /* bytes from row to row, and from one 32 of the sum to the next */
     int across;                  /* pairs of one row lie in the rows of a tile, not side by side: only where BAI_PAIRS */
     int64_t K;                   /* terms of the sum */
-    bai_soon below;              /* the rows that come next, where they lie behind these */
+    bai_soon below;              /* the rows that come next, where they lie behind these: only where BAI_PAIRS */
 } left_rows;
 
-/* One block of C into c. Only the first `rows` rows and `cols` columns are asked for. */
+/* One block of C into c, or added to it. Only the first `rows` rows and `cols` columns are asked for. place: what else is fetched, or NULL. */
 #if BAI_PAIRS
 
 enum { DOWN = 8,                /* rows at a time: 16 sums of a whole register each, two of B, one of A */
@@ -139,8 +151,9 @@ static const char *next_run(bai_soon *below, bai_place *p, int64_t bytes)
     return at;
 }
 
-/* Pairs first..last-1 of a step. stride: bytes from a row's pair to the next row's; next: from a row's pair to its next. */
-static inline __attribute__((always_inline)) void add_pairs(int wide, const char *a, int64_t stride, int64_t next, const uint16_t *strip, int pairs, __m512 sum[DOWN][2])
+/* The first `pairs` pairs of a step. stride: bytes from a row's pair to the next row's; next: from a row's pair to its next. */
+static inline __attribute__((always_inline)) void add_pairs(int wide, const char *a, int64_t stride, int64_t next, const uint16_t *strip, int pairs,
+                                                            __m512 sum[DOWN][2])
 {
     for (int p = 0; p < pairs; p++, a += next) {
         const __m512bh left = (__m512bh)_mm512_loadu_si512(strip + p * BAI_SIDE);
@@ -241,8 +254,8 @@ void bai_tile_product(bai_half a, int64_t m0, int64_t m1, const uint16_t *strips
                         .step = in_place ? BAI_TILE_ROW : STEP * 2, .across = BAI_PAIRS && a.transposed, .K = K };
         if (l.across)
             l.stride = 4;
-        if (in_place && a.ld == K)
-            l.below = (bai_soon){ a.data + (m + BAI_SIDE) * a.ld, BAI_SIDE * K * 2 }; /* of another task's, or behind the matrix, at the end */
+        if (BAI_PAIRS && in_place && a.ld == K) /* of another task's, or behind the matrix, at the end */
+            l.below = (bai_soon){ (const void *)((uintptr_t)from + (uintptr_t)(BAI_SIDE * K * 2)), BAI_SIDE * K * 2 };
         for (int64_t s = first; s < last; s++) {
             const int64_t cols = bai_min(BAI_SIDE, N - s * BAI_SIDE);
             const uint16_t *strip = strips + (s - first) * steps * STEP;

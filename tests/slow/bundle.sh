@@ -19,7 +19,7 @@ check "./bootstrap bundle" "$here/bootstrap" bundle "$jail/opt/bauta"
 cp -L /lib64/ld-linux-x86-64.so.2 "$jail/lib64/"
 for part in libc.so.6 libm.so.6 libdl.so.2 librt.so.1 libpthread.so.0 libresolv.so.2; do cp -L "/lib/x86_64-linux-gnu/$part" "$jail/lib/x86_64-linux-gnu/"; done
 mount -t proc proc "$jail/proc" || { echo "FAILED: no /proc in the jail"; exit 1; }
-chroot=$(command -v chroot) # a new environment has no PATH to find it by
+chroot=$(command -v chroot) || { echo "FAILED: no chroot on the PATH"; exit 1; } # the new environment has none to find it by
 inside() { env -i "$chroot" "$jail" /opt/bauta/bin/bauta "$@"; }
 check "doctor" inside doctor
 check "quickstart, shortened" inside run /opt/bauta/experiments/quickstart.lua --out /tmp/runs --set train=200 --set test=100 --set epochs=1 --set teacher_epochs=1
