@@ -33,10 +33,6 @@ static int64_t rows_of_run(int64_t M, int64_t N, int64_t K)
     return runs == 1 ? M : bai_ceil(bai_ceil(M, runs), 64) * 64;
 }
 
-static int64_t packed_bytes(int64_t M, int64_t N, int64_t K)
-{
-    return BAI_LIBRARY ? 0 : bai_round64(bai_packed(bai_min(N, TILE_N), bai_min(K, TILE_K), bai_min(M, STEP)) * 4);
-}
 static int64_t size_of_run(int64_t N, int64_t K) { return bai_round64((N * K + N) * 4) / 4; } /* dW, then db */
 
 #if BAI_TILES
@@ -45,22 +41,21 @@ static int on_tiles(const ba_type *d, const ba_type *x) { return d->dtype == BA_
 
 static size_t scratch(const void *params, int n_in, const ba_type *const *in, const ba_type *out, int workers)
 {
-    (void)params, (void)n_in, (void)out;
+    (void)params, (void)n_in, (void)out, (void)workers;
 #if BAI_TILES
     if (on_tiles(in[0], in[1]))
         return bai_tile_dw_bytes(ba_type_rows(in[0]), ba_type_last(in[0]), ba_type_last(in[1]), workers);
 #endif
     int64_t M = ba_type_rows(in[0]), N = ba_type_last(in[0]), K = ba_type_last(in[1]), runs = bai_ceil(M, rows_of_run(M, N, K));
     return (size_t)(bai_widen_bytes(in[0], ba_type_count(in[0])) + bai_widen_bytes(in[1], ba_type_count(in[1])) +
-                    (runs > 1 ? runs * size_of_run(N, K) * 4 : 0) + workers * packed_bytes(M, N, K));
+                    (runs > 1 ? runs * size_of_run(N, K) * 4 : 0));
 }
 
 typedef struct job {
     const ba_kernel *k;
-    int64_t M, N, K, run, runs, across, tiles, packed_bytes; /* of a worker */
+    int64_t M, N, K, run, runs, across, tiles;
     const float *d, *x;
     float *dw, *db, *parts;
-    char *packed;
 } job;
 
 static void sum_columns(const job *j, int64_t m0, int64_t rows, int64_t n0, int64_t cols, int add, float *db)
@@ -79,6 +74,7 @@ static void sum_columns(const job *j, int64_t m0, int64_t rows, int64_t n0, int6
 static void task(void *ctx, int64_t t, int worker)
 {
     const job *j = ctx;
+    (void)worker;
     const int64_t run = t / j->tiles, n0 = t % j->tiles / j->across * TILE_N, k0 = t % j->across * TILE_K;
     const int64_t cols = bai_min(TILE_N, j->N - n0), wide = bai_min(TILE_K, j->K - k0), end = bai_min(j->M, (run + 1) * j->run);
     float *dw = j->runs > 1 ? j->parts + run * size_of_run(j->N, j->K) : j->dw, *db = j->runs > 1 ? dw + j->N * j->K : j->db;
@@ -86,8 +82,7 @@ static void task(void *ctx, int64_t t, int worker)
         rows = BAI_LIBRARY ? end - m : bai_min(STEP, end - m);
         if (j->dw) {
             const bai_gemm g = { .M = cols, .N = wide, .K = rows, .trans_a = 1, .add = m > first, .alpha = 1, .A = j->d + m * j->N + n0, .lda = j->N,
-                                 .C = dw + n0 * j->K + k0, .ldc = j->K, .room = j->packed_bytes ? (float *)(j->packed + worker * j->packed_bytes) : NULL,
-                                 .more = bai_min(STEP, end - m - rows) };
+                                 .C = dw + n0 * j->K + k0, .ldc = j->K, .more = bai_min(STEP, end - m - rows) };
             const bai_panels x = { .B = j->x + m * j->K + k0, .ldb = j->K, .K = rows, .N = wide };
             bai_multiply(&g, &x, 0);
         }
@@ -139,8 +134,6 @@ static int cpu(const ba_kernel *k, ba_err *e)
     j.d = bai_widen(k, &k->in[0], 0, j.M * j.N, &room);
     j.x = bai_widen(k, &k->in[1], 0, j.M * j.K, &room);
     j.parts = room;
-    j.packed = (char *)(room + (j.runs > 1 ? j.runs * size_of_run(j.N, j.K) : 0));
-    j.packed_bytes = packed_bytes(j.M, j.N, j.K);
     k->parallel(k, j.runs * j.tiles, task, &j);
     if (j.runs > 1)
         k->parallel(k, bai_ceil(j.N * j.K, BAI_BLOCK), total, &j);

@@ -212,11 +212,11 @@ static void through_panels(part *p, const bai_panels *b, int64_t n0)
         column_of_tiles(p, n, bai_min(BAI_NR, p->g->N - n), panel(b, n0 + n, p->k0, p->terms, room));
 }
 
-/* A^T in strips of BAI_MR rows, B in panels, in room. */
-static void pack_and_multiply(part *p, const bai_panels *b, int64_t n0, float *room)
+/* A^T in strips of BAI_MR rows, B in panels. */
+static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
 {
+    _Alignas(64) float room[BAI_MB * BAI_TERMS], panels[BAI_NB * BAI_TERMS];
     const bai_gemm *g = p->g;
-    float *panels = room + bai_ceil(bai_min(g->M, BAI_MB), BAI_MR) * BAI_MR * p->terms;
     const int64_t k1 = p->k0 + p->terms;
     const int rows_of_b = !b->at && !b->trans;
     for (int64_t n = 0; n < g->N; n += BAI_NB) {
@@ -235,20 +235,6 @@ static void pack_and_multiply(part *p, const bai_panels *b, int64_t n0, float *r
                 column_of_tiles(p, n + i, bai_min(BAI_NR, cols - i), b->at ? panel(b, n0 + n + i, p->k0, p->terms, NULL) : panels + i * p->terms);
         }
     }
-}
-
-static __attribute__((noinline)) void pack_on_stack(part *p, const bai_panels *b, int64_t n0)
-{
-    _Alignas(64) float room[(BAI_MB + BAI_NB) * BAI_TERMS];
-    pack_and_multiply(p, b, n0, room);
-}
-
-static void blocks_of_packed(part *p, const bai_panels *b, int64_t n0)
-{
-    if (p->g->room)
-        pack_and_multiply(p, b, n0, p->g->room);
-    else
-        pack_on_stack(p, b, n0);
 }
 
 /* A as it lies. A panel that is made on the way should serve all rows. */

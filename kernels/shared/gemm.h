@@ -4,7 +4,7 @@
  * not depend on the number of threads. The products are this house's own: register tiles of BAI_MR x BAI_NR, B in
  * panels of BAI_NR columns. Where the build says so (BAI_LIBRARY) the tier calls the library instead; both sit behind
  * the same three calls. Nothing here allocates: panels that serve many blocks lie in the scratch of the operation, those of
- * a single product there or on the stack. */
+ * a single product, and a transposed A, on the stack. */
 #ifndef BAI_GEMM_H
 #define BAI_GEMM_H
 
@@ -21,12 +21,6 @@ enum { BAI_MR = 4, BAI_NR = 2 * VL, BAI_KC = 384 };
 enum { BAI_TERMS = BAI_KC < 256 ? BAI_KC : 256 }; /* terms taken at a time of a transposed A; a panel has room for BAI_KC */
 enum { BAI_MB = 192, /* rows of A that go through all panels before the next rows do; kernels cut rows by it */
        BAI_NB = 384 }; /* columns of B that are packed together where A is transposed */
-/* Numbers that a transposed A [K,M] and a B [K,N] are packed into at a time. */
-static inline int64_t bai_packed(int64_t M, int64_t N, int64_t K)
-{
-    return (bai_ceil(bai_min(M, BAI_MB), BAI_MR) * BAI_MR + bai_ceil(bai_min(N, BAI_NB), BAI_NR) * BAI_NR) * bai_min(K, BAI_TERMS);
-}
-
 /* What becomes of sums that are complete: rows x cols numbers t (row stride ldt) that belong at (m, n) of C. It puts them where they
  * belong, be it C itself or not. Called for tiles, or for the whole of C; t may be C. */
 typedef void (*bai_finish_fn)(void *ctx, int64_t m, int64_t n, int64_t rows, int64_t cols, const float *t, int64_t ldt);
@@ -45,7 +39,6 @@ typedef struct bai_gemm {
     int64_t ldc;
     const float *bias;           /* [N]: what every row's sums begin with (alpha is 1 then), or NULL: zeros */
     const float *also;           /* a second matrix like C that finish writes, or NULL: only fetched in time */
-    float *room;                 /* bai_packed(M, N, K) numbers to pack a transposed A and its B in, or NULL: on the stack */
     int64_t more;                /* rows of A and B behind those of this product, multiplied next: fetched in time */
     bai_finish_fn finish;        /* NULL: the sums go to C */
     void *ctx;

@@ -13,8 +13,8 @@ local footprint = {}
 -- Decoded pictures that a data set keeps, and batches that a loader holds: those ahead, the one lent.
 local pictures_kept, ahead, probe_ahead = 512 * 2 ^ 20, 4, 2
 
--- What the libraries take when they are first used: HDF5 builds a file in memory.
-local libraries = 4 * 2 ^ 20
+-- What is taken when it is first used: HDF5 builds a file in memory, kernels pack matrices on the stacks of the threads.
+local libraries = 4.5 * 2 ^ 20
 
 local function probed(s) return #s.teachers > 0 and s.probe > 0 end
 
