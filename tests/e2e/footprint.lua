@@ -43,11 +43,11 @@ local function measured(kind, more)
     return peak
 end
 
-local totals = {}
+local devices = {}
 for _, case in ipairs { { "distill", "" }, { "train", "" }, { "train", "--set recompute=blocks" } } do
     local kind, more = case[1], case[2]
     local total, device = planned(kind, more)
-    totals[#totals + 1] = total
+    devices[#devices + 1] = device
     t.check(device < total, "%s: the device's part of it", kind)
     if arg[2] == "sanitized" then t.skip(kind .. ": peak memory, time to the first step", "AddressSanitizer has memory and time of its own")
     else
@@ -62,7 +62,7 @@ for _, case in ipairs { { "distill", "" }, { "train", "" }, { "train", "--set re
     end
     t.group(kind .. (more ~= "" and ", blocks computed again" or ""))
 end
-t.check(totals[3] < 0.8 * totals[2], "blocks computed again: %d of %d bytes", totals[3], totals[2])
+t.check(devices[3] < 0.75 * devices[2], "blocks computed again: %d of %d bytes of buffers", devices[3], devices[2]) -- not of the program, which a sanitizer swells
 
 local status, out = shell.bauta(("plan '%s/large.lua'"):format(shell.folder))
 t.check(status == 0 and out:find "peak of a run: [%d.]+ MiB %(buffers of all programs", "plan as text: %s", out)
