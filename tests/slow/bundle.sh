@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/slow/bundle.sh: does a bundle run where nothing is installed? Makes one (./bootstrap bundle) and runs it in a folder that holds the C
-# library, /proc and nothing else, as its root. Needs root; takes as long as a build.
+# library, a shell, /proc and nothing else, as its root. Needs root; takes as long as a build.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 passed=0 failed=0
@@ -14,8 +14,9 @@ check() { # check NAME COMMAND...
 [ "$(id -u)" = 0 ] || { echo "skipped: needs root"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
 jail=$(mktemp -d)
 trap 'umount "$jail/proc" 2>/dev/null; rm -rf --one-file-system "$jail"' EXIT
-mkdir -p "$jail/lib64" "$jail/lib/x86_64-linux-gnu" "$jail/proc" "$jail/tmp"
+mkdir -p "$jail/bin" "$jail/lib64" "$jail/lib/x86_64-linux-gnu" "$jail/proc" "$jail/tmp"
 check "./bootstrap bundle" "$here/bootstrap" bundle "$jail/opt/bauta"
+cp -L /bin/sh "$jail/bin/" # selftest starts its program through it
 cp -L /lib64/ld-linux-x86-64.so.2 "$jail/lib64/"
 for part in libc.so.6 libm.so.6 libdl.so.2 librt.so.1 libpthread.so.0 libresolv.so.2; do cp -L "/lib/x86_64-linux-gnu/$part" "$jail/lib/x86_64-linux-gnu/"; done
 mount -t proc proc "$jail/proc" || { echo "FAILED: no /proc in the jail"; exit 1; }
