@@ -83,24 +83,11 @@ static inline vf v_abs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 #define V_TURN(l, w) ((l + w) & (VL - 1))
 #define V_HALVES(f, v, w) \
     if (w < VL) \
-        v = f(v, V_PICK(v, v, V_LANES(V_TURN, w)))
+        v = f(v, V_PICK(v, v, V_LANES(V_TURN, w)));
+#define V_ALL(f, v) V_HALVES(f, v, 8) V_HALVES(f, v, 4) V_HALVES(f, v, 2) V_HALVES(f, v, 1)
 static inline vf v_add(vf a, vf b) { return a + b; }
-static inline float v_sum(vf v)
-{
-    V_HALVES(v_add, v, 8);
-    V_HALVES(v_add, v, 4);
-    V_HALVES(v_add, v, 2);
-    V_HALVES(v_add, v, 1);
-    return v[0];
-}
-static inline float v_top(vf v)
-{
-    V_HALVES(v_max, v, 8);
-    V_HALVES(v_max, v, 4);
-    V_HALVES(v_max, v, 2);
-    V_HALVES(v_max, v, 1);
-    return v[0];
-}
+static inline float v_sum(vf v) { V_ALL(v_add, v) return v[0]; }
+static inline float v_top(vf v) { V_ALL(v_max, v) return v[0]; }
 
 #define V_ROUND(w) \
     if (w < VL) \
@@ -166,14 +153,6 @@ static inline vf v_gelu_slope(vf given)
 
 /* bf16: the upper half of a float, rounded to nearest even. NaN stays NaN. */
 static inline float bf16_to_f32(uint16_t h) { uint32_t u = (uint32_t)h << 16; float f; memcpy(&f, &u, 4); return f; }
-static inline uint16_t f32_to_bf16(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    if ((u & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(u >> 16 | 0x40);
-    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
 #if defined(__AVX512BF16__)
 static inline vh v_to_bf16(vf a) { return (vh)_mm512_cvtneps_pbh((__m512)a); } /* a denormal becomes zero; what arithmetic here makes has none */
 #else
