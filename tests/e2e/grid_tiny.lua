@@ -5,7 +5,7 @@ local p = bauta.params {
     bauta.int("epochs", 2, 1, 100000, "epochs of each cell"),
     bauta.int("teacher_epochs", 2, 1, 100000, "epochs of the teacher"),
     bauta.int("seeds", 2, 1, 50, "seeds"),
-    bauta.choice("broken", "nothing", { "nothing", "one", "all" }, "cells that fail when they begin: more neighbours than pictures"),
+    bauta.choice("broken", "nothing", { "nothing", "one", "all" }, "cells that fail at their first step: a loss that is not a number"),
     bauta.choice("weights", "run", { "run", "missing", "wide" }, "the teacher's: as made, a file that is not there, those of a wider model"),
     bauta.string("name", "tiny", "the grid's folder"),
 }
@@ -35,13 +35,17 @@ local function weights_of(c)
     return p.weights == "wide" and wide or teacher
 end
 
+local spoilt = bauta.loss.define { name = "spoilt", build = function(l) -- the logarithm of a negative number
+    return ((l.logits {}:square():mean { axis = -100 } + 1) * -1):log()
+end }
+
 return bauta.grid {
     name = p.name, axes = { criterion = { "none", "random", "student" }, seed = seeds },
     cell = function(c)
         return bauta.distill {
             data = data, student = vit { dim = 12 }, teacher = vit { weights = weights_of(c) }, seed = c.seed, epochs = p.epochs, batch = 16,
-            knn = breaks(c) and 1000 or nil, mask = bauta.mask(c.criterion, { keep = c.criterion == "none" and "all" or 0.5 }),
-            losses = { bauta.loss "cross-entropy" {}, bauta.loss "logit" {} }, optimiser = bauta.optimiser "adamw" { lr = 1e-3 },
+            mask = bauta.mask(c.criterion, { keep = c.criterion == "none" and "all" or 0.5 }),
+            losses = { bauta.loss "cross-entropy" {}, breaks(c) and spoilt {} or bauta.loss "logit" {} }, optimiser = bauta.optimiser "adamw" { lr = 1e-3 },
         }
     end,
     report = { title = "A tiny grid", against = { criterion = "none" },

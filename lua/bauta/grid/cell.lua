@@ -29,7 +29,6 @@ local function carry_out(task, options)
     local given = {}
     for k, v in pairs(options) do given[k] = v end
     given.mode = disk.mode(task, options.out)
-    given.accept = true -- whatever the settings said to decide the numbers is in the folder's name
     return trainer.run(task.run, given)
 end
 

@@ -101,6 +101,12 @@ end
 
 -- ---- run ----
 
+-- How a cell is carried out (trainer.lua), without its mode. What its settings say to decide the numbers is in the name of its folder, so others are accepted.
+local function cell_options(given, source)
+    local session = require "bauta.session"
+    return { out = given.out, device = session.device(), loaders = given.loaders, script = source, interval = given.interval, accept = true }
+end
+
 local function failure_policy(text)
     local retries = text:match "^retry:(%d+)$"
     if retries then return "continue", tonumber(retries) end
@@ -138,12 +144,23 @@ local function summary(p)
     return ((n.failed or 0) > 0 or p.give_up) and 1 or 0
 end
 
+-- Raises the first mistake of runs that are to be made, before any begins. Returns 0, or the exit status of a stop by a signal.
+local function foreseen(grid, given, source)
+    local disk, list, modes = require "bauta.grid.disk", {}, {}
+    for _, task in ipairs(chosen(grid, given)) do
+        if not disk.complete(task, given.out) then list[#list + 1], modes[task.run] = task.run, disk.mode(task, given.out) end
+    end
+    return require("bauta.foresight").judge(list, modes, cell_options(given, source), true)
+end
+
 local function run(given)
     local pool, disk = require "bauta.grid.pool", require "bauta.grid.disk"
     local on_fail, retries = failure_policy(given.on_fail)
-    local grid = load(given)
+    local grid, source = load(given)
     local bad, code = defects(grid, given)
     if code then errors.raise(code, bad, given[2]) end
+    local stopped = foreseen(grid, given, source)
+    if stopped ~= 0 then return stopped end
     say_twins(grid)
     for _, line in ipairs(disk.stale_lines(grid, given.out)) do io.stdout:write(line, "\n") end
     make_folders(("%s/%s/log"):format(given.out, grid.folder))
@@ -152,7 +169,7 @@ local function run(given)
 end
 
 local function cell(given)
-    local one, session = require "bauta.grid.cell", require "bauta.session"
+    local one = require "bauta.grid.cell"
     local number = tonumber(given[3])
     local grid, source = load(given)
     local task = number and grid.tasks[number]
@@ -162,8 +179,7 @@ local function cell(given)
     if given.expect and given.expect ~= task.id then
         errors.raise("resume", ("cell %d, %s, is another run since the script has changed"):format(number, task.label), given[2])
     end
-    return one.run(task, { out = given.out, device = session.device(), loaders = given.loaders, script = source,
-        interval = given.interval })
+    return one.run(task, cell_options(given, source))
 end
 
 -- ---- plan and status ----
