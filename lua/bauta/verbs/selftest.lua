@@ -19,9 +19,9 @@ function verb.run(given)
     if not session.exists(program) then errors.raise("machine", "not found: the tests were not built or not installed", program) end
     local seed = given.seed > 0 and ("BAUTA_SEED=%.0f "):format(given.seed) or ""
     io.stdout:flush()
-    if os.execute(seed .. quoted(program) .. " " .. quoted(given.device)) ~= 0 then
-        errors.raise("bug", "an operation does not do on this machine what its reference does (see above)", "selftest")
-    end
+    local status = os.execute(seed .. quoted(program) .. " " .. quoted(given.device)) / 256 -- 126 or 127: the shell could not, or there is none
+    if status < 0 or status == 126 or status == 127 then errors.raise("machine", "cannot be started, which takes /bin/sh", program) end
+    if status ~= 0 then errors.raise("bug", "an operation does not do on this machine what its reference does (see above)", "selftest") end
     return 0
 end
 
