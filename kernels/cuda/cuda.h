@@ -38,6 +38,8 @@ static inline void ba_allow_shared(const void *kernel)
 }
 
 #define BA_UNROLL _Pragma("unroll")
+#define BA_UNROLL_8 _Pragma("unroll 8")   /* of a loop whose length is not known: so many loads are on their way at once */
+#define BA_UNROLL_16 _Pragma("unroll 16")
 /* grid, block: dim3 or int; shared: bytes of dynamic shared memory. KERNEL is a plain name (an `auto k = kernel<...>` for a template). */
 #define BA_LAUNCH(KERNEL, GRID, BLOCK, SHARED, C, ...) do { \
     if ((SHARED) > 48 * 1024) ba_allow_shared((const void *)(KERNEL)); \

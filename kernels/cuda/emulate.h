@@ -17,6 +17,8 @@
 #define __shared__ static /* one block at a time, so one of each is enough */
 #define __constant__ static
 #define BA_UNROLL
+#define BA_UNROLL_8
+#define BA_UNROLL_16
 
 struct dim3 {
     unsigned x, y, z;

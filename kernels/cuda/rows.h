@@ -32,6 +32,28 @@ template <typename F> static int ba_rows_run(const bai_cuda_call *c, F f)
     return BA_OK;
 }
 
+/* Whether a at ia comes before b at ib: the larger one, of equals the first; a NaN counts as larger than all. */
+static __device__ __forceinline__ int ba_before(float a, int ia, float b, int ib)
+{
+    int na = a != a, nb = b != b;
+    if (na || nb)
+        return na && (!nb || ia < ib);
+    return a > b || (a == b && ia < ib);
+}
+
+/* Of what the 32 lanes bring, the first of the largest. */
+static __device__ __forceinline__ void ba_warp_largest(float *best, int *at)
+{
+    for (int d = BA_WARP / 2; d; d >>= 1) {
+        float v = __shfl_xor_sync(0xffffffffu, *best, d);
+        int i = __shfl_xor_sync(0xffffffffu, *at, d);
+        if (ba_before(v, i, *best, *at)) {
+            *best = v;
+            *at = i;
+        }
+    }
+}
+
 /* The largest number of a row; a NaN is passed over. */
 static __device__ __forceinline__ float ba_row_top(ba_array x, int64_t at, int64_t n, int lane, float over)
 {

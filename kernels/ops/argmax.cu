@@ -1,13 +1,5 @@
-/* argmax on CUDA: a warp a row. The first of equals; a NaN counts as larger than all. */
-#include "../cuda/each.h"
-
-static __device__ int better(float a, int ia, float b, int ib) /* whether a at ia comes before b at ib */
-{
-    int na = a != a, nb = b != b;
-    if (na || nb)
-        return na && (!nb || ia < ib);
-    return a > b || (a == b && ia < ib);
-}
+/* argmax on CUDA: a warp a row. */
+#include "../cuda/rows.h"
 
 static __global__ void run(ba_array x, int32_t *y, int64_t rows, int64_t n)
 {
@@ -18,19 +10,12 @@ static __global__ void run(ba_array x, int32_t *y, int64_t rows, int64_t n)
     float best = ba_get(x, row * n);
     for (int64_t i = lane; i < n; i += BA_WARP) {
         float v = ba_get(x, row * n + i);
-        if (better(v, (int)i, best, at)) {
+        if (ba_before(v, (int)i, best, at)) {
             best = v;
             at = (int)i;
         }
     }
-    for (int d = BA_WARP / 2; d; d >>= 1) {
-        float v = __shfl_xor_sync(0xffffffffu, best, d);
-        int i = __shfl_xor_sync(0xffffffffu, at, d);
-        if (better(v, i, best, at)) {
-            best = v;
-            at = i;
-        }
-    }
+    ba_warp_largest(&best, &at);
     if (!lane)
         y[row] = at;
 }

@@ -1,24 +1,41 @@
-/* depthwise_dw on CUDA: a block a channel and place of the square (the last block of a channel makes the bias), summed over all places in one order. */
+/* depthwise_dw on CUDA: a block has 32 channels and a place of the square (the last one makes the bias): lanes are channels, and every warp sums its share of the
+ * places of all pictures in order; then the shares are added up in order. */
 #include "../cuda/each.h"
 
-typedef struct conv { int64_t B, rows, columns, C, side; int flip; } conv;
+enum { WARPS = 16 };
 
-static __global__ void run(ba_array d, ba_array x, float *dw, float *db, conv k)
+typedef struct conv { int64_t pictures, C; int rows, columns, side, flip; } conv;
+
+template <typename D, typename X> static __global__ void run(const D *d, const X *x, float *dw, float *db, conv k)
 {
-    __shared__ float room[33];
-    int64_t c = blockIdx.x, i = blockIdx.y, all = k.side * k.side, n = k.B * k.rows * k.columns, h = k.side / 2;
+    __shared__ float room[WARPS][BA_WARP];
+    const int lane = (int)threadIdx.x % BA_WARP, warp = (int)threadIdx.x / BA_WARP, all = k.side * k.side, i = (int)blockIdx.y, places = k.rows * k.columns;
+    const int up = i / k.side - k.side / 2, right = i % k.side - k.side / 2;
+    const int64_t c = (int64_t)blockIdx.x * BA_WARP + lane;
     float s = 0;
-    for (int64_t p = threadIdx.x; p < n; p += blockDim.x) {
-        int64_t r = p / k.columns % k.rows + i / k.side - h, q = p % k.columns + i % k.side - h;
-        float g = ba_get(d, p * k.C + c);
-        if (i == all)
-            s += g;
-        else if (r >= 0 && r < k.rows && q >= 0 && q < k.columns)
-            s += g * ba_get(x, (p / k.columns / k.rows * k.rows * k.columns + r * k.columns + q) * k.C + c);
+    for (int64_t b = 0; b < k.pictures && c < k.C; b++) {
+        const D *dp = d + b * places * k.C + c;
+        const X *xp = x + b * places * k.C + c;
+        if (i == all) {
+BA_UNROLL_8
+            for (int p = warp; p < places; p += WARPS)
+                s += ba_wide(dp[p * k.C]);
+            continue;
+        }
+BA_UNROLL_8
+        for (int p = warp; p < places; p += WARPS) {
+            int r = p / k.columns + up, q = p % k.columns + right;
+            if (r >= 0 && r < k.rows && q >= 0 && q < k.columns)
+                s += ba_wide(dp[p * k.C]) * ba_wide(xp[(r * k.columns + q) * k.C]);
+        }
     }
-    s = ba_block_sum(s, room);
-    if (threadIdx.x)
+    room[warp][lane] = s;
+    __syncthreads();
+    if (warp || c >= k.C)
         return;
+    s = 0;
+    for (int w = 0; w < WARPS; w++)
+        s += room[w][lane];
     if (i == all && db)
         db[c] = s;
     if (i < all && dw)
@@ -29,8 +46,12 @@ static int launch(const bai_cuda_call *c, ba_err *e)
 {
     (void)e;
     const ba_type *x = &c->in[1].type;
-    conv k = { x->dim[0], bai_cuda_i(c, "rows"), bai_cuda_i(c, "columns"), x->dim[2], bai_cuda_i(c, "side"), (int)bai_cuda_i(c, "flip") };
-    BA_LAUNCH(run, dim3((unsigned)k.C, (unsigned)(k.side * k.side + 1)), 128, 0, c, ba_array_of(&c->in[0]), ba_array_of(&c->in[1]), (float *)c->out[0].data, (float *)c->out[1].data, k);
+    conv k = { x->dim[0], x->dim[2], (int)bai_cuda_i(c, "rows"), (int)bai_cuda_i(c, "columns"), (int)bai_cuda_i(c, "side"), (int)bai_cuda_i(c, "flip") };
+    BA_REAL(c->in[0].type.dtype, D, BA_REAL(x->dtype, X, {
+        auto f = run<D, X>;
+        BA_LAUNCH(f, dim3((unsigned)ba_ceil(k.C, BA_WARP), (unsigned)(k.side * k.side + 1)), WARPS * BA_WARP, 0, c, (const D *)c->in[0].data, (const X *)c->in[1].data,
+                  (float *)c->out[0].data, (float *)c->out[1].data, k);
+    }));
     return BA_OK;
 }
 

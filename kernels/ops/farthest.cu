@@ -1,5 +1,5 @@
-/* farthest on CUDA: a block an image; each round a warp a token measures the distance to the one just chosen, then one thread looks for the next. */
-#include "../cuda/each.h"
+/* farthest on CUDA: a block an image; each round a warp a token measures the distance to the one just chosen, then a warp looks for the next. */
+#include "../cuda/rows.h"
 
 static __global__ void run(const float *x, const float *weights, float *nearest, float *y, int n, int d, uint32_t *fault, uint32_t id)
 {
@@ -13,18 +13,21 @@ static __global__ void run(const float *x, const float *weights, float *nearest,
     }
     for (int order = 0; order < n; order++) {
         __syncthreads();
-        if (!threadIdx.x) {
-            int best = -1;
-            float top = 0;
-            for (int i = 0; i < n; i++) {
+        if (!warp) {
+            int best = n;
+            float top = -INFINITY;
+            for (int i = lane; i < n; i += BA_WARP) {
                 float v = order ? w[i] * near[i] : w[i];
-                if (out[i] == 0 && (best < 0 || v > top)) {
+                if (out[i] == 0 && ba_before(v, i, top, best)) {
                     top = v;
                     best = i;
                 }
             }
-            out[best] = (float)(n - order);
-            chosen = best;
+            ba_warp_largest(&top, &best);
+            if (!lane) {
+                out[best] = (float)(n - order);
+                chosen = best;
+            }
         }
         __syncthreads();
         for (int i = warp; i < n; i += warps) {

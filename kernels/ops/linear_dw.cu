@@ -1,28 +1,23 @@
 /* linear_dw on CUDA: the product by the library, with the column sums in its epilogue where it was told to and takes them; else these in fixed
  * blocks of 128 rows, then over the blocks in order. */
-#include "../cuda/each.h"
+#include "../cuda/columns.h"
 
 enum { BLOCK = 128 };
 
-static __global__ void columns(ba_array d, int64_t rows, int64_t n, float *partial)
+template <typename T> static __global__ void columns(const T *d, int64_t rows, int64_t n, float *partial)
 {
     int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    for (int64_t block = blockIdx.y; block * BLOCK < rows && c < n; block += gridDim.y) {
+    if (c >= n)
+        return;
+    for (int64_t block = blockIdx.y; block * BLOCK < rows; block += gridDim.y) {
+        const T *from = d + block * BLOCK * n + c;
+        int last = rows - block * BLOCK < BLOCK ? (int)(rows - block * BLOCK) : BLOCK;
         float s = 0;
-        for (int64_t r = block * BLOCK; r < (block + 1) * BLOCK && r < rows; r++)
-            s += ba_get(d, r * n + c);
+BA_UNROLL_16
+        for (int r = 0; r < last; r++)
+            s += ba_wide(from[r * n]);
         partial[block * n + c] = s;
     }
-}
-
-static __global__ void join(const float *partial, int64_t blocks, int64_t n, float *db)
-{
-    int64_t c = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    float s = 0;
-    for (int64_t k = 0; c < n && k < blocks; k++)
-        s += partial[k * n + c];
-    if (c < n)
-        db[c] = s;
 }
 
 struct f_same { __device__ float operator()(const float *x) const { return x[0]; } };
@@ -38,8 +33,11 @@ static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_ty
 static void sum_columns(const bai_cuda_call *c, int64_t M, int64_t N)
 {
     int64_t blocks = ba_ceil(M, BLOCK);
-    BA_LAUNCH(columns, dim3((unsigned)ba_ceil(N, 64), (unsigned)ba_least(blocks, 65535)), 64, 0, c, ba_array_of(&c->in[0]), M, N, (float *)c->scratch);
-    BA_LAUNCH(join, (unsigned)ba_ceil(N, 64), 64, 0, c, (const float *)c->scratch, blocks, N, (float *)c->out[1].data);
+    BA_REAL(c->in[0].type.dtype, T, {
+        auto f = columns<T>;
+        BA_LAUNCH(f, dim3((unsigned)ba_ceil(N, 64), (unsigned)ba_least(blocks, 65535)), 64, 0, c, (const T *)c->in[0].data, M, N, (float *)c->scratch);
+    });
+    ba_columns_join(c, c->scratch, blocks, N, N, c->out[1].data, NULL);
 }
 
 static int launch(const bai_cuda_call *c, ba_err *e)

@@ -1,6 +1,8 @@
 /* matmul on CUDA: strided batches by the library; where leading axes repeat in a way no stride says, a product each. */
 #include "../cuda/each.h"
 
+enum { MOST = 32768 }; /* products of a batch: in some versions the library refuses more than 65535 */
+
 static int64_t leading(const ba_type *t) { return ba_type_count(t) / (t->dim[t->rank - 1] * t->dim[t->rank - 2]); }
 
 /* Which product of t belongs to product i of y. */
@@ -30,13 +32,13 @@ static int launch(const bai_cuda_call *c, ba_err *e)
     g.stride_a = g.m * g.k, g.stride_b = g.k * g.n, g.stride_c = g.m * g.n;
     int64_t n = leading(y), bytes = ba_dtype_size(a->dtype);
     int whole_a = leading(a) == n, whole_b = leading(b) == n, one_a = leading(a) == 1, one_b = leading(b) == 1, plain = (whole_a || one_a) && (whole_b || one_b);
-    g.batch = plain ? n : 1;
     if (plain && !whole_a)
         g.stride_a = 0;
     if (plain && !whole_b)
         g.stride_b = 0;
     int r = 0;
     for (int64_t i = 0; i < n && r >= 0; i += g.batch) {
+        g.batch = plain ? ba_least(n - i, MOST) : 1;
         g.a = (const char *)c->in[0].data + partner(y, a, i) * g.m * g.k * bytes;
         g.b = (const char *)c->in[1].data + partner(y, b, i) * g.k * g.n * bytes;
         g.c = (char *)c->out[0].data + i * g.m * g.n * ba_dtype_size(y->dtype);

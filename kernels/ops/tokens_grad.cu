@@ -15,7 +15,7 @@ static __global__ void run(ba_array d, const int32_t *kept, float *dprefix, floa
             j = -1;
             for (int64_t k = 0; k < n; k++) {
                 int64_t at = kept[b * n + k];
-                if (at < 0 || at >= s.patches)
+                if (!which && !c && (at < 0 || at >= s.patches)) /* one thread looks */
                     ba_fault(fault, id, BA_FAULT_INDEX);
                 if (at == which)
                     j = k;

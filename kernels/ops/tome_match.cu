@@ -18,9 +18,11 @@ static __global__ void run(const float *keys, float *values, int32_t *partners, 
     const float *x = keys + (int64_t)blockIdx.x * m.n * m.d;
     float *value = values + (int64_t)blockIdx.x * m.n;
     int32_t *partner = partners + (int64_t)blockIdx.x * m.n, *place = to + (int64_t)blockIdx.x * m.n;
+    int broken = 0;
     for (int i = (int)threadIdx.x; i < m.n * m.d; i += (int)blockDim.x) /* protected tokens too, which are compared with none */
-        if (x[i] != x[i])
-            ba_fault(fault, id, BA_FAULT_NAN);
+        broken |= x[i] != x[i];
+    if (broken)
+        ba_fault(fault, id, BA_FAULT_NAN);
     for (int a = warp; a < A; a += warps) {
         const float *own = x + (int64_t)2 * a * m.d;
         float best = -INFINITY, mine = length(own, m.d, lane);
