@@ -5,11 +5,11 @@
 
 #include "each.h"
 
-enum { BA_ATT_WARPS = 4 };
+enum { BA_ATT_WARPS = 4, BA_ATT_LD = BA_WARP + 1, BA_ATT_TILE = (BA_WARP + 1) * BA_ATT_LD }; /* a tile: 32 rows, and the vector they are multiplied with */
 
 /* Element (b, head, row, c) of a packed tensor: at[b * batch + row * ld + head * d + c]. */
-typedef struct ba_heads { ba_array x; int64_t offset, batch, ld; } ba_heads;
-typedef struct ba_att {
+typedef struct ba_heads { void *at; int64_t offset, batch, ld; } ba_heads;
+typedef struct ba_att {           /* all tensors of one type, but for those of numbers about a row */
     ba_heads q, k, v, out, dout, dq, dk, dv;
     int64_t H, Q, T, d, E;        /* E: rows of classes */
     float scale;
@@ -17,30 +17,49 @@ typedef struct ba_att {
     const float *lse_in, *dclass;
 } ba_att;
 
-static __device__ __forceinline__ float ba_head_at(const ba_heads &t, int64_t b, int64_t h, int64_t d, int64_t row, int64_t c)
+template <typename T> static __device__ __forceinline__ T *ba_head_row(const ba_heads &t, int64_t d, int64_t row)
 {
-    return ba_get(t.x, t.offset + b * t.batch + row * t.ld + h * d + c);
+    return (T *)t.at + t.offset + blockIdx.z * t.batch + row * t.ld + blockIdx.y * d;
 }
-static __device__ __forceinline__ float ba_head_dot(const ba_att &a, const ba_heads &x, int64_t i, const ba_heads &y, int64_t j, int64_t b, int64_t h)
+
+/* The products of vector x with rows y, y + ld, ...: the lane's is with row `lane` of them. All lanes of the warp call it; rows are read along, 32 numbers of each
+ * at a time, and turned in the warp's tile. */
+template <typename T> static __device__ __forceinline__ float ba_head_dots(const T *x, const T *y, int64_t ld, int64_t rows, int64_t d, float *tile, int lane)
 {
-    float s = 0;
-    for (int64_t c = 0; c < a.d; c++)
-        s += ba_head_at(x, b, h, a.d, i, c) * ba_head_at(y, b, h, a.d, j, c);
+    float *vector = tile + BA_WARP * BA_ATT_LD, s = 0;
+    const int last = rows < BA_WARP ? (int)rows - 1 : BA_WARP - 1, mine = lane < last ? lane : last;
+    for (int64_t c = 0; c < d; c += BA_WARP) {
+        const int n = d - c < BA_WARP ? (int)(d - c) : BA_WARP;
+        __syncwarp(); /* an earlier reading is over */
+        if (lane < n) {
+            vector[lane] = ba_wide(x[c + lane]);
+BA_UNROLL_8
+            for (int r = 0; r <= last; r++)
+                tile[r * BA_ATT_LD + lane] = ba_wide(y[r * ld + c + lane]);
+        }
+        __syncwarp();
+BA_UNROLL_8
+        for (int i = 0; i < n; i++)
+            s += vector[i] * tile[mine * BA_ATT_LD + i];
+    }
     return s;
 }
 
-/* Shared: a row of T numbers for each warp. */
-static __global__ void ba_att_forward(ba_att a)
+/* Shared, for each warp: a tile, and a row of T numbers. */
+template <typename T> static __global__ void ba_att_forward(ba_att a)
 {
-    BA_DYNAMIC_SHARED(float, rows);
-    int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
-    int64_t i = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, h = blockIdx.y, b = blockIdx.z, bh = b * a.H + h;
-    float *p = rows + warp * a.T, top = -INFINITY, sum = 0;
+    BA_DYNAMIC_SHARED(float, room);
+    const int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
+    const int64_t i = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, bh = blockIdx.z * a.H + blockIdx.y;
+    float *tile = room + warp * (BA_ATT_TILE + a.T), *p = tile + BA_ATT_TILE, top = -INFINITY, sum = 0;
     if (i >= a.Q)
-        return;
-    for (int64_t j = lane; j < a.T; j += BA_WARP) {
-        p[j] = ba_head_dot(a, a.q, i, a.k, j, b, h) * a.scale;
-        top = fmaxf(top, p[j]);
+        return; /* the whole warp */
+    for (int64_t j = lane; j - lane < a.T; j += BA_WARP) {
+        float s = ba_head_dots<T>(ba_head_row<T>(a.q, a.d, i), ba_head_row<T>(a.k, a.d, j - lane), a.k.ld, a.T - (j - lane), a.d, tile, lane) * a.scale;
+        if (j < a.T) {
+            p[j] = s;
+            top = fmaxf(top, s);
+        }
     }
     top = ba_warp_max(top);
     for (int64_t j = lane; j < a.T; j += BA_WARP)
@@ -54,34 +73,41 @@ static __global__ void ba_att_forward(ba_att a)
             a.classes[(bh * a.E + i) * a.T + j] = p[j];
     }
     __syncwarp();
-    for (int64_t c = lane; a.out.x.data && c < a.d; c += BA_WARP) {
+    for (int64_t c = lane; a.out.at && c < a.d; c += BA_WARP) {
+        const T *v = ba_head_row<T>(a.v, a.d, 0) + c;
         float s = 0;
+BA_UNROLL_8
         for (int64_t j = 0; j < a.T; j++)
-            s += p[j] * ba_head_at(a.v, b, h, a.d, j, c);
-        ba_set(a.out.x, a.out.offset + b * a.out.batch + i * a.out.ld + h * a.d + c, s);
+            s += p[j] * ba_wide(v[j * a.v.ld]);
+        ba_narrow(s, ba_head_row<T>(a.out, a.d, i) + c);
     }
 }
 
-/* dS of query i and key j before delta is taken off: the gradient of the attention weight. */
-static __device__ __forceinline__ float ba_att_dp(const ba_att &a, int64_t i, int64_t j, int64_t b, int64_t h)
+/* What the gradient of the class tokens' attention adds to that of the weight of query i and key j. */
+static __device__ __forceinline__ float ba_att_dclass(const ba_att &a, int64_t bh, int64_t i, int64_t j)
 {
-    float s = a.dout.x.data ? ba_head_dot(a, a.dout, i, a.v, j, b, h) : 0;
-    return s + (a.dclass && i < a.E ? a.dclass[((b * a.H + h) * a.E + i) * a.T + j] : 0.f);
+    return a.dclass && i < a.E ? a.dclass[(bh * a.E + i) * a.T + j] : 0.f;
 }
 
-static __global__ void ba_att_queries(ba_att a) /* delta and dq */
+/* delta and dq. Shared, for each warp: a tile, and two rows of T numbers. */
+template <typename T> static __global__ void ba_att_queries(ba_att a)
 {
-    BA_DYNAMIC_SHARED(float, rows);
-    int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
-    int64_t i = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, h = blockIdx.y, b = blockIdx.z, bh = b * a.H + h;
-    float *ds = rows + warp * 2 * a.T, *p = ds + a.T, delta = 0;
+    BA_DYNAMIC_SHARED(float, room);
+    const int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
+    const int64_t i = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, bh = blockIdx.z * a.H + blockIdx.y;
+    float *tile = room + warp * (BA_ATT_TILE + 2 * a.T), *ds = tile + BA_ATT_TILE, *p = ds + a.T, delta = 0;
     if (i >= a.Q)
-        return;
-    float lse = a.lse_in[bh * a.Q + i];
-    for (int64_t j = lane; j < a.T; j += BA_WARP) {
-        p[j] = expf(ba_head_dot(a, a.q, i, a.k, j, b, h) * a.scale - lse);
-        ds[j] = ba_att_dp(a, i, j, b, h);
-        delta += p[j] * ds[j];
+        return; /* the whole warp */
+    const float lse = a.lse_in[bh * a.Q + i];
+    for (int64_t j = lane; j - lane < a.T; j += BA_WARP) {
+        const int64_t first = j - lane, rows = a.T - first;
+        float s = ba_head_dots<T>(ba_head_row<T>(a.q, a.d, i), ba_head_row<T>(a.k, a.d, first), a.k.ld, rows, a.d, tile, lane);
+        float dp = a.dout.at ? ba_head_dots<T>(ba_head_row<T>(a.dout, a.d, i), ba_head_row<T>(a.v, a.d, first), a.v.ld, rows, a.d, tile, lane) : 0;
+        if (j < a.T) {
+            p[j] = expf(s * a.scale - lse);
+            ds[j] = dp + ba_att_dclass(a, bh, i, j);
+            delta += p[j] * ds[j];
+        }
     }
     delta = ba_warp_sum(delta);
     if (!lane)
@@ -89,37 +115,50 @@ static __global__ void ba_att_queries(ba_att a) /* delta and dq */
     for (int64_t j = lane; j < a.T; j += BA_WARP)
         ds[j] = p[j] * (ds[j] - delta);
     __syncwarp();
-    for (int64_t c = lane; a.dq.x.data && c < a.d; c += BA_WARP) {
+    for (int64_t c = lane; a.dq.at && c < a.d; c += BA_WARP) {
+        const T *k = ba_head_row<T>(a.k, a.d, 0) + c;
         float s = 0;
+BA_UNROLL_8
         for (int64_t j = 0; j < a.T; j++)
-            s += ds[j] * ba_head_at(a.k, b, h, a.d, j, c);
-        ba_set(a.dq.x, a.dq.offset + b * a.dq.batch + i * a.dq.ld + h * a.d + c, s * a.scale);
+            s += ds[j] * ba_wide(k[j * a.k.ld]);
+        ba_narrow(s * a.scale, ba_head_row<T>(a.dq, a.d, i) + c);
     }
 }
 
-static __global__ void ba_att_keys(ba_att a) /* dk and dv, after ba_att_queries */
+/* dk and dv, after ba_att_queries. Shared, for each warp: a tile, and two rows of Q numbers. */
+template <typename T> static __global__ void ba_att_keys(ba_att a)
 {
-    BA_DYNAMIC_SHARED(float, rows);
-    int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
-    int64_t j = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, h = blockIdx.y, b = blockIdx.z, bh = b * a.H + h;
-    float *ds = rows + warp * 2 * a.Q, *p = ds + a.Q;
+    BA_DYNAMIC_SHARED(float, room);
+    const int warp = (int)threadIdx.x / BA_WARP, lane = (int)threadIdx.x % BA_WARP;
+    const int64_t j = (int64_t)blockIdx.x * BA_ATT_WARPS + warp, bh = blockIdx.z * a.H + blockIdx.y;
+    float *tile = room + warp * (BA_ATT_TILE + 2 * a.Q), *ds = tile + BA_ATT_TILE, *p = ds + a.Q;
     if (j >= a.T)
-        return;
-    for (int64_t i = lane; i < a.Q; i += BA_WARP) {
-        p[i] = expf(ba_head_dot(a, a.q, i, a.k, j, b, h) * a.scale - a.lse_in[bh * a.Q + i]);
-        ds[i] = p[i] * (ba_att_dp(a, i, j, b, h) - a.delta[bh * a.Q + i]);
+        return; /* the whole warp */
+    for (int64_t i = lane; i - lane < a.Q; i += BA_WARP) {
+        const int64_t first = i - lane, rows = a.Q - first;
+        float s = ba_head_dots<T>(ba_head_row<T>(a.k, a.d, j), ba_head_row<T>(a.q, a.d, first), a.q.ld, rows, a.d, tile, lane);
+        float dp = a.dout.at ? ba_head_dots<T>(ba_head_row<T>(a.v, a.d, j), ba_head_row<T>(a.dout, a.d, first), a.dout.ld, rows, a.d, tile, lane) : 0;
+        if (i < a.Q) {
+            p[i] = expf(s * a.scale - a.lse_in[bh * a.Q + i]);
+            ds[i] = p[i] * (dp + ba_att_dclass(a, bh, i, j) - a.delta[bh * a.Q + i]);
+        }
     }
     __syncwarp();
     for (int64_t c = lane; c < a.d; c += BA_WARP) {
+        const T *q = ba_head_row<T>(a.q, a.d, 0) + c, *dout = a.dout.at ? ba_head_row<T>(a.dout, a.d, 0) + c : NULL;
         float dk = 0, dv = 0;
+BA_UNROLL_8
         for (int64_t i = 0; i < a.Q; i++) {
-            dk += ds[i] * ba_head_at(a.q, b, h, a.d, i, c);
-            dv += a.dout.x.data ? p[i] * ba_head_at(a.dout, b, h, a.d, i, c) : 0.f;
+            dk += ds[i] * ba_wide(q[i * a.q.ld]);
+            dv += dout ? p[i] * ba_wide(dout[i * a.dout.ld]) : 0.f;
         }
-        ba_set(a.dk.x, a.dk.offset + b * a.dk.batch + j * a.dk.ld + h * a.d + c, dk * a.scale);
-        ba_set(a.dv.x, a.dv.offset + b * a.dv.batch + j * a.dv.ld + h * a.d + c, dv);
+        ba_narrow(dk * a.scale, ba_head_row<T>(a.dk, a.d, j) + c);
+        ba_narrow(dv, ba_head_row<T>(a.dv, a.d, j) + c);
     }
 }
+
+/* Bytes of shared memory of a block: for each warp a tile, and so many numbers. */
+static inline int64_t ba_att_bytes(int64_t numbers) { return BA_ATT_WARPS * (BA_ATT_TILE + numbers) * 4; }
 
 static inline int ba_att_room(const bai_cuda_call *c, int64_t bytes, ba_err *e)
 {
@@ -127,30 +166,39 @@ static inline int ba_att_room(const bai_cuda_call *c, int64_t bytes, ba_err *e)
     return bytes <= most ? BA_OK : ba_fail(e, BA_EARG, "attention over so many tokens needs %lld KiB of shared memory; this device has %lld", (long long)(bytes / 1024), (long long)(most / 1024));
 }
 
+static inline dim3 ba_att_grid(const ba_att *a, int64_t rows, int64_t B) { return dim3((unsigned)ba_ceil(rows, BA_ATT_WARPS), (unsigned)a->H, (unsigned)B); }
+
 static inline int ba_att_run_forward(const bai_cuda_call *c, const ba_att *a, int64_t B, ba_err *e)
 {
-    int64_t room = BA_ATT_WARPS * a->T * 4;
+    int64_t room = ba_att_bytes(a->T);
     if (ba_att_room(c, room, e))
         return BA_EARG;
-    BA_LAUNCH(ba_att_forward, dim3((unsigned)ba_ceil(a->Q, BA_ATT_WARPS), (unsigned)a->H, (unsigned)B), BA_ATT_WARPS * BA_WARP, (size_t)room, c, *a);
+    BA_REAL(c->in[0].type.dtype, T, {
+        auto f = ba_att_forward<T>;
+        BA_LAUNCH(f, ba_att_grid(a, a->Q, B), BA_ATT_WARPS * BA_WARP, (size_t)room, c, *a);
+    });
     return BA_OK;
 }
 
 static inline int ba_att_run_backward(const bai_cuda_call *c, const ba_att *a, int64_t B, ba_err *e)
 {
-    int64_t rows = BA_ATT_WARPS * 2 * a->T * 4, columns = BA_ATT_WARPS * 2 * a->Q * 4;
+    int64_t rows = ba_att_bytes(2 * a->T), columns = ba_att_bytes(2 * a->Q);
     if (ba_att_room(c, rows, e) || ba_att_room(c, columns, e))
         return BA_EARG;
-    BA_LAUNCH(ba_att_queries, dim3((unsigned)ba_ceil(a->Q, BA_ATT_WARPS), (unsigned)a->H, (unsigned)B), BA_ATT_WARPS * BA_WARP, (size_t)rows, c, *a);
-    if (a->dk.x.data)
-        BA_LAUNCH(ba_att_keys, dim3((unsigned)ba_ceil(a->T, BA_ATT_WARPS), (unsigned)a->H, (unsigned)B), BA_ATT_WARPS * BA_WARP, (size_t)columns, c, *a);
+    BA_REAL(c->in[0].type.dtype, T, {
+        auto queries = ba_att_queries<T>;
+        auto keys = ba_att_keys<T>;
+        BA_LAUNCH(queries, ba_att_grid(a, a->Q, B), BA_ATT_WARPS * BA_WARP, (size_t)rows, c, *a);
+        if (a->dk.at)
+            BA_LAUNCH(keys, ba_att_grid(a, a->T, B), BA_ATT_WARPS * BA_WARP, (size_t)columns, c, *a);
+    });
     return BA_OK;
 }
 
 static inline ba_heads ba_heads_of(const ba_view *v, int64_t part, int64_t parts) /* [B,rows,parts*D]: part number `part` */
 {
     int64_t D = v->type.dim[2] / parts;
-    ba_heads h = { ba_array_of(v), part * D, v->type.dim[1] * v->type.dim[2], v->type.dim[2] };
+    ba_heads h = { v->data, part * D, v->type.dim[1] * v->type.dim[2], v->type.dim[2] };
     return h;
 }
 

@@ -187,9 +187,12 @@ void rt_free(rt *r, void *p)
 
 int64_t rt_room(rt *r)
 {
+    enum { LEFT = 512 << 20, SHARE = 8 }; /* what comes later: staging blocks of pictures, kernels that the library loads, the recorded step */
     size_t free_ = 0, all = 0;
     (void)r;
-    return cudaMemGetInfo(&free_, &all) == cudaSuccess ? (int64_t)free_ : -1;
+    if (cudaMemGetInfo(&free_, &all) != cudaSuccess)
+        return -1;
+    return (int64_t)(free_ - (free_ / SHARE < LEFT ? free_ / SHARE : LEFT));
 }
 
 static int slot_room(slot *s, size_t bytes, ba_err *e)
