@@ -1,4 +1,4 @@
-/* attention_mma: attention on tensor cores, bf16 in and out, fp32 between, for heads of 32 or 64 numbers and up to 272 tokens: a thread
+/* attention_mma: attention on tensor cores, bf16 in and out, fp32 between, for heads of 32 or 64 numbers and up to 272 tokens (attention_long.h: more): a thread
  * block has one head of one image in shared memory and its warps take 16 rows each in turn. So a softmax sees its whole row at once, and
  * every gradient is added up by one warp in one order: the same bits in every run, without atomic sums or a scratch of T^2 numbers. */
 #ifndef BAI_CUDA_ATTENTION_MMA_H
@@ -6,12 +6,14 @@
 
 #include "attention.h"
 
-enum { BA_MMA_WARPS = 4, BA_MMA_TOKENS = 272, BA_MMA_PAD = 8 };
+enum { BA_MMA_WARPS = 4,      /* of a block, forward: two to five such blocks have room on a multiprocessor, by their registers */
+       BA_MMA_BACK = 8,       /* backward, where shared memory has room for one */
+       BA_MMA_TOKENS = 272, BA_MMA_PAD = 8 };
 
 typedef struct ba_mma_att {
     const bf16 *qkv, *dout;       /* [B,T,3D], [B,T,D] */
     bf16 *out, *dqkv;
-    float *lse, *classes;         /* [B,H,T], [B,H,E,T] or NULL */
+    float *lse, *classes, *delta; /* [B,H,T], [B,H,E,T] or NULL; delta [B,H,T]: of attention_long.h */
     const float *lse_in, *dclass;
     int T, H, E;
     float scale;
@@ -35,6 +37,20 @@ template <int D> static __device__ __forceinline__ uint32_t ba_mma_along(const b
 template <int D> static __device__ __forceinline__ uint32_t ba_mma_down(const bf16 *m, int row, int col)
 {
     return (uint32_t)m[row * (D + BA_MMA_PAD) + col].bits | (uint32_t)m[(row + 1) * (D + BA_MMA_PAD) + col].bits << 16;
+}
+
+/* 16 rows of a tensor from `row` on as left factors over all D columns; zeros from row T on. Each is read by one warp only, so they need no shared memory. */
+template <int D> static __device__ __forceinline__ void ba_mma_rows_of(uint32_t a[D / 16][4], const bf16 *from, int64_t ld, int row, int T, int lane)
+{
+    const int at = row + lane / 4, t = lane % 4 * 2;
+    const bf16 *low = from + at * ld + t, *high = low + 8 * ld;
+BA_UNROLL
+    for (int k = 0; k < D / 16; k++) {
+        a[k][0] = at < T ? *(const uint32_t *)(low + k * 16) : 0;
+        a[k][1] = at + 8 < T ? *(const uint32_t *)(high + k * 16) : 0;
+        a[k][2] = at < T ? *(const uint32_t *)(low + k * 16 + 8) : 0;
+        a[k][3] = at + 8 < T ? *(const uint32_t *)(high + k * 16 + 8) : 0;
+    }
 }
 
 /* 16 rows of m from `row` on as left factors over all D columns. */
@@ -94,21 +110,20 @@ static __device__ __forceinline__ float ba_quad_max(float x)
 }
 
 /* NT: tiles of 8 keys that a row's registers hold, a multiple of 2. */
-template <int D, int NT> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP) ba_mma_forward(ba_mma_att a)
+template <int D, int NT> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP, NT > 26 ? 2 : NT > 14 ? 3 : NT > 8 ? 4 : 5) ba_mma_forward(ba_mma_att a)
 {
     BA_DYNAMIC_SHARED(bf16, room);
     const int T = a.T, padded = (T + 15) / 16 * 16, lane = (int)threadIdx.x % BA_WARP, g = lane / 4, t = lane % 4 * 2;
     const int64_t bh = blockIdx.x, b = bh / a.H, h = bh % a.H, ld = (int64_t)3 * a.H * D;
     const bf16 *qkv = a.qkv + b * T * ld + h * D;
-    bf16 *q = room, *k = q + padded * (D + BA_MMA_PAD), *v = k + padded * (D + BA_MMA_PAD);
-    ba_mma_load<D>(q, qkv, ld, T, padded);
+    bf16 *k = room, *v = k + padded * (D + BA_MMA_PAD);
     ba_mma_load<D>(k, qkv + a.H * D, ld, T, padded);
     ba_mma_load<D>(v, qkv + 2 * a.H * D, ld, T, padded);
     __syncthreads();
     for (int row = (int)threadIdx.x / BA_WARP * 16; row < T; row += BA_MMA_WARPS * 16) {
         uint32_t left[D / 16][4];
         float s[NT][4], o[D / 8][4], top[2] = { -INFINITY, -INFINITY }, sum[2] = { 0, 0 };
-        ba_mma_rows<D>(left, q, row, lane);
+        ba_mma_rows_of<D>(left, qkv, ld, row, T, lane);
 BA_UNROLL
         for (int n = 0; n < NT; n++) {
             if (n * 8 >= padded)
@@ -151,13 +166,13 @@ BA_UNROLL
     }
 }
 
-/* Attention weights p and their gradients dp of 16 queries and 16 keys from `key` on. */
+/* Attention weights p and their gradients dp of 16 queries from `row` on and 16 keys from `key` on. k, v: from key `first` on. */
 template <int D> static __device__ __forceinline__ void ba_mma_square(const ba_mma_att &a, int64_t bh, const uint32_t q[D / 16][4], const uint32_t dout[D / 16][4], const bf16 *k,
-                                                                      const bf16 *v, int row, int key, const float lse[2], float p[2][4], float dp[2][4], int lane)
+                                                                      const bf16 *v, int first, int row, int key, const float lse[2], float p[2][4], float dp[2][4], int lane)
 {
     for (int n = 0; n < 2; n++) {
-        ba_mma_products<D>(p[n], q, k, key + n * 8, lane);
-        ba_mma_products<D>(dp[n], dout, v, key + n * 8, lane);
+        ba_mma_products<D>(p[n], q, k, key - first + n * 8, lane);
+        ba_mma_products<D>(dp[n], dout, v, key - first + n * 8, lane);
         for (int i = 0; i < 4; i++) {
             int at = key + n * 8 + lane % 4 * 2 + i % 2, query = row + lane / 4 + i / 2 * 8;
             p[n][i] = at < a.T && query < a.T ? expf(p[n][i] * a.scale - lse[i / 2]) : 0;
@@ -167,25 +182,25 @@ template <int D> static __device__ __forceinline__ void ba_mma_square(const ba_m
     }
 }
 
-/* The same of 16 keys and the 16 queries from `row` on, turned: weights p, and ds, the gradients of the scores. */
+/* The same of 16 keys and the 16 queries from `row` on, turned: weights p, and ds, the gradients of the scores. q, o, lse, delta: from query `first` on. */
 template <int D> static __device__ __forceinline__ void ba_mma_turned(const ba_mma_att &a, int64_t bh, const uint32_t k[D / 16][4], const uint32_t v[D / 16][4], const bf16 *q,
-                                                                      const bf16 *o, int row, int key, const float *lse, const float *delta, float p[2][4], float ds[2][4], int lane)
+                                                                      const bf16 *o, int first, int row, int key, const float *lse, const float *delta, float p[2][4], float ds[2][4], int lane)
 {
     for (int n = 0; n < 2; n++) {
-        ba_mma_products<D>(p[n], k, q, row + n * 8, lane);
-        ba_mma_products<D>(ds[n], v, o, row + n * 8, lane);
+        ba_mma_products<D>(p[n], k, q, row - first + n * 8, lane);
+        ba_mma_products<D>(ds[n], v, o, row - first + n * 8, lane);
         for (int i = 0; i < 4; i++) {
             int query = row + n * 8 + lane % 4 * 2 + i % 2, at = key + lane / 4 + i / 2 * 8;
-            p[n][i] = at < a.T && query < a.T ? expf(p[n][i] * a.scale - lse[query]) : 0;
+            p[n][i] = at < a.T && query < a.T ? expf(p[n][i] * a.scale - lse[query - first]) : 0;
             if (a.dclass && query < a.E && at < a.T)
                 ds[n][i] += a.dclass[(bh * a.E + query) * a.T + at];
-            ds[n][i] = p[n][i] * (ds[n][i] - delta[query]);
+            ds[n][i] = p[n][i] * (ds[n][i] - delta[query - first]);
         }
     }
 }
 
 /* First the queries, 16 at a time: delta = sum p dp, then dq; then the keys, 16 at a time: dk and dv, from the transposed products. */
-template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP) ba_mma_backward(ba_mma_att a)
+template <int D> static __global__ void __launch_bounds__(BA_MMA_BACK * BA_WARP) ba_mma_backward(ba_mma_att a)
 {
     BA_DYNAMIC_SHARED(bf16, room);
     const int T = a.T, padded = (T + 15) / 16 * 16, lane = (int)threadIdx.x % BA_WARP, g = lane / 4, size = padded * (D + BA_MMA_PAD);
@@ -202,13 +217,13 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
         delta[i] = 0;
     }
     __syncthreads();
-    for (int row = (int)threadIdx.x / BA_WARP * 16; row < T; row += BA_MMA_WARPS * 16) {
+    for (int row = (int)threadIdx.x / BA_WARP * 16; row < T; row += BA_MMA_BACK * 16) {
         uint32_t ql[D / 16][4], ol[D / 16][4];
         float p[2][4], dp[2][4], dq[D / 8][4], own[2] = { lse[row + g], lse[row + g + 8] }, d[2] = { 0, 0 };
         ba_mma_rows<D>(ql, q, row, lane);
         ba_mma_rows<D>(ol, o, row, lane);
         for (int key = 0; key < padded; key += 16) {
-            ba_mma_square<D>(a, bh, ql, ol, k, v, row, key, own, p, dp, lane);
+            ba_mma_square<D>(a, bh, ql, ol, k, v, 0, row, key, own, p, dp, lane);
             for (int i = 0; i < 8; i++)
                 d[i % 4 / 2] += p[i / 4][i % 4] * dp[i / 4][i % 4];
         }
@@ -221,7 +236,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
         for (int n = 0; n < D / 8; n++)
             dq[n][0] = dq[n][1] = dq[n][2] = dq[n][3] = 0;
         for (int key = 0; key < padded; key += 16) {
-            ba_mma_square<D>(a, bh, ql, ol, k, v, row, key, own, p, dp, lane);
+            ba_mma_square<D>(a, bh, ql, ol, k, v, 0, row, key, own, p, dp, lane);
             for (int i = 0; i < 8; i++)
                 p[i / 4][i % 4] *= dp[i / 4][i % 4] - d[i % 4 / 2];
             ba_mma_weigh<D>(dq, p, k, key, lane);
@@ -229,7 +244,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
         ba_mma_store<D>(to, ld, dq, a.scale, a.scale, row, T, lane);
     }
     __syncthreads(); /* every delta is there */
-    for (int key = (int)threadIdx.x / BA_WARP * 16; key < T; key += BA_MMA_WARPS * 16) {
+    for (int key = (int)threadIdx.x / BA_WARP * 16; key < T; key += BA_MMA_BACK * 16) {
         uint32_t kl[D / 16][4], vl[D / 16][4];
         float dk[D / 8][4], dv[D / 8][4];
         ba_mma_rows<D>(kl, k, key, lane);
@@ -239,7 +254,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
                 dk[n][i] = dv[n][i] = 0;
         for (int row = 0; row < padded; row += 16) {
             float p[2][4], ds[2][4];
-            ba_mma_turned<D>(a, bh, kl, vl, q, o, row, key, lse, delta, p, ds, lane);
+            ba_mma_turned<D>(a, bh, kl, vl, q, o, 0, row, key, lse, delta, p, ds, lane);
             ba_mma_weigh<D>(dv, p, o, row, lane);
             ba_mma_weigh<D>(dk, ds, q, row, lane);
         }
@@ -248,18 +263,22 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
     }
 }
 
-/* Shared memory: `parts` matrices of T rows (3 forward, 4 backward) and, backward, two numbers a row. */
+/* Shared memory: `parts` matrices of T rows (2 forward, 4 backward) and, backward, two numbers a row. */
 static inline size_t ba_mma_room(int64_t T, int64_t d, int parts)
 {
     int64_t padded = (T + 15) / 16 * 16;
-    return (size_t)(padded * parts * (d + BA_MMA_PAD) * 2 + (parts > 3 ? padded * 8 : 0));
+    return (size_t)(padded * parts * (d + BA_MMA_PAD) * 2 + (parts > 2 ? padded * 8 : 0));
 }
 
-/* Whether these kernels take it: addresses and strides are multiples of 16 bytes by the shapes. */
-static inline int ba_mma_takes(const bai_cuda_call *c, const ba_type *qkv, int64_t heads, int parts)
+/* Whether tensor cores take it (addresses and strides are multiples of 16 bytes by the shapes), and whether a head of it has room in shared memory. */
+static inline int ba_mma_takes(const ba_type *qkv, int64_t heads)
 {
     int64_t d = qkv->dim[2] / 3 / heads;
-    return qkv->dtype == BA_BF16 && (d == 32 || d == 64) && qkv->dim[1] <= BA_MMA_TOKENS && ba_mma_room(qkv->dim[1], d, parts) <= rt_shared(bai_cuda_rt(c->cuda));
+    return qkv->dtype == BA_BF16 && (d == 32 || d == 64);
+}
+static inline int ba_mma_holds(const bai_cuda_call *c, const ba_type *qkv, int64_t heads, int parts)
+{
+    return qkv->dim[1] <= BA_MMA_TOKENS && ba_mma_room(qkv->dim[1], qkv->dim[2] / 3 / heads, parts) <= rt_shared(bai_cuda_rt(c->cuda));
 }
 
 static inline ba_mma_att ba_mma_of(const bai_cuda_call *c, int64_t heads)
@@ -275,13 +294,13 @@ static inline ba_mma_att ba_mma_of(const bai_cuda_call *c, int64_t heads)
 template <int D> static void ba_mma_run_forward(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
 {
     auto f = a.T <= 64 ? ba_mma_forward<D, 8> : a.T <= 112 ? ba_mma_forward<D, 14> : a.T <= 208 ? ba_mma_forward<D, 26> : ba_mma_forward<D, 34>;
-    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, ba_mma_room(a.T, D, 3), c, a);
+    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, ba_mma_room(a.T, D, 2), c, a);
 }
 
 template <int D> static void ba_mma_run_backward(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
 {
     auto f = ba_mma_backward<D>;
-    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_WARPS * BA_WARP, ba_mma_room(a.T, D, 4), c, a);
+    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_BACK * BA_WARP, ba_mma_room(a.T, D, 4), c, a);
 }
 
 #endif

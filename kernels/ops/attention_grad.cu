@@ -1,5 +1,13 @@
 /* attention_grad on CUDA: on tensor cores where they take it. */
-#include "../cuda/attention_mma.h"
+#include "../cuda/attention_long.h"
+
+template <int D> static void launch_width(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
+{
+    if (ba_mma_holds(c, &c->in[0].type, a.H, 4))
+        ba_mma_run_backward<D>(c, a, B);
+    else
+        ba_long_run_backward<D>(c, a, B);
+}
 
 static int launch_mma(const bai_cuda_call *c, int64_t heads)
 {
@@ -9,11 +17,11 @@ static int launch_mma(const bai_cuda_call *c, int64_t heads)
     a.dout = c->n_in > 2 ? (const bf16 *)c->in[2].data : NULL;
     a.dclass = c->n_in > 3 ? (const float *)c->in[3].data : NULL;
     a.E = a.dclass ? (int)c->in[3].type.dim[2] : 0;
-    a.dqkv = (bf16 *)c->out[0].data;
+    a.dqkv = (bf16 *)c->out[0].data, a.delta = (float *)c->scratch;
     if (x->dim[2] / 3 / heads == 64)
-        ba_mma_run_backward<64>(c, a, x->dim[0]);
+        launch_width<64>(c, a, x->dim[0]);
     else
-        ba_mma_run_backward<32>(c, a, x->dim[0]);
+        launch_width<32>(c, a, x->dim[0]);
     return BA_OK;
 }
 
@@ -26,7 +34,7 @@ static size_t scratch(const ba_op *op, const void *params, int n_in, const ba_ty
 static int launch(const bai_cuda_call *c, ba_err *e)
 {
     const ba_type *x = &c->in[0].type;
-    if (ba_mma_takes(c, x, bai_cuda_i(c, "heads"), 4))
+    if (ba_mma_takes(x, bai_cuda_i(c, "heads")))
         return launch_mma(c, bai_cuda_i(c, "heads"));
     ba_att a = {};
     a.H = bai_cuda_i(c, "heads"), a.Q = a.T = x->dim[1], a.d = x->dim[2] / 3 / a.H;
