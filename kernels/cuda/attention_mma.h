@@ -32,13 +32,6 @@ template <int D> static __device__ __forceinline__ void ba_mma_load(bf16 *to, co
     }
 }
 
-/* Two neighbours of a row; two of a column below each other. */
-template <int D> static __device__ __forceinline__ uint32_t ba_mma_along(const bf16 *m, int row, int col) { return *(const uint32_t *)(m + row * (D + BA_MMA_PAD) + col); }
-template <int D> static __device__ __forceinline__ uint32_t ba_mma_down(const bf16 *m, int row, int col)
-{
-    return (uint32_t)m[row * (D + BA_MMA_PAD) + col].bits | (uint32_t)m[(row + 1) * (D + BA_MMA_PAD) + col].bits << 16;
-}
-
 /* 16 rows of a tensor from `row` on as left factors over all D columns; zeros from row T on. Each is read by one warp only, so they need no shared memory. */
 template <int D> static __device__ __forceinline__ void ba_mma_rows_of(uint32_t a[D / 16][4], const bf16 *from, int64_t ld, int row, int T, int lane)
 {
@@ -53,25 +46,31 @@ BA_UNROLL
     }
 }
 
+/* Where a lane points for the 8 x 8 matrices at (row, col), (row, col + 8) ... of m: `down` of four lie below each other before the next columns are taken. */
+template <int D> static __device__ __forceinline__ const bf16 *ba_mma_point(const bf16 *m, int row, int col, int down, int lane)
+{
+    const int i = lane / 8;
+    return m + (row + i % down * 8 + lane % 8) * (D + BA_MMA_PAD) + col + i / down * 8;
+}
+
 /* 16 rows of m from `row` on as left factors over all D columns. */
 template <int D> static __device__ __forceinline__ void ba_mma_rows(uint32_t a[D / 16][4], const bf16 *m, int row, int lane)
 {
-    int g = lane / 4, t = lane % 4 * 2;
-    for (int k = 0; k < D / 16; k++) {
-        a[k][0] = ba_mma_along<D>(m, row + g, k * 16 + t);
-        a[k][1] = ba_mma_along<D>(m, row + g + 8, k * 16 + t);
-        a[k][2] = ba_mma_along<D>(m, row + g, k * 16 + t + 8);
-        a[k][3] = ba_mma_along<D>(m, row + g + 8, k * 16 + t + 8);
-    }
+BA_UNROLL
+    for (int k = 0; k < D / 16; k++)
+        ba_matrices(a[k], ba_mma_point<D>(m, row, k * 16, 2, lane), 0);
 }
 
 /* d[16,8] = a m[col .. col+7]^T: products of 16 rows with 8 rows of m. */
 template <int D> static __device__ __forceinline__ void ba_mma_products(float d[4], const uint32_t a[D / 16][4], const bf16 *m, int col, int lane)
 {
     d[0] = d[1] = d[2] = d[3] = 0;
-    for (int k = 0; k < D / 16; k++) {
-        uint32_t b[2] = { ba_mma_along<D>(m, col + lane / 4, k * 16 + lane % 4 * 2), ba_mma_along<D>(m, col + lane / 4, k * 16 + lane % 4 * 2 + 8) };
+BA_UNROLL
+    for (int k = 0; k < D / 16; k += 2) {
+        uint32_t b[4];
+        ba_matrices(b, ba_mma_point<D>(m, col, k * 16, 1, lane), 0);
         ba_mma(d, a[k], b);
+        ba_mma(d, a[k + 1], b + 2);
     }
 }
 
@@ -79,10 +78,12 @@ template <int D> static __device__ __forceinline__ void ba_mma_products(float d[
 template <int D> static __device__ __forceinline__ void ba_mma_weigh(float d[D / 8][4], const float p[2][4], const bf16 *m, int row, int lane)
 {
     uint32_t a[4] = { ba_pair(p[0][0], p[0][1]), ba_pair(p[0][2], p[0][3]), ba_pair(p[1][0], p[1][1]), ba_pair(p[1][2], p[1][3]) };
-    int g = lane / 4, t = lane % 4 * 2;
-    for (int n = 0; n < D / 8; n++) {
-        uint32_t b[2] = { ba_mma_down<D>(m, row + t, n * 8 + g), ba_mma_down<D>(m, row + t + 8, n * 8 + g) };
+BA_UNROLL
+    for (int n = 0; n < D / 8; n += 2) {
+        uint32_t b[4];
+        ba_matrices(b, ba_mma_point<D>(m, row, n * 8, 2, lane), 1);
         ba_mma(d[n], a, b);
+        ba_mma(d[n + 1], a, b + 2);
     }
 }
 

@@ -197,6 +197,21 @@ static __device__ __forceinline__ void ba_mma(float d[4], const uint32_t a[4], c
 #endif
 }
 
+/* Four 8 x 8 matrices of bf16 in shared memory, by a warp: lane 8 i + r points at row r of matrix i, 16 bytes from a multiple of 16 on. With g = lane / 4, t = lane % 4,
+ * r[i] are numbers 2t, 2t+1 of row g of matrix i, as ba_mma wants its factors; turned: of column g. */
+static __device__ __forceinline__ void ba_matrices(uint32_t r[4], const bf16 *row, int turned)
+{
+#if defined(__CUDA_ARCH__)
+    const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
+    if (turned)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at));
+#elif !defined(__CUDACC__)
+    bai_emulate_matrices(r, row, turned);
+#endif
+}
+
 /* ---- bad input found by a kernel: the first word of it is kept and becomes the error of the run ---- */
 enum { BA_FAULT_INDEX = 1, BA_FAULT_NAN = 2, BA_FAULT_STEP = 3 };
 static __device__ __forceinline__ void ba_fault(uint32_t *fault, uint32_t id, uint32_t code)

@@ -115,6 +115,27 @@ extern "C" void bai_emulate_mma(float d[4], const uint32_t a[4], const uint32_t 
     }
 }
 
+/* As PTX describes ldmatrix.m8n8.x4 (9.7.14.5.15): lane 8 i + r points at row r of matrix i; lane 4 g + t gets numbers 2 t and 2 t + 1 of row g, or turned of column g. */
+extern "C" void bai_emulate_matrices(uint32_t r[4], const void *row, int turned)
+{
+    const uint64_t at = (uint64_t)(uintptr_t)row;
+    const uint32_t words[2] = { (uint32_t)at, (uint32_t)(at >> 32) };
+    const uint32_t (*all)[LANES] = (const uint32_t (*)[LANES])bai_emulate_exchange(0xffffffffu, words, 2);
+    const int lane = emu.now % LANES, g = lane / 4, t = lane % 4 * 2;
+    if (at % 16) {
+        fprintf(stderr, "emulator: a row of a matrix that does not begin at a multiple of 16 bytes\n");
+        abort();
+    }
+    for (int i = 0; i < 4; i++) {
+        uint16_t pair[2];
+        for (int k = 0; k < 2; k++) {
+            const int line = i * 8 + (turned ? t + k : g);
+            memcpy(&pair[k], (const uint16_t *)(uintptr_t)(all[0][line] | (uint64_t)all[1][line] << 32) + (turned ? g : t + k), 2);
+        }
+        r[i] = (uint32_t)pair[0] | (uint32_t)pair[1] << 16;
+    }
+}
+
 /* A warp goes on when every lane named by the masks is there (or has ended). */
 static int release_warp(int first)
 {

@@ -39,6 +39,7 @@ void bai_emulate_barrier(void);
 /* All lanes of the warp that are named in mask: gives each the words that the 32 lanes have put. */
 const uint32_t *bai_emulate_exchange(uint32_t mask, const uint32_t *words, int n);
 void bai_emulate_mma(float d[4], const uint32_t a[4], const uint32_t b[2]);
+void bai_emulate_matrices(uint32_t r[4], const void *row, int turned);
 }
 
 /* A launch: the arguments are what they are now, as on a device. */
