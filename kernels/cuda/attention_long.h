@@ -105,7 +105,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
     for (int turn = 0; turn < 2; turn++) { /* once for delta, which dq needs */
         for (int first = 0; first < a.T; first += BA_LONG_ROWS) {
             ba_long_load<D>(k, at.qkv + a.H * D, at.ld, v, at.qkv + 2 * a.H * D, at.ld, first, a.T);
-            for (int key = first; key < first + BA_LONG_ROWS; key += 16) {
+            for (int key = first; key < first + BA_LONG_ROWS && key < a.T; key += 16) {
                 ba_mma_square<D>(a, at.bh, ql, ol, k, v, first, at.row, key, own, p, dp, at.lane);
                 for (int i = 0; i < 8; i++) {
                     if (turn)
@@ -139,7 +139,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_WARPS * BA_WARP
         for (int i = 0; i < 4; i++)
             dk[n][i] = dv[n][i] = 0;
     for (int first = 0; first < a.T; first += BA_LONG_ROWS) {
-        __syncthreads(); /* an earlier reading is over */
+        __syncthreads(); /* an earlier reading of these is over */
         for (int i = (int)threadIdx.x; i < BA_LONG_ROWS; i += (int)blockDim.x) {
             lse[i] = first + i < a.T ? a.lse_in[at.bh * a.T + first + i] : 0;
             delta[i] = first + i < a.T ? a.delta[at.bh * a.T + first + i] : 0;

@@ -7,13 +7,13 @@
 #include "attention.h"
 
 enum { BA_MMA_WARPS = 4,      /* of a block, forward: two to five such blocks have room on a multiprocessor, by their registers */
-       BA_MMA_BACK = 8,       /* backward, where shared memory has room for one */
+       BA_MMA_BACK = 8,       /* backward, at most: where shared memory has room for one */
        BA_MMA_TOKENS = 272, BA_MMA_PAD = 8 };
 
 typedef struct ba_mma_att {
     const bf16 *qkv, *dout;       /* [B,T,3D], [B,T,D] */
     bf16 *out, *dqkv;
-    float *lse, *classes, *delta; /* [B,H,T], [B,H,E,T] or NULL; delta [B,H,T]: of attention_long.h */
+    float *lse, *classes, *delta; /* [B,H,T], [B,H,E,T] or NULL; delta [B,H,T]: scratch of attention_long.h alone */
     const float *lse_in, *dclass;
     int T, H, E;
     float scale;
@@ -204,7 +204,7 @@ template <int D> static __device__ __forceinline__ void ba_mma_turned(const ba_m
 template <int D> static __global__ void __launch_bounds__(BA_MMA_BACK * BA_WARP) ba_mma_backward(ba_mma_att a)
 {
     BA_DYNAMIC_SHARED(bf16, room);
-    const int T = a.T, padded = (T + 15) / 16 * 16, lane = (int)threadIdx.x % BA_WARP, g = lane / 4, size = padded * (D + BA_MMA_PAD);
+    const int T = a.T, padded = (T + 15) / 16 * 16, lane = (int)threadIdx.x % BA_WARP, g = lane / 4, size = padded * (D + BA_MMA_PAD), step = (int)blockDim.x / BA_WARP * 16;
     const int64_t bh = blockIdx.x, b = bh / a.H, h = bh % a.H, ld = (int64_t)3 * a.H * D;
     const bf16 *qkv = a.qkv + b * T * ld + h * D;
     bf16 *q = room, *k = q + size, *v = k + size, *o = v + size, *to = a.dqkv + b * T * ld + h * D;
@@ -218,7 +218,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_BACK * BA_WARP)
         delta[i] = 0;
     }
     __syncthreads();
-    for (int row = (int)threadIdx.x / BA_WARP * 16; row < T; row += BA_MMA_BACK * 16) {
+    for (int row = (int)threadIdx.x / BA_WARP * 16; row < T; row += step) {
         uint32_t ql[D / 16][4], ol[D / 16][4];
         float p[2][4], dp[2][4], dq[D / 8][4], own[2] = { lse[row + g], lse[row + g + 8] }, d[2] = { 0, 0 };
         ba_mma_rows<D>(ql, q, row, lane);
@@ -245,7 +245,7 @@ template <int D> static __global__ void __launch_bounds__(BA_MMA_BACK * BA_WARP)
         ba_mma_store<D>(to, ld, dq, a.scale, a.scale, row, T, lane);
     }
     __syncthreads(); /* every delta is there */
-    for (int key = (int)threadIdx.x / BA_WARP * 16; key < T; key += BA_MMA_BACK * 16) {
+    for (int key = (int)threadIdx.x / BA_WARP * 16; key < T; key += step) {
         uint32_t kl[D / 16][4], vl[D / 16][4];
         float dk[D / 8][4], dv[D / 8][4];
         ba_mma_rows<D>(kl, k, key, lane);
@@ -301,7 +301,9 @@ template <int D> static void ba_mma_run_forward(const bai_cuda_call *c, const ba
 template <int D> static void ba_mma_run_backward(const bai_cuda_call *c, const ba_mma_att &a, int64_t B)
 {
     auto f = ba_mma_backward<D>;
-    BA_LAUNCH(f, (unsigned)(B * a.H), BA_MMA_BACK * BA_WARP, ba_mma_room(a.T, D, 4), c, a);
+    const size_t room = ba_mma_room(a.T, D, 4);
+    const int several = a.T <= 16 * BA_MMA_WARPS || (D == 64 && 2 * room <= rt_shared(bai_cuda_rt(c->cuda))); /* small blocks: registers allow one large one of this width */
+    BA_LAUNCH(f, (unsigned)(B * a.H), (several ? BA_MMA_WARPS : BA_MMA_BACK) * BA_WARP, room, c, a);
 }
 
 #endif

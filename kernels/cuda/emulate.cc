@@ -122,10 +122,8 @@ extern "C" void bai_emulate_matrices(uint32_t r[4], const void *row, int turned)
     const uint32_t words[2] = { (uint32_t)at, (uint32_t)(at >> 32) };
     const uint32_t (*all)[LANES] = (const uint32_t (*)[LANES])bai_emulate_exchange(0xffffffffu, words, 2);
     const int lane = emu.now % LANES, g = lane / 4, t = lane % 4 * 2;
-    if (at % 16) {
-        fprintf(stderr, "emulator: a row of a matrix that does not begin at a multiple of 16 bytes\n");
-        abort();
-    }
+    if (at % 16)
+        broken("a row of a matrix does not begin at a multiple of 16 bytes");
     for (int i = 0; i < 4; i++) {
         uint16_t pair[2];
         for (int k = 0; k < 2; k++) {

@@ -6,7 +6,7 @@
 #include "each.h"
 
 enum { BA_REDUCE_BLOCK = 16384,      /* terms of a block */
-       BA_REDUCE_THREAD = 512,       /* fewest terms of a thread that makes a part of a result */
+       BA_REDUCE_THREAD = 64,        /* fewest terms of a thread that makes a part of a result */
        BA_REDUCE_ENOUGH = 1 << 17 }; /* threads that keep a device busy */
 
 typedef struct ba_reduction {     /* axes innermost first, neighbours joined */

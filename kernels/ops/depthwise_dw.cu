@@ -24,9 +24,9 @@ BA_UNROLL_8
         }
 BA_UNROLL_8
         for (int p = warp; p < places; p += WARPS) {
-            int r = p / k.columns + up, q = p % k.columns + right;
-            if (r >= 0 && r < k.rows && q >= 0 && q < k.columns)
-                s += ba_wide(dp[p * k.C]) * ba_wide(xp[(r * k.columns + q) * k.C]);
+            const int r = p / k.columns + up, q = p % k.columns + right, inside = r >= 0 && r < k.rows && q >= 0 && q < k.columns;
+            const float g = ba_wide(dp[p * k.C]), v = ba_wide(xp[(inside ? r * k.columns + q : p) * k.C]); /* without a branch between the loads */
+            s += inside ? g * v : 0.f;
         }
     }
     room[warp][lane] = s;
