@@ -4,14 +4,12 @@ local options = require "bauta.options"
 
 local help = {}
 
-local verbs = { "run", "grid", "plan", "eval", "show", "mask", "data", "export", "statistics", "inspect", "convert", "plugins", "plugin", "recipes", "ops", "bench", "doctor", "selftest", "log", "version" }
-local hidden = { lua = true }
+local verbs = { "run", "grid", "plan", "eval", "show", "mask", "data", "export", "statistics", "inspect", "convert", "plugins", "plugin", "recipes", "ops", "bench", "doctor", "selftest", "log", "lua", "version" }
 
 function help.verb(name)
     for _, v in ipairs(verbs) do
         if v == name then return require("bauta.verbs." .. v) end
     end
-    if hidden[name] then return require("bauta.verbs." .. name) end
     local near = errors.nearest(name, verbs)
     errors.raise("arg", ("no such verb %s%s; bauta --help lists them"):format(errors.show(name),
         near and "; did you mean " .. near .. "?" or ""), "command line")

@@ -38,7 +38,7 @@ const ba_plugin_desc ba_plugin = {
     BA_HEAD(ARCH), .name = "deit3", .version = "1.0", .doc = "DeiT III: LayerScale, no position of the class token",
     .cite = "Touvron et al., DeiT III: Revenge of the ViT, ECCV 2022",
     BA_PARAMS(deit3_params,
-        BA_VIT_ROWS(deit3_params, vit, sizes, 0, "dim/depth/heads: small 384/12/6, medium 512/12/8, base 768/12/12, large 1024/24/16, huge 1280/32/16", 224, 16, 0.05),
+        BA_VIT_ROWS(deit3_params, vit, sizes, 0, "dim/depth/heads: small 384/12/6, medium 512/12/8, base 768/12/12, large 1024/24/16, huge 1280/32/16 (with patch 14)", 224, 16, 0.05),
         BA_FLOAT(deit3_params, layer_scale, 1e-4, 1e-12, 10, NULL, "what the scales of the branches begin as (the authors 1e-4, timm 1e-6)"),
         BA_CHOICE(deit3_params, drop, 0, drops, "stochastic depth: the same in every block, as the authors have it, or linear from 0")),
     .ops = &ops,

@@ -1,7 +1,7 @@
 -- verb lua: runs a Lua file with Bauta loaded, nothing more: for tests and probes.
 local options = require "bauta.options"
 
-local verb = { name = "lua", usage = "FILE [ARGUMENTS]", least = 1, most = 100, doc = "run a Lua file with Bauta loaded",
+local verb = { name = "lua", usage = "FILE [ARGUMENTS]", least = 1, most = 100, doc = "run a Lua file with Bauta loaded: a report of your own, a probe",
     options = options.device }
 
 function verb.run(given)
