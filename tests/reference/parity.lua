@@ -65,7 +65,7 @@ local function compare(case, name, source, apart, tolerance)
         if off and off >= worst then worst, at = off, what end
     end
     t.check(count > 0, "%s wants nothing", case.file)
-    rows[#rows + 1] = { case.kind, name, source, count, worst, at }
+    rows[#rows + 1] = { case.kind, name, source, count, worst, at, half = apart == length, limit = tolerance }
 end
 
 for _, case in ipairs(cases()) do
@@ -78,6 +78,26 @@ for _, case in ipairs(cases()) do
 end
 t.group(#rows .. " rows")
 
+-- Of each kind: rows, numbers, the largest difference in fp32, the largest share of its limit in bf16.
+local function summary()
+    local kinds, of = {}, {}
+    for _, r in ipairs(rows) do
+        local k = of[r[1]]
+        if not k then
+            k = { rows = 0, numbers = 0, fp32 = 0 }
+            kinds[#kinds + 1], of[r[1]] = r[1], k
+        end
+        k.rows, k.numbers = k.rows + 1, k.numbers + r[4]
+        if r.half then k.bf16 = math.max(k.bf16 or 0, r[5] / r.limit) else k.fp32 = math.max(k.fp32, r[5]) end
+    end
+    local out = { "| kind | rows | numbers | largest difference in fp32 | in bf16, of the limit |", "| --- | ---: | ---: | ---: | ---: |" }
+    for _, name in ipairs(kinds) do
+        local k = of[name]
+        out[#out + 1] = ("| %s | %d | %d | %.0e | %s |"):format(name, k.rows, k.numbers, k.fp32, k.bf16 and ("%.0f %%"):format(100 * k.bf16) or "")
+    end
+    return table.concat(out, "\n")
+end
+
 local function write(path)
     local out = { "# Parity", "",
         "What Bauta computes against what others do, on the same inputs and weights. The cases are `tests/reference/parity/*.json`, written by the",
@@ -88,6 +108,7 @@ local function write(path)
         "twice what the other one is off with its own bf16 (models wholly in bf16, losses by autocast).", "",
         "Rows of the kind `export` are weights that Bauta has written as safetensors and timm has loaded strictly (`check_export.py`).", "",
         "*Our restatement*: timm has no such model; the peer is `parity_restated.py`, a second version of it in PyTorch that shares no code with Bauta.", "",
+        summary(), "",
         "| kind | case | against | numbers | largest difference | where |", "| --- | --- | --- | ---: | ---: | --- |" }
     for _, r in ipairs(rows) do
         out[#out + 1] = ("| %s | %s | %s | %d | %.0e | %s |"):format(r[1], r[2], r[3], r[4], r[5], r[6])
