@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/place.h"
 #include "node.h"
@@ -25,6 +26,11 @@ static const bai_device_ops *load(const char *name, ba_err *e)
             return NULL;
         }
     snprintf(path, sizeof path, "%s/bauta_%s.so", dir && *dir ? dir : bai_place(BAUTA_DEVICE_DIR, beside, sizeof beside), name);
+    if (access(path, F_OK)) {
+        const int known = !strcmp(name, "cuda"); /* whoever asks for it is right, and this machine or this build is not */
+        ba_fail(e, known ? BA_EMACHINE : BA_EARG, "device '%.40s' cannot be had: there is no %.300s%s", name, path, known ? " (built without CUDA)" : "; cpu, cuda or auto expected");
+        return NULL;
+    }
     void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const bai_device_ops *ops = h ? dlsym(h, "bauta_device") : NULL;
     if (!ops) {

@@ -52,6 +52,7 @@ end
 
 -- Calls found(run, part, defect) for every model of the runs whose weights do not fit.
 local function each(list, out, must, found)
+    session.device() -- one that cannot be had is no weights' defect
     local self = { out = out, must = must, stores = {}, made = {}, judged = {} }
     for _, e in ipairs(list) do
         local models = e:frozen()

@@ -12,6 +12,8 @@ local stores = require "bauta.step.stores"
 
 local foresight = {}
 
+local naming = { arg = true, data = true, plugin = true } -- codes of messages that may not name their run
+
 -- Raises where a run that goes on with other settings has other tensors than its checkpoint. One that is damaged is the business of who opens the run.
 local function judge_checkpoint(e, options, own)
     local ok, c = pcall(bind.checkpoint, options.out .. "/" .. e:path() .. "/checkpoints/last")
@@ -54,7 +56,7 @@ function foresight.judge(list, modes, options, named)
         local kind, ok, why = kind_of(e), true, nil
         if modes[e] == "resume" or not seen[kind] then ok, why = pcall(look, e, modes[e], options, made) end
         seen[kind] = true
-        if not ok and named and errors.is(why) and (why.code == "arg" or why.code == "plugin") then error(errors.named(why, e:path(), e.where), 0) end
+        if not ok and named and errors.is(why) and naming[why.code] then error(errors.named(why, e:path(), e.where), 0) end
         if not ok then error(opening.placed(why, e), 0) end
         made[archive.weights(e, options.out)] = true
         collectgarbage()

@@ -56,7 +56,9 @@ local function find(verb, name)
         names[i] = o.name
     end
     local near = errors.nearest(name, names)
-    fail(verb, "no such option --%s%s", name, near and "; did you mean --" .. near .. "?" or "")
+    local sets = false
+    for _, known in ipairs(names) do sets = sets or known == "set" end
+    fail(verb, "no such option --%s%s", name, near and "; did you mean --" .. near .. "?" or sets and "; settings are written --set NAME=VALUE" or "")
 end
 
 local function convert(verb, o, text)

@@ -56,7 +56,9 @@ end
 fails(2, 'command line: no such operation "topkk"; did you mean topk?', "ops topkk")
 fails(3, "/nonexistent: no such run", "show /nonexistent")
 fails(2, 'command line: no such benchmark "stpe"; did you mean step?', "bench stpe")
-fails(5, nil, ("run '%s/tiny.lua' --device nosuch"):format(shell.here))
+fails(2, nil, ("run '%s/tiny.lua' --device nosuch"):format(shell.here))
+fails(2, nil, "selftest --device nosuch")
+fails(2, "command line: no such option --epocks; settings are written --set NAME=VALUE; bauta run --help lists what there is", "run x.lua --epocks 3")
 t.group "the command line"
 
 for _, verb in ipairs { "run", "grid", "plan", "eval", "show", "export", "statistics", "plugins", "plugin", "ops", "bench", "doctor", "selftest", "log",

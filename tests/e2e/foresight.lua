@@ -20,6 +20,7 @@ if p.wrong == "head" then s.losses[2] = bauta.loss "hard" { head = "distillation
 if p.wrong == "nan" then s.losses[2] = spoilt {} end
 if p.wrong == "knn" then s.knn = 33 end
 if p.wrong == "statistics" then s.losses[2] = bauta.loss "kdep" { statistics = "nosuch.safetensors" } end
+if p.wrong == "classes" then s.student = bauta.arch "deit" { dim = 12, depth = 1, heads = 2, image = 16, patch = 4, classes = 7 } end
 if p.wrong == "shadow" then s.shadow = { bauta.mask "student" { keep = 0.5, layer = 7 } } end
 s.mask = bauta.mask "student" { keep = 0.5, layer = p.layer }
 s.name, s.teacher = "one", vit(p.weights ~= "" and p.weights or nil)
@@ -65,7 +66,7 @@ local header = 8 + weights:byte(1) + 256 * weights:byte(2) -- the numbers follow
 local bad = shell.folder .. "/nan.safetensors"
 shell.write(bad, weights:sub(1, header + 64) .. ("\255"):rep(64) .. weights:sub(header + 129))
 status, _, err = run(("--set weights='%s'"):format(bad), "fresh")
-t.check(status == 3 and err:find("script.lua:16: one: teacher's weights: " .. bad, 1, true) and err:find("NaN", 1, true), "weights that are no numbers: %d %s", status, err)
+t.check(status == 3 and err:find("script.lua:17: one: teacher's weights: " .. bad, 1, true) and err:find("NaN", 1, true), "weights that are no numbers: %d %s", status, err)
 t.check(not exists "fresh", "they leave no folder")
 for _, verb in ipairs { "inspect '%s'", "convert '%s' '" .. shell.folder .. "/converted.safetensors'" } do
     status, out, err = shell.bauta(verb:format(bad))
@@ -78,6 +79,8 @@ t.group "weights that cannot be read"
 -- ---- a suite ----
 status, _, err = run("--set kind=suite --set layer=5", "s")
 t.check(status == 2 and err:find("all/student: " .. deep, 1, true), "a mistake in the second run: %d %s", status, err)
+status, _, err = run("--set kind=suite --set wrong=classes", "s")
+t.check(status == 3 and err:find("all/student: data scenes has 10 classes, the student 7", 1, true), "one of data and student: %d %s", status, err)
 t.check(not exists "s", "the first has not begun")
 status, _, err = run("--set kind=suite", "s")
 t.equal(status, 0, "a suite: " .. err)

@@ -15,6 +15,7 @@ local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 function verb.run(given)
     local session = require "bauta.session"
+    require("bauta.bind.graph").device(given.device, 1, "auto") -- one that cannot be had is no operation's mistake
     local program = session.places.selftest
     if not session.exists(program) then errors.raise("machine", "not found: the tests were not built or not installed", program) end
     local seed = given.seed > 0 and ("BAUTA_SEED=%.0f "):format(given.seed) or ""
