@@ -37,7 +37,7 @@ typedef struct bai_device_ops {
     int (*run)(void *self, bai_step *steps, int64_t n, uint64_t seed, int profile, ba_err *e);
     size_t (*scratch)(void *self, const ba_op *op, const void *params, int n_in, const ba_type *const *in, const ba_type *out); /* NULL: as op->scratch says */
     void (*forget)(void *self, const bai_step *steps);                     /* these steps will not run again; NULL: nothing is remembered */
-    int64_t (*room)(void *self);                                           /* bytes that can still be had, about; -1: not known */
+    int64_t (*room)(void *self);                                           /* bytes that an arena may have, about; -1: not known */
     int joins;                                                             /* updates that follow each other run as one: they are put together */
 } bai_device_ops;
 

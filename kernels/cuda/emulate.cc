@@ -115,7 +115,7 @@ extern "C" void bai_emulate_mma(float d[4], const uint32_t a[4], const uint32_t 
     }
 }
 
-/* As PTX describes ldmatrix.m8n8.x4 (9.7.14.5.15): lane 8 i + r points at row r of matrix i; lane 4 g + t gets numbers 2 t and 2 t + 1 of row g, or turned of column g. */
+/* As PTX describes ldmatrix.m8n8.x4: lane 8 i + r points at row r of matrix i; lane 4 g + t gets numbers 2 t and 2 t + 1 of row g, or turned of column g. */
 extern "C" void bai_emulate_matrices(uint32_t r[4], const void *row, int turned)
 {
     const uint64_t at = (uint64_t)(uintptr_t)row;

@@ -299,6 +299,23 @@ static void no_room(void)
     check_group("no memory: one line says for whom, and what would fit");
 }
 
+/* Not all that is free is for arenas: an eighth, at most 512 MiB, is left for what comes after them. */
+static void room_besides(void)
+{
+    setenv("PRETEND_MEMORY", "2000000000", 1);
+    ba_device *d = opened();
+    int64_t room = d->ops->room(d->self);
+    CHECK(room > 1600000000 && room <= 2000000000 / 8 * 7, "an eighth: %lld", (long long)room);
+    ba_device_free(d);
+    setenv("PRETEND_MEMORY", "20000000000", 1);
+    d = opened();
+    room = d->ops->room(d->self);
+    CHECK(room > 20000000000 - (700 << 20) && room <= 20000000000 - (512 << 20), "512 MiB: %lld", (long long)room);
+    ba_device_free(d);
+    unsetenv("PRETEND_MEMORY");
+    check_group("some memory is left");
+}
+
 /* ---- tuned products ---- */
 static char text[600];
 static const char *described(void)
@@ -352,6 +369,7 @@ int main(void)
     copies();
     programs();
     no_room();
+    room_besides();
     tuned();
     return check_done();
 }
